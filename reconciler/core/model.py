@@ -1,0 +1,182 @@
+"""The values the program speaks in (DESIGN 2), frozen and free of any library.
+
+Identifiers are the portal's own positive integers; times are aware and come from the portal's clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+class Standing(StrEnum):
+    """Why a drifted contact is left alone. The value is what JSON and the journal show."""
+
+    OWNER_MISSING = "company_has_no_owner"
+    OWNER_DISMISSED = "company_owner_dismissed"
+    OWNER_NOT_EMPLOYEE = "company_owner_no_employee"
+    OVER_LIMIT = "over_the_limit"
+
+    @property
+    def sentence(self) -> str:
+        """What a person reads."""
+        return _STANDING_SENTENCES[self]
+
+
+_STANDING_SENTENCES = {
+    Standing.OWNER_MISSING: "the company has no owner",
+    Standing.OWNER_DISMISSED: "the company's owner is dismissed",
+    Standing.OWNER_NOT_EMPLOYEE: "the company's owner is no employee's account",
+    Standing.OVER_LIMIT: "beyond --limit",
+}
+
+
+class Result(StrEnum):
+    """What became of a change."""
+
+    #: Written by us and read back.
+    APPLIED = "applied"
+    #: Somebody else had already set the owner we wanted.
+    ALREADY = "already"
+    #: Contact or company moved since the plan; left for the next sweep.
+    CONFLICT = "conflict"
+    #: The contact is deleted, or no longer visible to the webhook's user.
+    GONE = "gone"
+    #: The webhook's user may not change this contact.
+    DENIED = "denied"
+    #: The portal refused this one for another reason, or accepted it and changed nothing.
+    FAILED = "failed"
+    #: The answer was lost and the contact could not be read back.
+    UNKNOWN = "unknown"
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    IN_SYNC = "in_sync"
+    APPLIED = "applied"
+    PARTIAL = "partial"
+    REFUSED = "refused"
+    INCOMPLETE = "incomplete"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person who may own records."""
+
+    id: int
+    name: str
+    active: bool
+    #: In a department: how an employee is told from an integrator or a bot under the limited scopes (F17).
+    employee: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """A contact whose owner is not its company's owner, as one sweep saw it."""
+
+    contact: int
+    company: int
+    #: Owner of the contact; 0 for none.
+    owner: int
+    #: Owner of the company; 0 for none.
+    company_owner: int
+    created: datetime | None = None
+    modified: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The result of one complete sweep. An incomplete one is an error, never a snapshot."""
+
+    #: The portal's own clock when the sweep began.
+    taken_at: datetime
+    #: Company -> owner; own companies left out.
+    roster: Mapping[int, int]
+    #: Contacts with a company, as counted by this sweep.
+    contacts: int
+    mismatches: tuple[Mismatch, ...]
+    #: Contacts of companies that are not in the roster (own, of another category, created during the sweep).
+    outside_roster: int
+    #: The owners the companies of drifted contacts have. None: the webhook may not ask (no user scope).
+    users: Mapping[int, User] | None
+    #: Windows of IDs that were read, each proven whole by the portal's own count.
+    windows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One intended write: this contact, as long as it belongs to this company and this owner, gets that owner."""
+
+    contact: int
+    company: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """A drifted contact that is left alone, and why."""
+
+    mismatch: Mismatch
+    reason: Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one change."""
+
+    change: Change
+    result: Result
+    #: One sentence where the result does not say it all.
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What people call the records; for tables only, never for a decision."""
+
+    contacts: Mapping[int, str] = field(default_factory=dict)
+    companies: Mapping[int, str] = field(default_factory=dict)
+    users: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a run cost."""
+
+    #: HTTP requests sent.
+    requests: int = 0
+    #: REST commands in them.
+    commands: int = 0
+    #: Seconds the portal's meter counted.
+    operating_seconds: float = 0.0
+    duration_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """One run in numbers: a row of the journal, a line of the log, an answer for scripts (DESIGN 10)."""
+
+    run: int | None
+    status: Status
+    #: Companies in the roster.
+    companies: int = 0
+    #: Linked contacts.
+    contacts: int = 0
+    drift: int = 0
+    standing: int = 0
+    #: Standing drift by reason.
+    reasons: Mapping[Standing, int] = field(default_factory=dict)
+    #: Outcomes by result; in a run that was neither stopped nor failed their sum is drift minus standing.
+    outcomes: Mapping[Result, int] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+    #: The sentence of the error that ended the run.
+    error: str | None = None
