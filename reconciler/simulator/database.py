@@ -1,0 +1,169 @@
+"""The tables of the embedded portal: SQLite in memory, because the real portal turns filters into SQL too.
+
+Ids are integers and never reused (F17: a restored record gets a new one), times are whole epoch seconds, flags of
+the CRM are `'Y'` or `'N'` as on the portal, `NULL` is "empty".
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from threading import RLock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_TABLES = """
+CREATE TABLE contact (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT, second_name TEXT, last_name TEXT, honorific TEXT, birthdate INTEGER, post TEXT,
+    company_id INTEGER,
+    assigned_by_id INTEGER NOT NULL, created_by_id INTEGER NOT NULL DEFAULT 1, modify_by_id INTEGER NOT NULL DEFAULT 1,
+    date_create INTEGER NOT NULL DEFAULT 0, date_modify INTEGER NOT NULL DEFAULT 0,
+    category_id INTEGER NOT NULL DEFAULT 0,
+    type_id TEXT, source_id TEXT, source_description TEXT, comments TEXT,
+    opened TEXT NOT NULL DEFAULT 'N', export TEXT NOT NULL DEFAULT 'N', lead_id INTEGER,
+    originator_id TEXT, origin_id TEXT, origin_version TEXT
+);
+CREATE TABLE company (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    title TEXT NOT NULL DEFAULT '',
+    assigned_by_id INTEGER NOT NULL, created_by_id INTEGER NOT NULL DEFAULT 1, modify_by_id INTEGER NOT NULL DEFAULT 1,
+    date_create INTEGER NOT NULL DEFAULT 0, date_modify INTEGER NOT NULL DEFAULT 0,
+    is_my_company TEXT NOT NULL DEFAULT 'N', category_id INTEGER NOT NULL DEFAULT 0,
+    company_type TEXT, industry TEXT, employees TEXT, currency_id TEXT, revenue REAL NOT NULL DEFAULT 0,
+    comments TEXT, banking_details TEXT, opened TEXT NOT NULL DEFAULT 'N', lead_id INTEGER,
+    originator_id TEXT, origin_id TEXT, origin_version TEXT
+);
+CREATE TABLE contact_company (
+    contact_id INTEGER NOT NULL, company_id INTEGER NOT NULL,
+    sort INTEGER NOT NULL DEFAULT 10, role_id INTEGER NOT NULL DEFAULT 0, is_primary TEXT NOT NULL DEFAULT 'N',
+    PRIMARY KEY (contact_id, company_id)
+) WITHOUT ROWID;
+CREATE TABLE multifield (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    entity TEXT NOT NULL,      -- 'contact' or 'company'
+    entity_id INTEGER NOT NULL,
+    type_id TEXT NOT NULL,     -- PHONE, EMAIL, WEB, IM
+    value_type TEXT NOT NULL DEFAULT 'WORK',
+    value TEXT NOT NULL
+);
+CREATE TABLE user (
+    id INTEGER PRIMARY KEY,
+    active INTEGER NOT NULL DEFAULT 1, is_admin INTEGER NOT NULL DEFAULT 0,
+    name TEXT NOT NULL DEFAULT '', last_name TEXT NOT NULL DEFAULT '', second_name TEXT NOT NULL DEFAULT '',
+    email TEXT NOT NULL DEFAULT '', work_position TEXT NOT NULL DEFAULT '',
+    departments TEXT NOT NULL DEFAULT '[]',        -- JSON list of department ids; employees have at least one
+    user_type TEXT NOT NULL DEFAULT 'employee',    -- employee, extranet, bot, email, integrator
+    date_register INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE department (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, parent INTEGER, head INTEGER, sort INTEGER NOT NULL DEFAULT 500
+);
+CREATE INDEX multifield_entity ON multifield (entity, entity_id);
+"""
+
+# F14. There is no index on ASSIGNED_BY_ID anywhere, nor on a company's DATE_MODIFY, as on the real portal. The real
+# one has an index on CATEGORY_ID; here it would only mislead SQLite, which knows no share of values without ANALYZE
+# and would prefer "category 0", nearly every row, to an IN list of companies.
+_INDEXES = {
+    "contact_company_id": "contact (company_id)",
+    "contact_date_modify": "contact (date_modify)",
+    "company_my": "company (is_my_company, category_id)",
+    "contact_company_company": "contact_company (company_id)",
+}
+
+
+class Database:
+    """One in-memory database, one connection; whoever uses the connection holds `lock`."""
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(
+            ":memory:", check_same_thread=False, isolation_level=None, cached_statements=256
+        )
+        self.connection.row_factory = sqlite3.Row
+        self.lock = RLock()
+        #: Grows with each change of data; counts are cached for one version.
+        self.version = 0
+        self._counts: dict[tuple[str, tuple[object, ...]], int] = {}
+        self.connection.executescript(_TABLES)
+        self._create_indexes()
+
+    def changed(self) -> None:
+        """Say that data changed, so that cached counts are forgotten."""
+        self.version += 1
+        self._counts.clear()
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """Return all rows of a query."""
+        with self.lock:
+            return self.connection.execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Row | None:
+        """Return the first row of a query."""
+        with self.lock:
+            row: sqlite3.Row | None = self.connection.execute(sql, parameters).fetchone()
+            return row
+
+    def write(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Carry out one change and return how many rows it touched."""
+        with self.lock:
+            touched = self.connection.execute(sql, parameters).rowcount
+            self.changed()
+            return touched
+
+    def insert(self, table: str, **columns: object) -> int:
+        """Add a row and return its id."""
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        with self.lock:
+            cursor = self.connection.execute(
+                f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - names come from the program
+                tuple(columns.values()),
+            )
+            self.changed()
+            return cursor.lastrowid or 0
+
+    def count(self, sql: str, parameters: Sequence[object] = ()) -> tuple[int, bool]:
+        """Return the number that a COUNT query gives, and whether it was still known from before."""
+        key = (sql, tuple(parameters))
+        with self.lock:
+            known = self._counts.get(key)
+            if known is not None:
+                return known, True
+            number = int(self.connection.execute(sql, parameters).fetchone()[0])
+            self._counts[key] = number
+            return number, False
+
+    @contextmanager
+    def bulk(self) -> Iterator[sqlite3.Connection]:
+        """Fill tables in one transaction without indexes, which are made again at the end."""
+        with self.lock:
+            for name in _INDEXES:
+                self.connection.execute(f"DROP INDEX {name}")
+            self.connection.execute("BEGIN")
+            try:
+                yield self.connection
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                raise
+            else:
+                self.connection.execute("COMMIT")
+            finally:
+                self._create_indexes()
+                self.changed()
+
+    def clear(self) -> None:
+        """Empty every table; ids start again."""
+        with self.bulk() as connection:
+            for table in ("contact", "company", "contact_company", "multifield", "user", "department"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names come from the program
+            connection.execute("DELETE FROM sqlite_sequence")
+
+    def close(self) -> None:
+        with self.lock:
+            self.connection.close()
+
+    def _create_indexes(self) -> None:
+        for name, columns in _INDEXES.items():
+            self.connection.execute(f"CREATE INDEX {name} ON {columns}")
