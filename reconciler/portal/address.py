@@ -1,0 +1,114 @@
+"""The webhook address: a password in the shape of a URL.
+
+Nothing here ever repeats the address it was given, not even in part: it may be the token that stands in the
+wrong place.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SHAPE = "it looks like https://<portal>/rest/<user>/<code>/ and stands in Developer resources > Inbound webhook"
+_USER = re.compile(r"[1-9][0-9]{0,9}")
+_CODE = re.compile(r"[A-Za-z0-9_-]+")
+_METHOD = re.compile(r"[A-Za-z0-9_.]+")
+_HOST = re.compile(r"[\w.-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """A parsed webhook address. Its `repr` tells the host and the user, never the token."""
+
+    #: What a method's name is appended to: `https://host[:port]/rest/<user>/<code>/`.
+    base_url: str = field(repr=False)
+    #: In lower case, without a port; an IPv6 address without brackets.
+    host: str
+    #: The account under which the webhook acts.
+    user_id: int
+    token: str = field(repr=False)
+
+    @property
+    def origin(self) -> str:
+        """The portal's pages, for links to cards: `https://host[:port]`."""
+        return self.base_url.partition("/rest/")[0]
+
+
+def parse_webhook(text: str, http_hosts: Iterable[str] = ()) -> Webhook:
+    """Read a webhook address as people paste it: quoted, without the last slash, or with a method at its end.
+
+    `http://` passes for loopback and for `http_hosts` only (DESIGN 12). Raises `UsageError`.
+    """
+    url = _split(text.strip().strip("\"'<>").strip())
+    host, authority = _host(url)
+    if url.scheme == "http" and not _is_loopback(host) and host not in {name.lower() for name in http_hosts}:
+        raise _bad(
+            "begins with http://, which sends the token readable for everyone on the way: write https://, or name "
+            "the host in portal.http_hosts"
+        )
+    if url.query or url.fragment:
+        raise _bad("goes on after the code with `?` or `#`: leave out that part")
+    user, code = _credentials(url.path)
+    return Webhook(base_url=f"{url.scheme}://{authority}/rest/{user}/{code}/", host=host, user_id=int(user), token=code)
+
+
+def _bad(what: str) -> UsageError:
+    return UsageError(f"The webhook address (portal.webhook_url) {what}; {_SHAPE}.")
+
+
+def _split(text: str) -> SplitResult:
+    # `urlsplit` drops line breaks and tabs silently: another address than the one that was given.
+    if not text.isprintable() or " " in text:
+        raise _bad("has a space or an unprintable character inside: paste it again, in one line")
+    if "://" not in text:
+        raise _bad("has no https:// in front: copy it whole")
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        # Its message may hold the address: neither told nor kept as the cause. Likewise below.
+        raise _bad("has a host that is no host name") from None
+    if url.scheme not in {"https", "http"}:
+        raise _bad("does not begin with https://")
+    return url
+
+
+def _host(url: SplitResult) -> tuple[str, str]:
+    """Return the host and what stands between `//` and the path."""
+    if "@" in url.netloc:
+        raise _bad("has a name or a password in front of the host: leave out everything up to the @")
+    try:
+        host, port = url.hostname or "", url.port
+    except ValueError:
+        raise _bad("has a port that is no port number") from None
+    literal = f"[{host}]" if ":" in host else host
+    if ":" not in host and not _HOST.fullmatch(host):
+        raise _bad("has a host that is no host name")
+    return host, literal if port is None else f"{literal}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _credentials(path: str) -> tuple[str, str]:
+    match path.strip("/").split("/"):
+        case ["rest", "api", *_]:
+            raise _bad("is one of REST 3.0, which has no contacts: take the one without /api/")
+        case ["rest", user, code] if _USER.fullmatch(user) and _CODE.fullmatch(code):
+            return user, code
+        case ["rest", user, code, method] if (
+            _USER.fullmatch(user) and _CODE.fullmatch(code) and _METHOD.fullmatch(method)
+        ):
+            return user, code
+    raise _bad("is without /rest/<user>/<code>/: copy it whole")
