@@ -1,0 +1,144 @@
+"""The SQLite file under the journal: where it is, who may read it, how it is opened, and what can be wrong with it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.pool import QueuePool
+
+from reconciler.errors import JournalError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+#: Seconds SQLite waits for another process (`approve`, a backup) to end its transaction.
+BUSY_TIMEOUT = 10.0
+
+_SET_PLACE = "set `journal.url` to another place"
+_GIVE_ACCESS = f"give this user write access to the file and its directory, or {_SET_PLACE}"
+_FAULTS = {
+    sqlite3.SQLITE_NOTADB: "is not a SQLite database: set `journal.url` to another file",
+    sqlite3.SQLITE_CORRUPT: "is damaged: put back a copy of it, or set `journal.url` to a new file",
+    sqlite3.SQLITE_FULL: f"cannot grow, the disk is full: make room, or {_SET_PLACE}",
+    sqlite3.SQLITE_READONLY: f"is not writable: {_GIVE_ACCESS}",
+    sqlite3.SQLITE_CANTOPEN: f"cannot be opened: {_GIVE_ACCESS}",
+    sqlite3.SQLITE_BUSY: f"is locked by another program for {BUSY_TIMEOUT:g} s: end that program, or {_SET_PLACE}",
+}
+
+
+def locate(url: str) -> Path:
+    """Return the absolute path of the file that a `journal.url` names, symbolic links followed.
+
+    Two names of one file must share one lease. Raise `UsageError` for anything but a SQLite file.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if (
+        parsed is None
+        or parsed.drivername not in {"sqlite", "sqlite+pysqlite"}
+        or parsed.host
+        or parsed.query
+        or parsed.database in {None, "", ":memory:"}
+    ):
+        # The value is not shown: the address of another kind of database may hold a password.
+        raise UsageError(
+            "The setting `journal.url` must name a SQLite file, as in sqlite:///journal.db "
+            "or sqlite:////var/lib/reconciler/journal.db."
+        )
+    return Path(str(parsed.database)).expanduser().resolve()
+
+
+def create_file(path: Path) -> None:
+    """Make an empty file that only this user may read, if there is none; SQLite gives -wal and -shm the same mode."""
+    if not path.parent.is_dir():
+        raise JournalError(f"The directory {path.parent} of the journal does not exist: create it, or {_SET_PLACE}.")
+    if path.is_dir():
+        raise JournalError(f"The journal {path} is a directory: set `journal.url` to a file in it.")
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise JournalError(
+            f"The journal {path} cannot be created ({error.strerror}): "
+            f"give this user write access to that directory, or {_SET_PLACE}."
+        ) from error
+    try:
+        os.fchmod(file, 0o600)  # a umask of 0777 would have left us without access ourselves
+    finally:
+        os.close(file)
+
+
+def make_engine(path: Path, *, read_only: bool) -> Engine:
+    """Return an engine that never creates the file: one that vanishes in mid-run must not come back world-readable."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode={'ro' if read_only else 'rw'}",
+            uri=True,
+            timeout=BUSY_TIMEOUT,
+            # No BEGIN of the driver's own: it sends one before DML only, and migrations would not be transactions.
+            isolation_level=None,
+            # The pool lends a connection to one thread at a time.
+            check_same_thread=False,
+        )
+        try:
+            _prepare(connection, path, read_only=read_only)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    # Parameters are left out of messages: what a message holds ends up in logs.
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, hide_parameters=True)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that begins as a reader cannot wait for its turn to write: SQLite fails it at once.
+        kind = "IMMEDIATE" if connection.get_execution_options().get("writing") else "DEFERRED"
+        connection.exec_driver_sql(f"BEGIN {kind}")
+
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if read_only:
+        return
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise JournalError(
+            f"The journal {path} is on a file system that SQLite cannot share: {_SET_PLACE}, a local disk."
+        )
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+@contextmanager
+def transaction(engine: Engine, path: Path, *, writing: bool) -> Iterator[Connection]:
+    """Run one transaction; raise `JournalError` with one sentence and the way out when the database fails."""
+    try:
+        with engine.connect().execution_options(writing=writing) as connection, connection.begin():
+            yield connection
+    except IntegrityError as error:
+        raise ValueError(f"the journal's rules forbid this: {error.orig}") from error  # a bug of ours, no fault of it
+    except (DBAPIError, sqlite3.Error) as error:
+        raise JournalError(f"The journal {path} {_explain(error)}.") from error
+
+
+def _explain(error: DBAPIError | sqlite3.Error) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    # The low byte is the kind, the rest a detail of it.
+    fault = _FAULTS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+    return fault or f"failed ({cause}): repair it, or {_SET_PLACE}"

@@ -1,0 +1,92 @@
+"""The lease: the right to run against one journal, one holder at a time.
+
+It is a lock of the operating system on a file beside the database, so it ends with its holder, however that ends;
+what is written in the file only tells people who it is. On a network file system such a lock may exclude nobody:
+the journal belongs on a local disk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from reconciler.errors import JournalError, LeaseHeldError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reconciler.clock import Clock
+
+#: Seconds between two looks at a lease that somebody else holds.
+_LOOK_EVERY = 0.5
+
+
+@contextmanager
+def hold_lease(journal: Path, clock: Clock, wait: float) -> Iterator[None]:
+    """Hold the lease of this journal; wait for it up to `wait` seconds.
+
+    Raise `LeaseHeldError` with its holder when it stays taken, `JournalError` when its file cannot be used.
+    """
+    path = journal.with_name(f"{journal.name}.lease")
+    try:
+        # Never removed: whoever waits on a removed file would share the lease with whoever makes the next one.
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise JournalError(
+            f"The lease {path} beside the journal cannot be opened ({error.strerror}): "
+            "give this user write access to that directory, or set `journal.url` to another place."
+        ) from error
+    try:
+        _acquire(file, path, clock, wait)
+        _write_holder(file, {"process": os.getpid(), "host": socket.gethostname(), "since": _second(clock)})
+        try:
+            yield
+        finally:
+            os.ftruncate(file, 0)
+    finally:
+        os.close(file)  # and with it the lock
+
+
+def _acquire(file: int, path: Path, clock: Clock, wait: float) -> None:
+    give_up_at = clock.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            left = give_up_at - clock.monotonic()
+            if left <= 0:
+                raise LeaseHeldError(
+                    f"{_describe_holder(file)} is running against the journal {path.with_suffix('')}: "
+                    "wait until it ends, or stop it."
+                ) from None
+            clock.sleep(min(_LOOK_EVERY, left))
+        except OSError as error:
+            raise JournalError(
+                f"The file system of {path} cannot lock files ({error.strerror}): set `journal.url` to a local disk."
+            ) from error
+        else:
+            return
+
+
+def _second(clock: Clock) -> str:
+    return f"{clock.now():%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _write_holder(file: int, holder: dict[str, int | str]) -> None:
+    with suppress(OSError):  # a full disk: the lock holds all the same
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps(holder).encode(), 0)
+
+
+def _describe_holder(file: int) -> str:
+    try:
+        holder = json.loads(os.pread(file, 1000, 0))
+        return f"Process {holder['process']} on {holder['host']}, since {holder['since']},"
+    except (ValueError, KeyError, TypeError):
+        # Its holder has the lock, but has not yet written who it is.
+        return "Another process"

@@ -1,0 +1,142 @@
+"""Between rows and values: the queries for runs, and how a change is written and read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, func, null, select
+from sqlalchemy.dialects.sqlite import insert
+
+from reconciler.core.model import Change, Result, RunReport, Standing, Status, Usage
+from reconciler.journal import tables
+from reconciler.journal.records import ChangeRecord, RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy.dialects.sqlite import Insert
+
+    from reconciler.core.model import Outcome
+
+#: Every run with the name of its portal.
+RUNS = select(tables.run, tables.portal.c.name.label("portal")).join(tables.portal)
+
+
+def run_record(row: Row[Any], outcomes: Mapping[Result, int]) -> RunRecord:
+    """Make the value of a row of `RUNS` and of its outcomes as counted from its changes."""
+    report = RunReport(
+        run=row.id,
+        status=Status.INCOMPLETE if row.status is None else Status(row.status),
+        companies=row.companies,
+        contacts=row.contacts,
+        drift=row.drift,
+        standing=row.standing,
+        reasons={Standing(reason): count for reason, count in row.reasons.items()},
+        outcomes=outcomes,
+        usage=Usage(
+            requests=row.requests,
+            commands=row.commands,
+            operating_seconds=row.operating_seconds,
+            duration_seconds=row.duration_seconds,
+        ),
+        error=row.error,
+    )
+    return RunRecord(
+        report=report,
+        portal=row.portal,
+        command=row.command,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def run_columns(report: RunReport, finished_at: datetime) -> dict[str, Any]:
+    """Return what a report says about its run. Its outcomes are not among it: they are counted from the changes."""
+    return {
+        "finished_at": finished_at,
+        "status": report.status.value,
+        "companies": report.companies,
+        "contacts": report.contacts,
+        "drift": report.drift,
+        "standing": report.standing,
+        "reasons": {reason.value: count for reason, count in report.reasons.items()},
+        "requests": report.usage.requests,
+        "commands": report.usage.commands,
+        "operating_seconds": report.usage.operating_seconds,
+        "duration_seconds": report.usage.duration_seconds,
+        "error": report.error,
+    }
+
+
+def change_of(row: Row[Any]) -> Change:
+    """Make the value of a row of `change`."""
+    return Change(contact=row.contact_id, company=row.company_id, before=row.owner_before, after=row.owner_after)
+
+
+def change_record(row: Row[Any]) -> ChangeRecord:
+    """Make the value of a row of `change`, with its history."""
+    return ChangeRecord(
+        change=change_of(row),
+        result=None if row.result is None else Result(row.result),
+        detail=row.detail,
+        intended_at=row.intended_at,
+        attempted_at=row.attempted_at,
+        attempts=row.attempts,
+        settled_at=row.settled_at,
+    )
+
+
+def intent_columns(run: int, change: Change, now: datetime) -> dict[str, Any]:
+    """Return the row of a change that is about to be sent."""
+    return {**_change_columns(run, change), "intended_at": now, "attempted_at": now, "attempts": 1}
+
+
+def outcome_columns(run: int, outcome: Outcome, now: datetime) -> dict[str, Any]:
+    """Return the row of a change of which only the outcome is known."""
+    settled = {"result": outcome.result.value, "detail": outcome.detail, "settled_at": now}
+    return {**_change_columns(run, outcome.change), **settled}
+
+
+def _change_columns(run: int, change: Change) -> dict[str, Any]:
+    return {
+        "run_id": run,
+        "contact_id": change.contact,
+        "company_id": change.company,
+        "owner_before": change.before,
+        "owner_after": change.after,
+    }
+
+
+def insert_intent() -> Insert:
+    """Insert an intent; if the run has the very same change already, count one more attempt and open it again."""
+    new = insert(tables.change)
+    known = tables.change.c
+    return new.on_conflict_do_update(
+        index_elements=[known.run_id, known.contact_id],
+        set_={
+            "intended_at": func.coalesce(known.intended_at, new.excluded.intended_at),
+            "attempted_at": new.excluded.attempted_at,
+            "attempts": known.attempts + 1,
+            "settled_at": null(),
+            "result": null(),
+            "detail": "",
+        },
+        where=_same_change(new),
+    )
+
+
+def insert_outcome() -> Insert:
+    """Insert an outcome; if the run has the very same change already, give it this outcome."""
+    new = insert(tables.change)
+    return new.on_conflict_do_update(
+        index_elements=[tables.change.c.run_id, tables.change.c.contact_id],
+        set_={name: new.excluded[name] for name in ("result", "detail", "settled_at")},
+        where=_same_change(new),
+    )
+
+
+def _same_change(new: Insert) -> ColumnElement[bool]:
+    names = ("company_id", "owner_before", "owner_after")
+    return and_(*(tables.change.c[name] == new.excluded[name] for name in names))

@@ -1,0 +1,50 @@
+"""Which schema a journal has, and how it gets the one this program knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.errors import JournalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+#: The latest revision under `migrations/versions`. Revisions are numbered, so that a later one is known as such
+#: without Alembic, whose import costs more than a health check may.
+HEAD = "0001"
+#: "BxOR", in the header of the file: tells our databases from those of other programs.
+APPLICATION_ID = 0x42784F52
+
+
+def current_revision(connection: Connection, path: Path) -> str | None:
+    """Return the revision of this database, None for an empty one.
+
+    Raise `JournalError` when it belongs to another program, or to a newer version of this one.
+    """
+    if connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one() == 0:
+        return None
+    if connection.exec_driver_sql("PRAGMA application_id").scalar_one() != APPLICATION_ID:
+        raise JournalError(f"The database {path} belongs to another program: set `journal.url` to another file.")
+    revision = str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
+    if revision > HEAD:
+        raise JournalError(
+            f"The journal {path} was written by a newer version of this program "
+            f"(its schema is {revision}, this program knows {HEAD}): install the newer program, "
+            "or set `journal.url` to another file."
+        )
+    return revision
+
+
+def migrate(connection: Connection, path: Path) -> None:
+    """Bring the database to `HEAD` within the caller's transaction; the caller holds the lease."""
+    current_revision(connection, path)  # again: a newer program may have held the lease before us
+    from alembic import command  # noqa: PLC0415 - a quarter of a second that only a migration needs to pay
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    # From the package's resources: an installed program has no alembic.ini.
+    config.set_main_option("script_location", "reconciler.journal:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD)

@@ -1,0 +1,277 @@
+"""The journal: what runs intended and what came of it, durable before and after each request.
+
+A `Journal` is used from one thread at a time; other processes may read at the same time (write-ahead log).
+The file and its lease belong on a local disk: on a network file system neither SQLite's nor our locks exclude anybody.
+
+Outcomes are stored once, in the row of their change, and counted whenever a run is read. So a change that a crash left
+open, and that a later run settles, is counted where it belongs: in the run that intended it. Nothing else of a finished
+run ever moves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+import reconciler
+from reconciler.core.model import Result, Status
+from reconciler.errors import JournalError
+from reconciler.journal import database, rows, schema, tables
+from reconciler.journal.lease import hold_lease
+from reconciler.journal.records import ChangeRecord, OpenIntent, RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from pathlib import Path
+    from types import TracebackType
+
+    from sqlalchemy import Column, ColumnElement, Connection, Engine, Select
+    from sqlalchemy.dialects.sqlite import Insert
+
+    from reconciler.clock import Clock
+    from reconciler.core.model import Change, Outcome, RunReport, User
+
+__all__ = ["ChangeRecord", "Journal", "OpenIntent", "RunRecord", "open_journal"]
+
+#: Seconds to wait for the lease before a migration.
+_MIGRATION_WAIT = 60.0
+#: Ends that include a complete look at the portal; a refused plan waits for a person, not for another look.
+_SUCCESSES = (Status.IN_SYNC, Status.APPLIED, Status.PARTIAL, Status.REFUSED)
+_ABANDONED = "The program ended in the middle of this run; what it left open is settled by the next one."
+
+
+def open_journal(url: str, clock: Clock, *, read_only: bool = False) -> Journal:
+    """Open the journal that `url` (setting `journal.url`) names, and bring its schema up to date.
+
+    A new file is readable by this user only. With `read_only` nothing is created or migrated.
+    Raise `UsageError` for anything but a SQLite file, `JournalError` when it cannot be used or is of a newer program,
+    `LeaseHeldError` when it needs a migration and a run of the older program does not end within a minute.
+    """
+    path = database.locate(url)
+    if not read_only:
+        database.create_file(path)
+    elif not path.exists():
+        raise _no_run_yet(path)
+    engine = database.make_engine(path, read_only=read_only)
+    try:
+        _check_schema(engine, path, clock, read_only=read_only)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Journal(engine, path, clock)
+
+
+def _check_schema(engine: Engine, path: Path, clock: Clock, *, read_only: bool) -> None:
+    # As a writer: a file that cannot be written is found out now, and not when the portal has been read.
+    with database.transaction(engine, path, writing=not read_only) as connection:
+        revision = schema.current_revision(connection, path)
+    if revision == schema.HEAD:
+        return
+    if read_only:
+        raise _no_run_yet(path) if revision is None else _of_older_program(path)
+    with hold_lease(path, clock, _MIGRATION_WAIT), database.transaction(engine, path, writing=True) as connection:
+        schema.migrate(connection, path)
+
+
+def _no_run_yet(path: Path) -> JournalError:
+    return JournalError(f"There was no run yet: the first one makes the journal {path} (setting `journal.url`).")
+
+
+def _of_older_program(path: Path) -> JournalError:
+    return JournalError(
+        f"The journal {path} is of an older version of this program: the next run brings it up to date."
+    )
+
+
+class Journal:
+    """The open journal; also a context manager that closes it.
+
+    Each method is one transaction and raises `JournalError` when the database fails.
+    """
+
+    def __init__(self, engine: Engine, path: Path, clock: Clock) -> None:
+        #: The database file, absolute.
+        self.path = path
+        self._engine = engine
+        self._clock = clock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; the lease is not touched."""
+        self._engine.dispose()
+
+    def lease(self, wait: float) -> AbstractContextManager[None]:
+        """Hold the right to run against this journal; wait up to `wait` seconds, then raise `LeaseHeldError`."""
+        return hold_lease(self.path, self._clock, wait)
+
+    # Runs
+
+    def begin(self, *, portal: str, command: str) -> int:
+        """Begin a run and return its number; the caller holds the lease.
+
+        A run of this portal that never finished can then only be a dead one: it is closed as failed.
+        """
+        now = self._clock.now()
+        with self._writing() as connection:
+            key = _portal_key(connection, portal, now)
+            connection.execute(
+                update(tables.run)
+                .where(tables.run.c.portal_id == key, tables.run.c.finished_at.is_(None))
+                .values(finished_at=now, status=Status.FAILED.value, error=_ABANDONED)
+            )
+            row = {"portal_id": key, "command": command, "version": reconciler.__version__, "started_at": now}
+            return int(connection.execute(insert(tables.run).values(row).returning(tables.run.c.id)).scalar_one())
+
+    def finish(self, report: RunReport) -> None:
+        """Store how a run ended. Its outcomes are not taken from the report: `settle` has written them."""
+        with self._writing() as connection:
+            columns = rows.run_columns(report, self._clock.now())
+            stored = connection.execute(update(tables.run).where(tables.run.c.id == report.run).values(columns))
+            if stored.rowcount != 1:
+                raise ValueError(f"there is no run {report.run} to finish")
+
+    def runs(self, limit: int = 20) -> list[RunRecord]:
+        """Return the latest runs, newest first."""
+        return self._records(rows.RUNS.order_by(tables.run.c.id.desc()).limit(limit))
+
+    def find_run(self, which: int | Literal["latest"]) -> RunRecord | None:
+        """Return the run of this number, or the latest one; None if there is none."""
+        found = self.runs(1) if which == "latest" else self._records(rows.RUNS.where(tables.run.c.id == which))
+        return found[0] if found else None
+
+    def last_success(self, portal: str) -> datetime | None:
+        """Return when a run that saw the whole portal last finished."""
+        return self._latest(portal, tables.run.c.finished_at, tables.run.c.status.in_(_SUCCESSES))
+
+    def last_attempt(self, portal: str) -> datetime | None:
+        """Return when a run last began."""
+        return self._latest(portal, tables.run.c.started_at)
+
+    # Changes
+
+    def intend(self, run: int, changes: Sequence[Change]) -> None:
+        """Write down, before the request leaves, that these changes are about to be sent.
+
+        The same change may be intended again in a run, before another attempt: it is open again then. A run has one
+        change for a contact: `ValueError` for another one, and nothing is written.
+        """
+        now = self._clock.now()
+        self._write_changes(rows.insert_intent(), [rows.intent_columns(run, change, now) for change in changes])
+
+    def settle(self, run: int, outcomes: Sequence[Outcome]) -> None:
+        """Write down what became of these changes, `run` being the one that intended them.
+
+        A change that was never intended (the check found a conflict) is stored with its outcome alone.
+        The latest outcome of a change counts.
+        """
+        now = self._clock.now()
+        self._write_changes(rows.insert_outcome(), [rows.outcome_columns(run, outcome, now) for outcome in outcomes])
+
+    def open_intents(self, portal: str) -> list[OpenIntent]:
+        """Return the changes of any run whose outcome is not known, oldest run first."""
+        query = (
+            select(tables.change)
+            .select_from(tables.change.join(tables.run).join(tables.portal))
+            .where(tables.portal.c.name == portal, tables.change.c.result.is_(None))
+            .order_by(tables.change.c.run_id, tables.change.c.contact_id)
+        )
+        with self._reading() as connection:
+            return [OpenIntent(run=row.run_id, change=rows.change_of(row)) for row in connection.execute(query)]
+
+    def changes(self, run: int) -> list[ChangeRecord]:
+        """Return the changes of a run, sorted by company, then contact."""
+        query = (
+            select(tables.change)
+            .where(tables.change.c.run_id == run)
+            .order_by(tables.change.c.company_id, tables.change.c.contact_id)
+        )
+        with self._reading() as connection:
+            return [rows.change_record(row) for row in connection.execute(query)]
+
+    # Users
+
+    def remember_users(self, portal: str, users: Iterable[User]) -> None:
+        """Keep the names of these users for reports."""
+        now = self._clock.now()
+        with self._writing() as connection:
+            key = _portal_key(connection, portal, now)
+            seen = [
+                {
+                    "portal_id": key,
+                    "user_id": user.id,
+                    "name": user.name,
+                    "active": user.active,
+                    "employee": user.employee,
+                    "seen_at": now,
+                }
+                for user in users
+            ]
+            if seen:
+                new = insert(tables.user)
+                kept = {name: new.excluded[name] for name in ("name", "active", "employee", "seen_at")}
+                connection.execute(new.on_conflict_do_update(set_=kept), seen)
+
+    def user_names(self, portal: str) -> dict[int, str]:
+        """Return the names of the users ever seen on this portal, by ID."""
+        query = select(tables.user.c.user_id, tables.user.c.name).join_from(tables.user, tables.portal)
+        with self._reading() as connection:
+            found = connection.execute(query.where(tables.portal.c.name == portal))
+            return {row.user_id: row.name for row in found}
+
+    # Inside
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        return database.transaction(self._engine, self.path, writing=False)
+
+    def _writing(self) -> AbstractContextManager[Connection]:
+        return database.transaction(self._engine, self.path, writing=True)
+
+    def _records(self, query: Select[Any]) -> list[RunRecord]:
+        with self._reading() as connection:
+            found = connection.execute(query).all()
+            outcomes = _count_outcomes(connection, [row.id for row in found])
+        return [rows.run_record(row, outcomes[row.id]) for row in found]
+
+    def _latest(self, portal: str, moment: Column[Any], *conditions: ColumnElement[bool]) -> datetime | None:
+        query = select(func.max(moment)).join_from(tables.run, tables.portal).where(tables.portal.c.name == portal)
+        with self._reading() as connection:
+            latest: datetime | None = connection.execute(query.where(*conditions)).scalar_one()
+        return latest
+
+    def _write_changes(self, statement: Insert, changes: list[dict[str, Any]]) -> None:
+        if not changes:
+            return
+        with self._writing() as connection:
+            if connection.execute(statement, changes).rowcount != len(changes):
+                # Written over, the first change could no longer be undone.
+                raise ValueError("a run has one change for a contact, and it is another one")
+
+
+def _portal_key(connection: Connection, name: str, now: datetime) -> int:
+    new = insert(tables.portal).values(name=name, first_seen_at=now)
+    connection.execute(new.on_conflict_do_nothing(index_elements=["name"]))
+    return int(connection.execute(select(tables.portal.c.id).where(tables.portal.c.name == name)).scalar_one())
+
+
+def _count_outcomes(connection: Connection, runs: list[int]) -> dict[int, dict[Result, int]]:
+    """Return the settled changes of each run by result; a result that did not occur is left out."""
+    query = (
+        select(tables.change.c.run_id, tables.change.c.result, func.count().label("changes"))
+        .where(tables.change.c.run_id.in_(runs), tables.change.c.result.is_not(None))
+        .group_by(tables.change.c.run_id, tables.change.c.result)
+    )
+    counts: dict[int, dict[Result, int]] = {run: {} for run in runs}
+    for row in connection.execute(query):
+        counts[row.run_id][Result(row.result)] = row.changes
+    return counts

@@ -1,0 +1,313 @@
+"""The whole schema of the journal (DESIGN 8), drawn once for all that is planned.
+
+No name of a contact or a company is stored, and never the webhook: only the portal's own identifiers, which mean
+nothing outside it, and the names of users, which reports need. Columns that may be empty are filled by later features.
+
+::
+
+    portal ─┬─ run ─── change            what was done: intent before the request, outcome after
+            ├─ company                   the roster
+            ├─ sweep_progress            where a long read goes on, and the watermarks
+            ├─ approval                  refused plans with their set of changes
+            ├─ standing                  drift that is left alone: from when, until when
+            ├─ exception                 contacts that are left alone: from when, until when
+            └─ user                      names for reports
+
+Whoever changes this file adds a revision under `migrations/versions`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time, kept in UTC: SQLite itself drops the time zone, and then orders by the local hour."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = f"a time without a zone cannot be stored: {value}"
+            raise ValueError(message)
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+#: Constraints have names, so that a later revision can take one away.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _portal_id(*, primary_key: bool = False) -> Column[int]:
+    return Column("portal_id", Integer, ForeignKey("portal.id"), primary_key=primary_key, nullable=False)
+
+
+portal = Table(
+    "portal",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _portal_id(),
+    Column("command", Text, nullable=False),
+    #: Of this program, to read an old run by.
+    Column("version", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("status", Text),
+    Column("companies", Integer, nullable=False, server_default=text("0")),
+    Column("contacts", Integer, nullable=False, server_default=text("0")),
+    Column("drift", Integer, nullable=False, server_default=text("0")),
+    Column("standing", Integer, nullable=False, server_default=text("0")),
+    #: {reason: contacts} and {cause: contacts} of what was found. Outcomes are counted from `change`.
+    Column("reasons", JSON, nullable=False, server_default=text("'{}'")),
+    Column("causes", JSON, nullable=False, server_default=text("'{}'")),
+    Column("requests", Integer, nullable=False, server_default=text("0")),
+    Column("commands", Integer, nullable=False, server_default=text("0")),
+    Column("operating_seconds", Float, nullable=False, server_default=text("0")),
+    Column("duration_seconds", Float, nullable=False, server_default=text("0")),
+    Column("error", Text),
+    #: The portal's own time when the sweep began.
+    Column("snapshot_at", UtcDateTime),
+    #: Of the plan.
+    Column("digest", Text),
+    #: The run that this one takes back.
+    Column("undoes_run_id", Integer, ForeignKey("run.id", ondelete="SET NULL")),
+    CheckConstraint("(finished_at IS NULL) = (status IS NULL)", name="finished_has_status"),
+    CheckConstraint(
+        "status IN ('in_sync', 'applied', 'partial', 'refused', 'incomplete', 'stopped', 'failed')", name="status"
+    ),
+    Index(None, "portal_id", "status", "finished_at"),
+    Index("ix_run_unfinished", "portal_id", sqlite_where=text("finished_at IS NULL")),
+    # The number of a run that retention removed is never given out again: scripts and people keep it.
+    sqlite_autoincrement=True,
+)
+
+change = Table(
+    "change",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", Integer, ForeignKey("run.id", ondelete="CASCADE"), nullable=False),
+    Column("contact_id", Integer, nullable=False),
+    Column("company_id", Integer, nullable=False),
+    #: 0 for none.
+    Column("owner_before", Integer, nullable=False),
+    Column("owner_after", Integer, nullable=False),
+    #: Values are not constrained: an undo and a policy of a later version have causes of their own.
+    Column("cause", Text),
+    #: The policy's rule that chose the owner, where it is not the company's owner.
+    Column("rule", Text),
+    #: What let it through the guard.
+    Column("approval_id", Integer, ForeignKey("approval.id", ondelete="SET NULL")),
+    #: The change that this one takes back.
+    Column("undoes_change_id", Integer, ForeignKey("change.id", ondelete="SET NULL")),
+    #: When the first and the latest request were about to leave; empty when none did (a conflict, say).
+    Column("intended_at", UtcDateTime),
+    Column("attempted_at", UtcDateTime),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("settled_at", UtcDateTime),
+    Column("result", Text),
+    Column("detail", Text, nullable=False, server_default=text("''")),
+    #: The contact's DATE_MODIFY as read back: what our own write looks like from outside.
+    Column("modified_at", UtcDateTime),
+    UniqueConstraint("run_id", "contact_id"),
+    CheckConstraint("contact_id > 0 AND company_id > 0 AND owner_before >= 0 AND owner_after > 0", name="ids"),
+    CheckConstraint("owner_before <> owner_after", name="changes_something"),
+    CheckConstraint("(result IS NULL) = (settled_at IS NULL)", name="settled_has_result"),
+    CheckConstraint("(intended_at IS NULL) = (attempts = 0)", name="intended_has_attempts"),
+    CheckConstraint("intended_at IS NOT NULL OR settled_at IS NOT NULL", name="intended_or_settled"),
+    CheckConstraint(
+        "result IN ('applied', 'already', 'conflict', 'gone', 'denied', 'failed', 'unknown')", name="result"
+    ),
+    Index(None, "run_id", "result"),
+    # What did we last write to this contact? (changed back, flapping, undo of a contact or a company)
+    Index(None, "contact_id", "settled_at"),
+    Index(None, "company_id"),
+    Index("ix_change_open", "run_id", sqlite_where=text("result IS NULL")),
+)
+
+company = Table(
+    "company",
+    metadata,
+    _portal_id(primary_key=True),
+    Column("company_id", Integer, primary_key=True),
+    #: 0 for none.
+    Column("owner_id", Integer, nullable=False),
+    Column("previous_owner_id", Integer),
+    #: The owners before the previous one, newest first: a contact may lag behind by more than one hand-over.
+    Column("older_owner_ids", JSON),
+    #: When a sweep saw the new owner, by the portal's clock.
+    Column("owner_changed_at", UtcDateTime),
+    Column("modified_at", UtcDateTime),
+    #: Own companies and other categories are known, so that nobody asks again, and left alone.
+    Column("outside", Boolean, nullable=False, server_default=text("0")),
+    #: The latest read that returned it, by the portal's clock; a full relist that did not sets `vanished_at`.
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("vanished_at", UtcDateTime),
+    CheckConstraint("company_id > 0 AND owner_id >= 0", name="ids"),
+    CheckConstraint("(previous_owner_id IS NULL) = (owner_changed_at IS NULL)", name="changed_has_previous"),
+    Index(None, "portal_id", "owner_id"),
+    sqlite_with_rowid=False,
+)
+
+sweep_progress = Table(
+    "sweep_progress",
+    metadata,
+    _portal_id(primary_key=True),
+    #: What is read: the roster, its delta, a full relist, the contacts.
+    Column("kind", Text, primary_key=True),
+    #: The read under way: its begin by the portal's clock, the ID up to which everything is read, and rows so far.
+    Column("started_at", UtcDateTime),
+    Column("read_up_to", Integer),
+    Column("last_id", Integer),
+    Column("rows", Integer),
+    #: What a strategy needs besides, in its own words.
+    Column("state", JSON),
+    #: The latest complete read: its begin by the portal's clock (the watermark), and its rows (the guard compares).
+    Column("complete_since", UtcDateTime),
+    Column("complete_rows", Integer),
+    CheckConstraint("(started_at IS NULL) = (read_up_to IS NULL)", name="under_way"),
+    sqlite_with_rowid=False,
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _portal_id(),
+    Column("digest", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    #: [[contact, company, before, after], ...] sorted by contact: what the digest is made of.
+    Column("changes", JSON, nullable=False),
+    Column("change_count", Integer, nullable=False),
+    #: Numbers, limits, who would gain and lose: what the person saw.
+    Column("numbers", JSON),
+    Column("sentence", Text),
+    Column("refused_by_run_id", Integer, ForeignKey("run.id", ondelete="SET NULL")),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("approved_at", UtcDateTime),
+    #: The account on this machine, and how: by command, by answer, by option.
+    Column("approved_by", Text),
+    Column("expires_at", UtcDateTime),
+    Column("closed_at", UtcDateTime),
+    CheckConstraint("length(digest) = 64", name="digest"),
+    CheckConstraint("state IN ('waiting', 'approved', 'used', 'expired', 'withdrawn', 'superseded')", name="state"),
+    CheckConstraint(
+        "state <> 'approved' OR (approved_at IS NOT NULL AND expires_at IS NOT NULL)", name="approved_expires"
+    ),
+    CheckConstraint("(closed_at IS NULL) = (state IN ('waiting', 'approved'))", name="closed"),
+    Index(
+        "uq_approval_in_force",
+        "portal_id",
+        "digest",
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+    ),
+)
+
+standing = Table(
+    "standing",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _portal_id(),
+    Column("contact_id", Integer, nullable=False),
+    Column("company_id", Integer, nullable=False),
+    Column("owner_id", Integer, nullable=False),
+    Column("company_owner_id", Integer, nullable=False),
+    #: Values are not constrained: each policy adds some.
+    Column("reason", Text, nullable=False),
+    Column("cause", Text),
+    Column("appeared_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    CheckConstraint("contact_id > 0 AND company_id > 0 AND owner_id >= 0 AND company_owner_id >= 0", name="ids"),
+    Index("uq_standing_present", "portal_id", "contact_id", unique=True, sqlite_where=text("ended_at IS NULL")),
+)
+
+exception = Table(
+    "exception",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _portal_id(),
+    Column("contact_id", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    #: The company and its owner at that time: most exceptions end when the company's owner changes.
+    Column("company_id", Integer),
+    Column("company_owner_id", Integer),
+    #: The owner that is left in place.
+    Column("owner_id", Integer),
+    #: What led to it: the latest change of ours, and who edited the contact last (of anything) and when.
+    Column("change_id", Integer, ForeignKey("change.id", ondelete="SET NULL")),
+    Column("last_editor_id", Integer),
+    Column("last_edited_at", UtcDateTime),
+    Column("detail", Text, nullable=False, server_default=text("''")),
+    Column("since", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("released_at", UtcDateTime),
+    #: By command, by time, because the company's owner changed.
+    Column("released_by", Text),
+    CheckConstraint("contact_id > 0", name="ids"),
+    CheckConstraint("kind IN ('excluded', 'quarantined', 'respected', 'undone')", name="kind"),
+    CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="released_by_something"),
+    Index(
+        "uq_exception_in_force",
+        "portal_id",
+        "contact_id",
+        "kind",
+        unique=True,
+        sqlite_where=text("released_at IS NULL"),
+    ),
+)
+
+user = Table(
+    "user",
+    metadata,
+    _portal_id(primary_key=True),
+    Column("user_id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("employee", Boolean, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    CheckConstraint("user_id > 0", name="ids"),
+    sqlite_with_rowid=False,
+)
