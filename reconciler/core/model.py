@@ -105,7 +105,7 @@ class Snapshot:
     mismatches: tuple[Mismatch, ...]
     #: Contacts of companies that are not in the roster (own, of another category, created during the sweep).
     outside_roster: int
-    #: The owners the companies of drifted contacts have. None: the webhook may not ask (no user scope).
+    #: The owners on both sides of the mismatches, as far as they are people. None: the webhook may not ask.
     users: Mapping[int, User] | None
     #: Windows of IDs that were read, each proven whole by the portal's own count.
     windows: int

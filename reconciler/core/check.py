@@ -1,0 +1,70 @@
+"""The two looks at a contact around a write: may it be written, and was it.
+
+Bitrix24 has no conditional update, so a person may still act in the gap of one request (DESIGN 6); what the looks
+can see, they decide here.
+
+before: contact and company as they stand      verdict
+=============================================  ==========
+contact not there                              gone
+contact has the wanted owner already           already
+contact's company or owner moved               conflict
+company not there, or has another owner now    conflict
+all as planned                                 go (None)
+
+after: contact as it stands   update answered  verdict
+============================  ===============  =========================
+not there                     yes              unknown
+not there                     no answer        gone
+the wanted owner              either           applied
+the old owner                 yes              failed
+the old owner                 no answer        not written (None)
+another owner                 either           conflict
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.core.model import Change, Outcome, Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactRow:
+    """What a look shows of a contact; 0 for none."""
+
+    company: int
+    owner: int
+
+
+def before_write(change: Change, contact: ContactRow | None, company_owner: int | None) -> Outcome | None:
+    """Decide by the first table; None: write. `company_owner` is None where the company is not there."""
+    if contact is None:
+        return _outcome(change, Result.GONE, "the contact is deleted or no longer visible")
+    if contact.company != change.company:
+        return _outcome(change, Result.CONFLICT, f"now of company {contact.company or 'none'}")
+    if company_owner != change.after:
+        return _outcome(change, Result.CONFLICT, f"the company's owner is now {company_owner or 'none'}")
+    if contact.owner == change.after:
+        return _outcome(change, Result.ALREADY, "")
+    if contact.owner != change.before:
+        return _outcome(change, Result.CONFLICT, f"the contact's owner is now {contact.owner or 'none'}")
+    return None
+
+
+def after_write(change: Change, contact: ContactRow | None, *, answered: bool) -> Outcome | None:
+    """Decide by the second table; None: the write did not happen."""
+    if contact is None and answered:
+        return _outcome(change, Result.UNKNOWN, "written, but the webhook's user no longer sees the contact")
+    if contact is None:
+        return _outcome(change, Result.GONE, "the contact is deleted or no longer visible")
+    if contact.owner == change.after:
+        return _outcome(change, Result.APPLIED, "")
+    if contact.owner != change.before:
+        return _outcome(change, Result.CONFLICT, f"written, but the contact's owner is now {contact.owner or 'none'}")
+    if answered:
+        return _outcome(change, Result.FAILED, "the portal said yes, but the contact kept its owner")
+    return None
+
+
+def _outcome(change: Change, result: Result, detail: str) -> Outcome:
+    return Outcome(change=change, result=result, detail=detail)

@@ -1,0 +1,26 @@
+"""Names of methods and fields, in one place, so that `crm.item.*` can become a second dialect (DESIGN 4.5)."""
+
+from __future__ import annotations
+
+BATCH = "batch"
+COMPANY_LIST = "crm.company.list"
+CONTACT_LIST = "crm.contact.list"
+CONTACT_UPDATE = "crm.contact.update"
+USER_LIST = "user.get"
+USER_CURRENT = "user.current"
+PROFILE = "profile"
+SCOPES = "scope"
+SERVER_TIME = "server.time"
+WORKFLOW_TEMPLATES = "bizproc.workflow.template.list"
+
+ID = "ID"
+OWNER = "ASSIGNED_BY_ID"
+COMPANY = "COMPANY_ID"
+OWN_COMPANY = "IS_MY_COMPANY"
+
+#: Rows on a page of every list method (F2).
+PAGE = 50
+#: Commands in a batch (F1.3).
+BATCH_COMMANDS = 50
+#: Seconds after which the portal ends a request, done or not (F5.3).
+REQUEST_SECONDS = 60.0

@@ -1,0 +1,192 @@
+"""Commands and batches as the portal wants them, and its answers as values (F1.2, F1.3).
+
+No layer above sees a decoded JSON object that was not checked here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from reconciler.errors import NotJsonError, PortalError, ServerFaultError
+from reconciler.portal.refusals import classify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+#: What a parameter may hold. Booleans, null and empty lists cannot be expressed on this wire (F1.3).
+Value = int | str | list[int] | list[str] | dict[str, "Value"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One REST call of a batch."""
+
+    method: str
+    params: Mapping[str, Value]
+
+    def encode(self) -> str:
+        """Return `method?query` as PHP's `parse_str` reads it, each value percent-encoded once.
+
+        Raises ValueError for a value that the wire cannot carry: an empty list would be dropped by the portal,
+        and the condition with it (F2).
+        """
+        query = "&".join(pair for name, value in self.params.items() for pair in _pairs(name, value))
+        return f"{self.method}?{query}" if query else self.method
+
+
+def _pairs(name: str, value: Value) -> Iterator[str]:
+    if isinstance(value, bool) or value in ([], {}):
+        raise ValueError(f"{name} cannot be sent: {value!r}")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _pairs(f"{name}[{quote(key, safe='')}]", inner)
+    elif isinstance(value, list):
+        for item in value:
+            yield f"{name}[]={quote(str(item), safe='')}"
+    else:
+        yield f"{name}={quote(str(value), safe='')}"
+
+
+def batch_body(commands: Sequence[str]) -> bytes:
+    """Return the JSON body of a batch of encoded commands.
+
+    The keys are not numeric: PHP answers numeric ones with lists that lose their positions (F1.3).
+    """
+    return json.dumps({"halt": 0, "cmd": {f"c{index}": command for index, command in enumerate(commands)}}).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """The portal's own measurements. None: it did not say, which is not the same as zero (F15)."""
+
+    #: Seconds the call took.
+    duration: float | None = None
+    #: Seconds of this method in the ten-minute window, this call included; cumulative.
+    operating: float | None = None
+    #: Epoch second at which the oldest part of the window falls away.
+    operating_reset_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to one command."""
+
+    result: Any
+    #: Rows that match, on whatever page; None: not a list method, or not counted.
+    total: int | None = None
+    timing: Timing = Timing()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchAnswer:
+    """The answers of a batch in the order of its commands; an error stands where a command failed."""
+
+    answers: tuple[Answer | PortalError, ...]
+    timing: Timing
+    #: The portal's clock when it began, for watermarks (F2).
+    began: datetime
+
+
+def decode_batch(body: bytes, status: int, count: int) -> BatchAnswer:
+    """Decode the answer to a batch of `count` commands.
+
+    Raises what `classify` makes of an error answer, and `NotJsonError` for anything that is not an answer of the
+    REST interface: HTML, half a body, JSON of another shape.
+    """
+    envelope = _parse(body, status)
+    if "error" in envelope:
+        raise classify(_text(envelope["error"]), _text(envelope.get("error_description")), status=status)
+    try:
+        maps = envelope["result"]
+        results, failures, totals, times = (
+            _section(maps, name) for name in ("result", "result_error", "result_total", "result_time")
+        )
+        began = moment(envelope["time"]["date_start"])
+        answers = tuple(_answer(f"c{index}", results, failures, totals, times) for index in range(count))
+        return BatchAnswer(answers=answers, timing=_timing(envelope["time"]), began=began)
+    except (KeyError, TypeError, ValueError, AttributeError) as cause:
+        raise NotJsonError("the portal's answer to a batch has an unknown shape", status=status) from cause
+
+
+def _parse(body: bytes, status: int) -> dict[str, Any]:
+    try:
+        envelope = json.loads(body)
+    except (ValueError, RecursionError) as cause:
+        sentence = f"something that is not the REST interface answers (HTTP {status}, no JSON)"
+        raise NotJsonError(sentence, status=status) from cause
+    if not isinstance(envelope, dict):
+        raise NotJsonError(f"the portal's answer has an unknown shape (HTTP {status})", status=status)
+    return envelope
+
+
+def _section(maps: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return one of the five maps; PHP writes an empty one as a list (F1.3)."""
+    section = maps.get(name, {})
+    if section == []:
+        return {}
+    if not isinstance(section, dict):
+        raise TypeError(name)
+    return section
+
+
+def _answer(
+    key: str,
+    results: Mapping[str, Any],
+    failures: Mapping[str, Any],
+    totals: Mapping[str, Any],
+    times: Mapping[str, Any],
+) -> Answer | PortalError:
+    if key in failures:  # present is failed: the code itself may be empty (F6)
+        failure = failures[key]
+        return classify(_text(failure.get("error")), _text(failure.get("error_description")), status=None)
+    if key not in results:
+        return ServerFaultError("the portal left a command of the batch unanswered")
+    total = totals.get(key)
+    return Answer(
+        result=results[key], total=None if total is None else int(total), timing=_timing(times.get(key) or {})
+    )
+
+
+def _timing(time: Mapping[str, Any]) -> Timing:
+    return Timing(
+        duration=_seconds(time.get("duration")),
+        operating=_seconds(time.get("operating")),
+        operating_reset_at=_seconds(time.get("operating_reset_at")),
+    )
+
+
+def _seconds(value: Any) -> float | None:
+    if value is None:
+        return None
+    seconds = float(value)
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def identifier(value: Any) -> int:
+    """Return a record's number; null, "" and "0" all mean none, which is 0 (F2).
+
+    Raises ValueError for anything else that is not a whole number.
+    """
+    if value is None or value == "":
+        return 0
+    text = str(value)
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("not an identifier")
+    return int(text)
+
+
+def moment(value: str) -> datetime:
+    """Return a time of the portal, which carries the server's zone (F2). Raises ValueError where it does not."""
+    time = datetime.fromisoformat(value)
+    if time.tzinfo is None:
+        raise ValueError("a time without zone")
+    return time

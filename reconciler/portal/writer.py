@@ -1,0 +1,345 @@
+"""Carrying out a plan: check, write, read back, so that a person's later decision stands (DESIGN 6).
+
+One request carries the updates of a chunk, their read-back and the check of the next chunk. A check counts only if
+its write leaves within two seconds of its answer; otherwise there is a fresh one in a request of its own. A request
+whose answer was lost is never simply repeated: the contacts are read first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from reconciler.core.check import ContactRow, after_write, before_write
+from reconciler.core.model import Change, Outcome, Result
+from reconciler.errors import (
+    DeniedError,
+    NotFoundError,
+    NotJsonError,
+    OperationTimeLimitError,
+    PortalError,
+    RateLimitedError,
+    RefusedError,
+    ServerFaultError,
+    TooLargeError,
+    TransientError,
+    UnreachableError,
+)
+from reconciler.portal.dialect import (
+    COMPANY,
+    COMPANY_LIST,
+    CONTACT_LIST,
+    CONTACT_UPDATE,
+    ID,
+    OWNER,
+    REQUEST_SECONDS,
+)
+from reconciler.portal.wire import Answer, Command, identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from reconciler.clock import Clock
+    from reconciler.portal.client import Client
+
+log = structlog.get_logger("reconciler.writer")
+
+#: A check is worth nothing when its write leaves later than so many seconds after it.
+CHECK_SECONDS = 2.0
+#: How often a look that makes no sense is taken again.
+READINGS = 3
+#: How often a change is sent before it is given up.
+SENDINGS = 4
+#: What the next chunk may grow by.
+GROWTH = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkLimits:
+    """How many updates go into one request."""
+
+    start: int = 10
+    most: int = 25
+    #: Seconds that the updates of one request should take: far from the portal's 60 (F5.3).
+    target_seconds: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What contacts and companies looked like, and when the answer came."""
+
+    contacts: Mapping[int, ContactRow]
+    owners: Mapping[int, int]
+    at: float
+
+
+class Writer:
+    """Carries out changes one chunk after the other; its answers to the journal come in the order of events.
+
+    `intend` is called with what is about to leave, before it does; `settle` with what became of changes.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        limits: ChunkLimits,
+        *,
+        intend: Callable[[Sequence[Change]], None],
+        settle: Callable[[Sequence[Outcome]], None],
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._limits = limits
+        self._intend = intend
+        self._settle = settle
+        self._size = limits.start
+        self._queue: deque[Change] = deque()
+        self._sendings: Counter[int] = Counter()
+        #: Longest time between a check's answer and the departure of its write, in seconds.
+        self.longest_gap = 0.0
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Carry out all changes.
+
+        Raises PortalError when the portal as a whole can no longer be used; changes that were sent and not settled
+        then stay open in the journal. Raises Stopped between two requests.
+        """
+        self._queue = deque(changes)
+        look: _Look | None = None
+        chunk: list[Change] = []
+        while chunk or self._queue:
+            self._clock.sleep(0)
+            if not chunk:
+                chunk, look = self._take(), None
+            if look is None or self._age(look) + self._client.throttle.delay(1) > CHECK_SECONDS:
+                look = self._look_afresh(chunk)
+            due = self._still_due(chunk, look)
+            if due:
+                chunk, look = self._write(due, look)
+            else:
+                chunk, look = [], None
+
+    def settle_open(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Say what became of writes whose answer an earlier run never saw (DESIGN 6)."""
+        outcomes: list[Outcome] = []
+        for start in range(0, len(changes), self._limits.most):
+            group = changes[start : start + self._limits.most]
+            look = self._read(_looks(group, companies=False), group)
+            for change in group:
+                outcome = after_write(change, look.contacts.get(change.contact), answered=False)
+                outcomes.append(outcome or _failed(change, "not written: the run ended before"))
+        return outcomes
+
+    def _take(self) -> list[Change]:
+        """Take the next chunk from the queue; wait until the budget allows one."""
+        budget = self._client.budget
+        while budget.affordable(CONTACT_UPDATE) < 1:
+            wait = budget.wait(CONTACT_UPDATE)
+            log.info("writer.budget_wait", seconds=round(wait, 1))
+            self._clock.sleep(wait)
+        return self._take_affordable(beside=0)
+
+    def _take_affordable(self, *, beside: int) -> list[Change]:
+        """Take as many changes as fit beside so many others; may be none."""
+        affordable = self._client.budget.affordable(CONTACT_UPDATE) - beside
+        size = int(max(0, min(self._size, affordable, len(self._queue))))
+        return [self._queue.popleft() for _ in range(size)]
+
+    def _age(self, look: _Look) -> float:
+        return self._clock.monotonic() - look.at
+
+    def _look_afresh(self, chunk: Sequence[Change]) -> _Look:
+        """Check a chunk in a request of its own, timed so that the write can follow at once."""
+        self._clock.sleep(self._client.throttle.delay(2))
+        return self._read(_looks(chunk, companies=True), chunk)
+
+    def _read(self, commands: Sequence[Command], chunk: Sequence[Change]) -> _Look:
+        """Look at a chunk, again where the answer makes no sense."""
+        for _ in range(READINGS - 1):
+            try:
+                return self._looked(self._client.read(commands), chunk)
+            except NotJsonError as doubt:
+                log.warning("writer.look_again", error=str(doubt))
+        return self._looked(self._client.read(commands), chunk)
+
+    def _looked(self, answers: Sequence[Answer], chunk: Sequence[Change]) -> _Look:
+        """Turn the answers of `_looks` into a look. Raises NotJsonError where rows are foreign or missing."""
+        at = self._clock.monotonic()
+        try:
+            contacts = {
+                number: ContactRow(company=identifier(row.get(COMPANY)), owner=identifier(row.get(OWNER)))
+                for number, row in _rows(answers[0], {change.contact for change in chunk})
+            }
+            owners = {
+                number: identifier(row.get(OWNER))
+                for answer in answers[1:]
+                for number, row in _rows(answer, {change.company for change in chunk})
+            }
+        except (ValueError, TypeError, AttributeError) as doubt:
+            raise NotJsonError(f"a check came back in an unknown shape ({doubt})") from doubt
+        return _Look(contacts=contacts, owners=owners, at=at)
+
+    def _still_due(self, chunk: Sequence[Change], look: _Look) -> list[Change]:
+        """Settle what a check forbids; return the rest."""
+        verdicts = {
+            change: before_write(change, look.contacts.get(change.contact), look.owners.get(change.company))
+            for change in chunk
+        }
+        self._report([outcome for outcome in verdicts.values() if outcome is not None])
+        return [change for change, outcome in verdicts.items() if outcome is None]
+
+    def _write(self, due: list[Change], look: _Look) -> tuple[list[Change], _Look | None]:
+        """Send the updates; return the next chunk with its check, if the answer brought one."""
+        following = self._take_affordable(beside=len(due))
+        checks = _looks(following, companies=True) if following else []
+        commands = [*map(_update, due), *_looks(due, companies=False), *checks]
+        self._intend(due)
+        self._sendings.update(change.contact for change in due)
+        sent_at = self._clock.monotonic()
+        self.longest_gap = max(self.longest_gap, sent_at - look.at)
+        try:
+            batch = self._client.send(commands)
+        except (RateLimitedError, OperationTimeLimitError, TooLargeError) as refusal:
+            log.warning("writer.refused", error=str(refusal))
+            if isinstance(refusal, TooLargeError):
+                self._size = max(1, len(due) // 2)
+            self._again(following)
+            self._again(due, refusal)
+            return [], None
+        except (UnreachableError, NotJsonError, ServerFaultError) as loss:
+            log.warning("writer.answer_lost", changes=len(due), error=str(loss))
+            self._size = max(1, len(due) // 2)
+            self._again(following)
+            self._find_out(due, sent_at)
+            return [], None
+        self._adapt(len(due), self._clock.monotonic() - sent_at)
+        next_look = self._next_look(following, batch.answers[len(due) + 1 :])
+        self._take_note(due, batch.answers)
+        return following, next_look
+
+    def _find_out(self, due: Sequence[Change], sent_at: float) -> None:
+        """Settle a chunk whose answer was lost by reading it; send again what surely was not written."""
+        look = self._read(_looks(due, companies=False), due)
+        verdicts = [(c, after_write(c, look.contacts.get(c.contact), answered=False)) for c in due]
+        applied = [outcome for _, outcome in verdicts if outcome and outcome.result is Result.APPLIED]
+        self._report(applied)
+        pending = [change for change, outcome in verdicts if outcome not in applied]
+        if not pending:
+            return
+        # The portal may still be at work on the request, for as long as it lets one run (F5.3).
+        self._clock.sleep(sent_at + REQUEST_SECONDS - self._clock.monotonic())
+        look = self._read(_looks(pending, companies=False), pending)
+        self._settle_or_again(
+            (change, after_write(change, look.contacts.get(change.contact), answered=False)) for change in pending
+        )
+
+    def _take_note(self, due: Sequence[Change], answers: Sequence[Answer | PortalError]) -> None:
+        """Settle an answered chunk from the answers to its updates and from its read-back."""
+        rows = self._read_back(due, answers[len(due)])
+        fatal: PortalError | None = None
+        verdicts: list[tuple[Change, Outcome | None]] = []
+        for change, answer in zip(due, answers, strict=False):
+            row = rows.get(change.contact)
+            match answer:
+                case Answer(result=True):
+                    verdicts.append((change, after_write(change, row, answered=True)))
+                case Answer():
+                    odd = _failed(change, "the portal answered neither yes nor an error")
+                    verdicts.append((change, after_write(change, row, answered=False) or odd))
+                case DeniedError():
+                    verdicts.append((change, Outcome(change=change, result=Result.DENIED, detail=str(answer))))
+                case NotFoundError():
+                    verdicts.append((change, Outcome(change=change, result=Result.GONE, detail=str(answer))))
+                case OperationTimeLimitError() | TransientError():
+                    verdicts.append((change, after_write(change, row, answered=False)))
+                case RefusedError():
+                    verdicts.append((change, _failed(change, str(answer))))
+                case PortalError():  # the webhook itself: the next chunk would fare no better
+                    fatal = answer
+        self._settle_or_again(verdicts)
+        if fatal is not None:
+            raise fatal
+
+    def _read_back(self, due: Sequence[Change], answer: Answer | PortalError) -> Mapping[int, ContactRow]:
+        if isinstance(answer, Answer):
+            try:
+                return self._looked([answer], due).contacts
+            except NotJsonError as doubt:
+                log.warning("writer.look_again", error=str(doubt))
+        return self._read(_looks(due, companies=False), due).contacts
+
+    def _next_look(self, following: Sequence[Change], answers: Sequence[Answer | PortalError]) -> _Look | None:
+        """Take the check that came along; None where it cannot be used and a fresh one is due."""
+        seen = [answer for answer in answers if isinstance(answer, Answer)]
+        if not following or len(seen) < len(answers):
+            return None
+        try:
+            return self._looked(seen, following)
+        except NotJsonError as doubt:
+            log.warning("writer.look_again", error=str(doubt))
+            return None
+
+    def _settle_or_again(self, verdicts: Iterable[tuple[Change, Outcome | None]]) -> None:
+        verdicts = list(verdicts)
+        self._report([outcome for _, outcome in verdicts if outcome is not None])
+        self._again([change for change, outcome in verdicts if outcome is None])
+
+    def _again(self, changes: Sequence[Change], refusal: PortalError | None = None) -> None:
+        """Put changes back in front of the queue; give up those that were sent too often.
+
+        `refusal`: the whole request was refused, so it is raised instead.
+        """
+        spent = [change for change in changes if self._sendings[change.contact] >= SENDINGS]
+        if spent and refusal is not None:
+            raise refusal
+        self._report([_failed(change, f"not carried out in {SENDINGS} attempts") for change in spent])
+        self._queue.extendleft(change for change in reversed(changes) if change not in spent)
+
+    def _adapt(self, updates: int, seconds: float) -> None:
+        """Aim the next chunk at the target time; grow by at most half (DESIGN 5)."""
+        fitting = self._limits.target_seconds / max(seconds / updates, 1e-6)
+        self._size = int(max(1, min(fitting, math.ceil(self._size * GROWTH), self._limits.most)))
+
+    def _report(self, outcomes: Sequence[Outcome]) -> None:
+        if outcomes:
+            self._settle(outcomes)
+
+
+def _update(change: Change) -> Command:
+    """Write the owner and nothing else; the flag silences notices where the portal lets it (F4, F17)."""
+    return Command(
+        CONTACT_UPDATE,
+        {"id": change.contact, "fields": {OWNER: change.after}, "params": {"REGISTER_SONET_EVENT": "N"}},
+    )
+
+
+def _looks(chunk: Sequence[Change], *, companies: bool) -> list[Command]:
+    """Ask for the contacts of a chunk and, where wanted, for its companies: at most 25 of each, so one page."""
+
+    def look(method: str, ids: set[int], select: list[str]) -> Command:
+        return Command(method, {"order": {ID: "ASC"}, "filter": {f"@{ID}": sorted(ids)}, "select": select, "start": 0})
+
+    contacts = look(CONTACT_LIST, {change.contact for change in chunk}, [ID, COMPANY, OWNER])
+    if not companies:
+        return [contacts]
+    return [contacts, look(COMPANY_LIST, {change.company for change in chunk}, [ID, OWNER])]
+
+
+def _rows(answer: Answer, asked: set[int]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the rows of a look by ID. Raises ValueError for a foreign row, or a page shorter than the count."""
+    if not isinstance(answer.result, list) or len(answer.result) != (answer.total or 0):
+        raise ValueError("a page came short")
+    for row in answer.result:
+        number = identifier(row.get(ID))
+        if number not in asked:
+            raise ValueError(f"ID {number} was not asked for")
+        yield number, row
+
+
+def _failed(change: Change, detail: str) -> Outcome:
+    return Outcome(change=change, result=Result.FAILED, detail=detail)
