@@ -75,6 +75,10 @@ _INDEXES = {
 }
 
 
+def _fold(text: str | None) -> str | None:
+    return text if text is None else str(text).casefold()
+
+
 class Database:
     """One in-memory database, one connection; whoever uses the connection holds `lock`."""
 
@@ -83,6 +87,8 @@ class Database:
             ":memory:", check_same_thread=False, isolation_level=None, cached_statements=256
         )
         self.connection.row_factory = sqlite3.Row
+        # The portal's collation ignores case in every alphabet, SQLite's only in ASCII.
+        self.connection.create_function("fold", 1, _fold, deterministic=True)
         self.lock = RLock()
         #: Grows with each change of data; counts are cached for one version.
         self.version = 0

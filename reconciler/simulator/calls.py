@@ -1,0 +1,87 @@
+"""One call of a REST method, free of HTTP: who calls, with what, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from reconciler.simulator.errors import crm
+from reconciler.simulator.php import PhpArray
+
+if TYPE_CHECKING:
+    from reconciler.simulator.database import Database
+    from reconciler.simulator.updates import Edits
+
+#: What a user who is no administrator may do with contacts and companies.
+Role: TypeAlias = Literal["all", "own_only", "read_only", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """The user behind the webhook, and what the webhook allows."""
+
+    user_id: int
+    admin: bool = True
+    role: Role = "all"
+    scopes: frozenset[str] = frozenset({"crm", "user"})
+
+    def owner_limit(self) -> int | None:
+        """Return the only owner whose records are visible, or None for all."""
+        return self.user_id if not self.admin and self.role == "own_only" else None
+
+    def may_read(self) -> bool:
+        return self.admin or self.role != "none"
+
+    def may_edit(self) -> bool:
+        return self.admin or self.role in ("all", "own_only")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A method with its parameters; `start` is already taken out of them (F1.1)."""
+
+    method: str
+    params: PhpArray
+    start: int
+    caller: Caller
+    #: The portal's clock, whole epoch seconds, and its zone in seconds.
+    now: int
+    utc_offset: int
+
+    def param(self, name: str, default: Any = None) -> Any:
+        """Find a parameter as the CRM does: as given, upper, lower, capitalized or with `ar` before it (F1.1)."""
+        for key in (name, name.upper(), name.lower(), name.capitalize(), f"ar{name.capitalize()}"):
+            if key in self.params:
+                return self.params.get(key)
+        return default
+
+    def array(self, name: str) -> PhpArray:
+        """Return a parameter that must be an array; missing means empty."""
+        value = self.param(name, PhpArray())
+        if not isinstance(value, PhpArray):
+            raise crm(f"Parameter '{name}' must be array.")
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a method gives back, and what it cost the database."""
+
+    value: Any
+    total: int | None = None
+    next: int | None = None
+    rows: int = 1
+    #: Rows that a COUNT had to look at; 0 for none, or when the number was still known.
+    counted_rows: int = 0
+    #: Rows looked at besides those returned: the other contacts of the companies in an IN list (F14).
+    examined_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What methods work on."""
+
+    database: Database
+    edits: Edits
+    #: Every scope this portal knows, for `scope?full=1`.
+    all_scopes: tuple[str, ...] = field(default=("crm", "department", "im", "task", "user", "user_basic", "user_brief"))

@@ -1,0 +1,177 @@
+"""Runs one call, alone or inside a batch: scope, limits, faults, the method itself, its cost and its `time`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from reconciler.simulator import errors, methods
+from reconciler.simulator.calls import Call
+from reconciler.simulator.dates import iso
+from reconciler.simulator.errors import Refusal, RestError
+from reconciler.simulator.faults import Target
+from reconciler.simulator.filters import parse_key
+from reconciler.simulator.incoming import take_start
+from reconciler.simulator.php import PhpArray, intval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from reconciler.clock import Clock
+    from reconciler.simulator.calls import Caller, Result, Site
+    from reconciler.simulator.costs import CostModel
+    from reconciler.simulator.counters import Counters
+    from reconciler.simulator.faults import Fault, Faults
+    from reconciler.simulator.meters import OperatingMeter
+
+
+class TimeUp(Exception):  # noqa: N818 - the web server's doing, not an answer of the portal
+    """The request took longer than the web server lets it (F5.3); what was done stays done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One HTTP request on its way through the portal."""
+
+    number: int
+    caller: Caller
+    #: On the clock's monotonic scale.
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A method's result with its `time`; a hidden one was carried out, but is not shown (a fault)."""
+
+    result: Result
+    time: dict[str, Any]
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """What is needed to run calls."""
+
+    site: Site
+    clock: Clock
+    wall: Callable[[], float]
+    utc_offset: int
+    faults: Callable[[], Faults]
+    counters: Counters
+    meter: OperatingMeter | None
+    costs: CostModel | None
+
+    def run(self, visit: Visit, method: str, params: PhpArray, position: int | None = None) -> Answer:
+        """Run one call; `position` is its place inside a batch, None outside.
+
+        Raises `RestError` when it is refused, `TimeUp` when the web server gives up during it.
+        """
+        in_batch = position is not None
+        implementation = methods.find(method, visit.caller, in_batch=in_batch)
+        faults = self.faults().for_call(visit.number, target(method, params))
+        if self.meter is not None and self.meter.blocked(method, in_batch):
+            raise RestError(errors.OPERATION_TIME_LIMIT)
+        self.counters.command(method)
+        _refuse(faults)
+        call = Call(
+            method=method,
+            start=take_start(params),
+            params=_without_filter(params, faults),
+            caller=visit.caller,
+            now=int(self.wall()),
+            utc_offset=self.utc_offset,
+        )
+        started, begun = self.wall(), self.clock.monotonic()
+        with self.site.database.lock:
+            result = implementation.run(self.site, call)
+        slower = sum(fault["seconds"] for fault in _of(faults, "slow"))
+        end = self._end(method, result, begun, slower)
+        self._wait_until(min(end, visit.deadline))
+        spent = min(end, visit.deadline) - begun
+        self.bill(method, spent, in_batch=in_batch)
+        if end > visit.deadline:
+            raise TimeUp
+        for fault in faults:
+            result = _shortened(result, fault)
+        return Answer(
+            result=result,
+            time=self.timing(method, started, spent, spent, position),
+            hidden=bool(_of(faults, "missing_result")),
+        )
+
+    def bill(self, method: str, seconds: float, *, in_batch: bool) -> None:
+        """Count the seconds of one call."""
+        self.counters.spent(method, seconds)
+        if self.meter is not None:
+            self.meter.record(method, seconds, in_batch)
+
+    def timing(
+        self, method: str, started: float, duration: float, processing: float, position: int | None
+    ) -> dict[str, Any]:
+        """Build the `time` of an answer; a whole number is written as one (F1.2)."""
+        return {
+            "start": _number(started),
+            "finish": _number(started + duration),
+            "duration": _number(duration),
+            "processing": _number(processing),
+            "date_start": iso(started, self.utc_offset),
+            "date_finish": iso(started + duration, self.utc_offset),
+            **(self.meter.fields(method, position) if self.meter is not None else {}),
+        }
+
+    def _end(self, method: str, result: Result, begun: float, slower: float) -> float:
+        """Return when the call is over: after the modelled seconds, or now if it really took longer."""
+        if self.costs is not None:
+            slower += self.costs.seconds(method, result.rows, result.counted_rows, examined_rows=result.examined_rows)
+        return max(begun + slower, self.clock.monotonic())
+
+    def _wait_until(self, moment: float) -> None:
+        """Wait outside any lock, so that a slow call does not keep others from the database."""
+        left = moment - self.clock.monotonic()
+        if left > 0:
+            self.clock.sleep(left)
+
+
+def target(method: str, params: PhpArray) -> Target:
+    """Describe a call for the script of faults."""
+    return Target(method, intval(params.get("id")) if method.startswith("crm.contact.") else None)
+
+
+def _of(faults: Sequence[Fault], kind: str) -> list[Fault]:
+    return [fault for fault in faults if fault.kind == kind]
+
+
+def _refuse(faults: Sequence[Fault]) -> None:
+    for fault in faults:
+        if fault.kind == "operation_limit":
+            raise RestError(errors.OPERATION_TIME_LIMIT)
+        if fault.kind == "command_error":
+            raise RestError(Refusal(fault["code"], fault["description"], fault["status"]))
+
+
+def _without_filter(params: PhpArray, faults: Sequence[Fault]) -> PhpArray:
+    for fault in _of(faults, "dropped_filter"):
+        name = next((name for name in ("filter", "FILTER") if name in params), None)
+        conditions = params.get(name)
+        if name is None or not isinstance(conditions, PhpArray):
+            continue
+        kept = {
+            key: value
+            for key, value in conditions.items()
+            if fault["field"] and parse_key(str(key)).field != fault["field"]
+        }
+        params.put(name, PhpArray(kept))
+    return params
+
+
+def _shortened(result: Result, fault: Fault) -> Result:
+    if fault.kind not in ("short_page", "empty_page") or not isinstance(result.value, PhpArray):
+        return result
+    rows = result.value.values()
+    kept = rows[: max(0, len(rows) - fault["rows"])] if fault.kind == "short_page" else []
+    return replace(result, value=PhpArray(kept))
+
+
+def _number(value: float) -> float | int:
+    value = round(value, 6)
+    return int(value) if value.is_integer() else value

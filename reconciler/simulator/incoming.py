@@ -1,0 +1,85 @@
+"""From an HTTP request to parameters, with everything PHP and the REST module do on the way (F1.1)."""
+
+from __future__ import annotations
+
+from email.parser import BytesParser
+from email.policy import HTTP
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from reconciler.simulator.auth import parse_address
+from reconciler.simulator.php import PhpArray, decode_json, intval, parse_str
+
+if TYPE_CHECKING:
+    from reconciler.simulator.auth import Address
+    from reconciler.simulator.http import Request
+
+
+class Incoming:
+    """A request as the portal's code sees it."""
+
+    def __init__(self, request: Request, max_input_vars: int) -> None:
+        self.request = request
+        self._limit = max_input_vars
+
+    @cached_property
+    def address(self) -> Address | None:
+        return parse_address(self.request.path)
+
+    @property
+    def scheme(self) -> str:
+        return self.request.headers.get("x-forwarded-proto", "http")
+
+    @cached_property
+    def params(self) -> PhpArray:
+        """Return query and body as one array; the body's keys win."""
+        params = parse_str(self.request.query, self._limit)
+        if self.request.method == "POST":
+            for key, value in self._body().items():
+                params.put(key, value)
+        params.pop("state")  # part of the signature feature, never seen by a method
+        return params
+
+    def _body(self) -> PhpArray:
+        content_type = self.request.headers.get("content-type", "")
+        kind = content_type.split(";", 1)[0].strip()
+        if kind == "application/json":
+            # Only this exact spelling. Broken JSON is no parameters at all, without an error.
+            return decode_json(self.request.body)
+        if kind == "multipart/form-data":
+            return self._multipart(content_type)
+        return parse_str(self.request.body.decode("utf-8", errors="surrogateescape"), self._limit)
+
+    def _multipart(self, content_type: str) -> PhpArray:
+        head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", errors="replace")
+        message = BytesParser(policy=HTTP).parsebytes(head + self.request.body)
+        fields = PhpArray()
+        for part in message.iter_parts() if message.is_multipart() else ():
+            name = part.get_param("name", header="content-disposition")
+            payload = part.get_payload(decode=True)
+            if isinstance(name, str) and isinstance(payload, bytes):
+                pair = f"{_quoted(name)}={_quoted(payload.decode('utf-8', errors='surrogateescape'))}"
+                _merge(fields, parse_str(pair))
+        return fields
+
+
+def _quoted(text: str) -> str:
+    return text.replace("%", "%25").replace("&", "%26").replace("+", "%2B").replace("=", "%3D")
+
+
+def _merge(target: PhpArray, extra: PhpArray) -> None:
+    for key, value in extra.items():
+        present = target.get(key)
+        if isinstance(present, PhpArray) and isinstance(value, PhpArray):
+            for inner_key, inner in value.items():
+                if isinstance(inner_key, int):
+                    present.append(inner)
+                else:
+                    _merge(present, PhpArray({inner_key: inner}))
+        else:
+            target.put(key, value)
+
+
+def take_start(params: PhpArray) -> int:
+    """Take the paging parameter out of the parameters, as a number."""
+    return intval(params.pop("start"))

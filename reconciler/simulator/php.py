@@ -1,0 +1,226 @@
+"""The ways of PHP that reach a client: its arrays, its casts, `parse_str` and its JSON.
+
+A PHP array is one ordered map for lists and dictionaries alike. `PhpArray` keeps that, so that the quirk of F1.3, a
+map that turns into a JSON list when its keys happen to be 0..n-1, needs no special case anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_LEADING_NUMBER = re.compile(r"[ \t\n\r\v\f]*([+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|[+-]?\.[0-9]+)")
+_NESTING = 64
+
+
+class PhpArray:
+    """An ordered map with integer and text keys; the text "7" is the integer 7."""
+
+    __slots__ = ("_next", "data")
+
+    def __init__(self, values: dict[Any, Any] | list[Any] | None = None) -> None:
+        self.data: dict[int | str, Any] = {}
+        self._next = 0
+        if isinstance(values, list):
+            for value in values:
+                self.append(value)
+        elif values is not None:
+            for key, value in values.items():
+                self.put(key, value)
+
+    def put(self, key: object, value: Any) -> None:
+        """Set one key."""
+        own = array_key(key)
+        self.data[own] = value
+        if isinstance(own, int) and own >= self._next:
+            self._next = own + 1
+
+    def append(self, value: Any) -> None:
+        """Set the next free integer key."""
+        self.data[self._next] = value
+        self._next += 1
+
+    def get(self, key: object, default: Any = None) -> Any:
+        return self.data.get(array_key(key), default)
+
+    def pop(self, key: object, default: Any = None) -> Any:
+        return self.data.pop(array_key(key), default)
+
+    def items(self) -> Iterator[tuple[int | str, Any]]:
+        return iter(self.data.items())
+
+    def values(self) -> list[Any]:
+        return list(self.data.values())
+
+    def upper_keys(self) -> PhpArray:
+        """Return a copy with upper-case keys, as `array_change_key_case` does; of two alike the last one stays."""
+        return PhpArray({key.upper() if isinstance(key, str) else key: value for key, value in self.items()})
+
+    def is_list(self) -> bool:
+        """Say whether JSON shows this array as a list: keys 0..n-1 in order (F1.3)."""
+        return all(key == position for position, key in enumerate(self.data))
+
+    def __contains__(self, key: object) -> bool:
+        return array_key(key) in self.data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PhpArray) and list(self.data.items()) == list(other.data.items())
+
+    def __hash__(self) -> int:
+        raise TypeError("a PhpArray can change")
+
+    def __repr__(self) -> str:
+        return f"PhpArray({self.data!r})"
+
+
+class EmptyObject:
+    """What PHP writes as `{}` even when empty: an object without public members."""
+
+
+def array_key(key: object) -> int | str:
+    """Return the key that PHP would use: canonical decimal text becomes an integer."""
+    if isinstance(key, int):
+        return int(key)
+    text = str(key)
+    return int(text) if _WHOLE.fullmatch(text) else text
+
+
+def from_python(value: Any) -> Any:
+    """Turn lists and dictionaries into PHP arrays, all the way down."""
+    if isinstance(value, dict | PhpArray):
+        return PhpArray({key: from_python(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return PhpArray([from_python(item) for item in value])
+    return value
+
+
+def parse_str(text: str, limit: int = 1000) -> PhpArray:
+    """Parse a query string or form body; what is beyond `limit` (max_input_vars) is lost without a word (F14)."""
+    result = PhpArray()
+    for count, pair in enumerate(part for part in text.split("&") if part):
+        if count >= limit:
+            break
+        name, _, value = pair.partition("=")
+        path = _path(name)
+        if path:
+            _register(result, path, unquote_plus(value, errors="surrogateescape"))
+    return result
+
+
+def _register(target: PhpArray, path: tuple[str | None, ...], value: str) -> None:
+    for key in path[:-1]:
+        inner = target.get(key) if key is not None else None
+        if not isinstance(inner, PhpArray):
+            inner = PhpArray()
+            _set(target, key, inner)
+        target = inner
+    _set(target, path[-1], value)
+
+
+def _set(target: PhpArray, key: str | None, value: Any) -> None:
+    if key is None:
+        target.append(value)
+    else:
+        target.put(key, value)
+
+
+@lru_cache(maxsize=1024)  # an IN list repeats its name for each of its values
+def _path(encoded: str) -> tuple[str | None, ...]:
+    """Split `a.b[c][]` into `a_b`, `c`, None; a bracket that is never closed becomes part of the name."""
+    name = unquote_plus(encoded, errors="surrogateescape").lstrip(" ").split("\0", 1)[0]
+    top, bracket, rest = name.partition("[")
+    if not top:  # PHP turns a leading bracket into an underscore and takes the rest as it is
+        return ("_" + rest,) if bracket else ()
+    path: list[str | None] = [top.replace(".", "_").replace(" ", "_")]
+    while bracket and len(path) <= _NESTING:
+        index, closed, tail = rest.partition("]")
+        if not closed:
+            return (f"{path[0]}_{rest}",) if len(path) == 1 else tuple(path)
+        path.append(index.lstrip() or None)
+        bracket, rest = ("[" if tail.startswith("[") else ""), tail[1:]
+    return tuple(path)
+
+
+def intval(value: Any) -> int:
+    """Cast to int as PHP does: leading digits of a text, 0 or 1 for an array."""
+    if isinstance(value, PhpArray):
+        return 1 if len(value) else 0
+    if value is None:
+        return 0
+    if isinstance(value, str):
+        match = _LEADING_NUMBER.match(value)
+        value = float(match[1]) if match and not _WHOLE.fullmatch(match[1]) else int(match[1]) if match else 0
+    return int(value)
+
+
+def truthy(value: Any) -> bool:
+    """Tell what PHP's `(bool)` gives; the text "false" is true (F1.3)."""
+    if isinstance(value, PhpArray):
+        return len(value) > 0
+    return value not in (None, "", "0", 0, 0.0, False)
+
+
+def strval(value: Any) -> str:
+    """Cast to text as PHP does; JSON `true` becomes "1" (F4)."""
+    if value is None or value is False:
+        return ""
+    if value is True:
+        return "1"
+    if isinstance(value, PhpArray):
+        return "Array"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    return str(value)
+
+
+def decode_json(body: bytes) -> PhpArray:
+    """Decode a request's JSON; anything but an array or object is silently no parameters at all (F1.1)."""
+    try:
+        value = json.loads(body, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return PhpArray()
+    decoded = from_python(value)
+    return decoded if isinstance(decoded, PhpArray) else PhpArray()
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
+
+
+# Quotes inside text are written \u0022 and slashes \/ (F1.2); PHP escapes <, >, & and ' with the same set of options.
+_ESCAPES = {
+    '\\"': "\\u0022",
+    "/": "\\/",
+    "<": "\\u003C",
+    ">": "\\u003E",
+    "&": "\\u0026",
+    "'": "\\u0027",
+    "\u2028": "\\u2028",
+    "\u2029": "\\u2029",
+}
+_TO_ESCAPE = re.compile(r"\\.|[/<>&'\u2028\u2029]")
+
+
+def encode_json(value: Any) -> bytes:
+    """Encode as the portal does. Equal JSON, other bytes than most encoders write."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_encodable, allow_nan=False)
+    escaped = _TO_ESCAPE.sub(lambda match: _ESCAPES.get(match[0], match[0]), text)
+    return escaped.encode("utf-8", errors="replace")
+
+
+def _encodable(value: object) -> object:
+    if isinstance(value, PhpArray):
+        return value.values() if value.is_list() else {str(key): item for key, item in value.items()}
+    if isinstance(value, EmptyObject):
+        return {}
+    raise TypeError(f"no JSON for {type(value).__name__}")

@@ -1,0 +1,368 @@
+"""The embedded portal: a request in, an answer out, with everything between as F says.
+
+`Portal.handle` tells the story in the portal's own order: the edge (rename, rate, body), the address and the method,
+then who is calling, then the limits, then the call or the batch. People and tests act through the same object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from reconciler.simulator import batch, errors
+from reconciler.simulator.auth import Webhook, authorize, require_https
+from reconciler.simulator.calls import Site
+from reconciler.simulator.counters import Counters
+from reconciler.simulator.errors import Refusal, RestError
+from reconciler.simulator.executor import Executor, TimeUp, Visit, target
+from reconciler.simulator.faults import Fault, Faults, Target
+from reconciler.simulator.http import Response
+from reconciler.simulator.incoming import Incoming
+from reconciler.simulator.methods import METHODS
+from reconciler.simulator.people import People
+from reconciler.simulator.php import PhpArray, encode_json, parse_str
+from reconciler.simulator.updates import Edits
+
+if TYPE_CHECKING:
+    from reconciler.clock import Clock
+    from reconciler.simulator.calls import Role
+    from reconciler.simulator.costs import CostModel
+    from reconciler.simulator.database import Database
+    from reconciler.simulator.http import Request
+    from reconciler.simulator.meters import LeakyBucket, OperatingMeter
+    from reconciler.simulator.updates import Edit
+
+_BATCH = "batch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalOptions:
+    """What differs from portal to portal, and between the documentation and measured portals."""
+
+    #: The webhook: `/rest/<user_id>/<token>/`. Keep it a dummy, it appears in logs of clients.
+    token: str = "simulatedtoken0"  # noqa: S105 - a dummy
+    user_id: int = 1
+    scopes: tuple[str, ...] = ("crm", "user")
+    #: What the webhook's user may do when no administrator: all, own_only, read_only, none.
+    role: Role = "all"
+    #: Which code carries out `crm.*.update`: the older one always writes, the newer one always notifies (F4, F17).
+    update_path: Literal["legacy", "factory"] = "legacy"
+    #: Statuses of refused webhooks: 401 as measured, or those of the documentation (F6, DISAGREE).
+    auth_statuses: Literal["measured", "documented"] = "measured"
+    #: The server's zone in hours; all dates are written in it.
+    utc_offset: float = 3
+    #: The web server cuts a request that takes longer (F5.3).
+    request_seconds: float = 60.0
+    #: Largest body in bytes; a stock web server takes one megabyte (F17).
+    max_body: int = 1_048_576
+    #: PHP drops what is beyond, in form bodies and in each command of a batch (F1.3).
+    max_input_vars: int = 1000
+    https_required: bool = False
+    #: The host the portal was renamed to: 302 to the same path there (F6).
+    moved_to: str | None = None
+    #: The portal is being updated: HTML 502 to everybody.
+    maintenance: bool = False
+
+
+@dataclass(slots=True)
+class _Script:
+    """The faults of one request, sorted by when they act."""
+
+    before: list[Fault] = field(default_factory=list)
+    after: list[Fault] = field(default_factory=list)
+    #: Answered with the fault's error, whether the request is carried out or not.
+    instead: Fault | None = None
+    #: What happens to the finished answer.
+    broken: Fault | None = None
+    only_first: int | None = None
+
+
+class Portal:
+    """One portal, safe to use from several threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        options: PortalOptions | None = None,
+        *,
+        clock: Clock,
+        bucket: LeakyBucket | None = None,
+        meter: OperatingMeter | None = None,
+        costs: CostModel | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        self.database = database
+        self.options = options or PortalOptions()
+        self.clock = clock
+        self.bucket = bucket
+        self.meter = meter
+        self.costs = costs
+        self.faults = faults or Faults()
+        #: Seconds by which the portal's clock is ahead of the true time.
+        self.clock_offset = 0.0
+        #: Whether the webhook was deleted.
+        self.revoked = False
+        self._utc_offset = round(self.options.utc_offset * 3600)
+        self._counters = Counters()
+        self._edits = Edits(database, lambda: int(self.wall()), self.options.update_path)
+        self._executor = Executor(
+            site=Site(database, self._edits),
+            clock=clock,
+            wall=self.wall,
+            utc_offset=self._utc_offset,
+            faults=lambda: self.faults,
+            counters=self._counters,
+            meter=meter,
+            costs=costs,
+        )
+        #: The people who work in this portal; their acts are offered here too.
+        self.people = People(database, self._edits, lambda: int(self.wall()))
+        self.edit_contact = self.people.edit_contact
+        self.edit_company = self.people.edit_company
+        self.create_contact = self.people.create_contact
+        self.create_company = self.people.create_company
+        self.delete_contact = self.people.delete_contact
+        self.restore_contact = self.people.restore_contact
+        self.delete_company = self.people.delete_company
+        self.merge_companies = self.people.merge_companies
+        self.bind = self.people.bind
+        self.bind_from_company = self.people.bind_from_company
+        self.unbind = self.people.unbind
+        self.unbind_from_company = self.people.unbind_from_company
+        self.dismiss_user = self.people.dismiss_user
+
+    def wall(self) -> float:
+        """Return the portal's own time of day, in epoch seconds."""
+        return self.clock.now().timestamp() + self.clock_offset
+
+    @property
+    def webhook_path(self) -> str:
+        """The path of the webhook, with a slash at its end."""
+        return f"/rest/{self.options.user_id}/{self.options.token}/"
+
+    @property
+    def history(self) -> list[Edit]:
+        """Every change of a field, in order, through REST or by a person."""
+        with self.database.lock:
+            return list(self._edits.history)
+
+    def stats(self) -> dict[str, Any]:
+        """Return what the portal counted, and how much drift there is now (DESIGN 11)."""
+        with self.database.lock:
+            applied, noop, notices = self._edits.applied, self._edits.noop, self._edits.notices
+        return {
+            **self._counters.snapshot(),
+            "operating_seconds": self.meter.used() if self.meter is not None else {},
+            "updates_applied": applied,
+            "noop_updates": noop,
+            "notices": notices,
+            "drift": self.drift(),
+        }
+
+    def drift(self) -> int:
+        """Count the standard contacts whose primary company, not one of our own, has another owner."""
+        row = self.database.row(
+            "SELECT COUNT(*) FROM contact JOIN company ON company.id = contact.company_id"
+            " WHERE contact.category_id = 0 AND company.is_my_company = 'N'"
+            " AND contact.assigned_by_id <> company.assigned_by_id"
+        )
+        return int(row[0]) if row is not None else 0
+
+    def reset(self) -> None:
+        """Start counters, history, faults and limits again; the data stay."""
+        self._counters.forget()
+        self._edits.forget()
+        self.faults.replace()
+        self.revoked = False
+        if self.bucket is not None:
+            self.bucket.reset()
+        if self.meter is not None:
+            self.meter.reset()
+
+    def handle(self, request: Request) -> Response:
+        """Answer one HTTP request."""
+        number = self._counters.request()
+        incoming = Incoming(request, self.options.max_input_vars)
+        self._travel()
+        script = self._script(number, incoming)
+        for fault in script.before:
+            self._happen(fault)
+        if script.instead is not None and not _commits(script.instead):
+            response = self._instead(script.instead)
+        else:
+            response = self._answer(number, incoming, script)
+            if script.instead is not None:
+                response = self._instead(script.instead)
+        for fault in script.after:
+            self._happen(fault)
+        self._travel()
+        return _broken(response, script.broken)
+
+    def _travel(self) -> None:
+        """Spend half of the way there and back."""
+        if self.costs is not None and self.costs.network:
+            self.clock.sleep(self.costs.network / 2)
+
+    def _answer(self, number: int, incoming: Incoming, script: _Script) -> Response:
+        """Go from the edge to the portal's code."""
+        try:
+            return self._at_the_edge(incoming) or self._call(number, incoming, script)
+        except RestError as error:
+            return self._refused(error.refusal)
+        except TimeUp:
+            return _html(504, "Gateway Time-out")
+
+    def _at_the_edge(self, incoming: Incoming) -> Response | None:
+        """Answer what never reaches the portal's code: the web server before it does."""
+        options, request = self.options, incoming.request
+        if options.moved_to is not None:
+            query = f"?{request.query}" if request.query else ""
+            return _html(302, "Moved", {"Location": f"https://{options.moved_to}{request.path}{query}"})
+        if options.maintenance:
+            return _html(502, "Bad Gateway")
+        if self.bucket is not None and not self.bucket.admit(request.source):
+            raise RestError(errors.QUERY_LIMIT)
+        if len(request.body) > options.max_body:
+            return _html(413, "Request Entity Too Large")
+        return _html(404, "Not Found") if incoming.address is None else None
+
+    def _call(self, number: int, incoming: Incoming, script: _Script) -> Response:
+        """Check who calls what, in the portal's order, and carry it out."""
+        started, begun = self.wall(), self.clock.monotonic()
+        address = incoming.address
+        if address is None or address.transport != "json":
+            raise RestError(errors.WRONG_TRANSPORT)
+        method = address.method
+        # Before any authorization: a wrong method on a wrong webhook is an unknown method (F6).
+        if method != _BATCH and method not in METHODS:
+            raise RestError(errors.METHOD_NOT_FOUND)
+        if self.options.https_required:
+            require_https(incoming.scheme)
+        options = self.options
+        webhook = Webhook(
+            options.user_id, "" if self.revoked else options.token, frozenset(options.scopes), options.role
+        )
+        caller = authorize(self.database, webhook, address, incoming.params)
+        visit = Visit(number=number, caller=caller, deadline=begun + options.request_seconds)
+        if self.costs is not None and self.costs.request_overhead:
+            self.clock.sleep(self.costs.request_overhead)
+        working = self.clock.monotonic()
+        if method == _BATCH:
+            body: dict[str, Any] = {"result": self._batch(visit, incoming.params, script)}
+        else:
+            answer = self._executor.run(visit, method, incoming.params)
+            body = {"result": answer.result.value}
+            if answer.result.next is not None:
+                body["next"] = answer.result.next
+            if answer.result.total is not None:
+                body["total"] = answer.result.total
+        now = self.clock.monotonic()
+        if method == _BATCH:
+            self._executor.bill(_BATCH, now - working, in_batch=False)
+        body["time"] = self._executor.timing(method, started, now - begun, now - working, None)
+        return _json(200, body, seconds=now - begun)
+
+    def _batch(self, visit: Visit, params: PhpArray, script: _Script) -> dict[str, PhpArray]:
+        if self.meter is not None and self.meter.blocked(_BATCH, in_batch=False):
+            raise RestError(errors.OPERATION_TIME_LIMIT)
+        self._counters.batch()
+        return batch.run_batch(
+            params,
+            lambda method, inner, position: self._executor.run(visit, method, inner, position),
+            max_input_vars=self.options.max_input_vars,
+            rejected=lambda refusal: self._counters.rejected(refusal.code or refusal.description),
+            only_first=script.only_first,
+        )
+
+    def _refused(self, refusal: Refusal) -> Response:
+        self._counters.rejected(refusal.code or refusal.description)
+        status = refusal.status
+        if self.options.auth_statuses == "documented":
+            status = errors.DOCUMENTED_STATUS.get(refusal.code, status)
+        return _json(status, refusal.body())
+
+    def _script(self, number: int, incoming: Incoming) -> _Script:
+        script = _Script()
+        for fault in self.faults.for_request(number, lambda: self._targets(incoming)):
+            if fault.kind in ("human_edit", "delete_contacts"):
+                (script.before if fault["moment"] == "before" else script.after).append(fault)
+            elif fault.kind == "token_revoked":
+                script.before.append(fault)
+            elif fault.kind == "partial_batch":
+                script.only_first = fault["commands"]
+            elif fault.kind in ("lost_answer", "truncated_body", "wrong_json", "empty_answer"):
+                script.broken = fault
+            else:
+                script.instead = fault
+        return script
+
+    def _targets(self, incoming: Incoming) -> list[Target]:
+        """List the calls of a request, for faults that are meant for a method or a contact."""
+        if incoming.address is None:
+            return []
+        method = incoming.address.method
+        found = [target(method, incoming.params)]
+        if method == _BATCH:
+            for _, text in batch.commands(incoming.params):
+                command = batch.Command.parse(text)
+                found.append(target(command.method.lower(), parse_str(command.query)))
+        return found
+
+    def _happen(self, fault: Fault) -> None:
+        """Let somebody do something."""
+        if fault.kind == "token_revoked":
+            self.revoked = True
+        elif fault.kind == "human_edit":
+            if fault["contact_id"]:
+                self.people.edit_contact(fault["contact_id"], fault["by"], assigned_by_id=fault["owner"])
+            if fault["company_id"]:
+                self.people.edit_company(fault["company_id"], fault["by"], assigned_by_id=fault["owner"])
+        else:
+            for contact_id in fault["ids"]:
+                self.people.delete_contact(contact_id)
+            self.people.delete_oldest_contacts(fault["oldest"])
+
+    def _instead(self, fault: Fault) -> Response:
+        """Answer with the fault."""
+        if fault.kind == "cut_before":
+            return Response(status=200, body=b"", cut_after=0)
+        if fault.kind in ("html_502", "html_504"):
+            return _html(502, "Bad Gateway") if fault.kind == "html_502" else _html(504, "Gateway Time-out")
+        refusal = {"internal_error": errors.INTERNAL, "rate_limited": errors.QUERY_LIMIT}.get(fault.kind)
+        if refusal is None:
+            refusal = Refusal(fault["code"], fault["description"], fault["status"])
+        self._counters.rejected(refusal.code or refusal.description)
+        return _json(refusal.status, refusal.body())
+
+
+def _commits(fault: Fault) -> bool:
+    return fault.kind in ("html_502", "html_504", "internal_error") and bool(fault["commit"])
+
+
+def _broken(response: Response, fault: Fault | None) -> Response:
+    """Spoil a finished answer."""
+    if fault is None:
+        return response
+    if fault.kind == "wrong_json":
+        return Response(status=200, body=b'["unexpected"]', headers=response.headers)
+    if fault.kind == "empty_answer":
+        return Response(status=200, body=b"", headers=response.headers)
+    cut_after = 0 if fault.kind == "lost_answer" else fault["bytes"]
+    return Response(status=response.status, body=response.body, headers=response.headers, cut_after=cut_after)
+
+
+def _json(status: int, body: dict[str, Any], *, seconds: float = 0.0) -> Response:
+    headers = {
+        "Content-Type": "application/json; charset=utf-8",
+        "Access-Control-Allow-Origin": "*",
+        "X-Content-Type-Options": "nosniff",
+        "X-Bitrix-Rest-Time": f"{seconds:.10f}",
+        "X-Bitrix-Rest-User-Time": f"{seconds:.10f}",
+        "X-Bitrix-Rest-System-Time": f"{0:.10f}",
+    }
+    return Response(status=status, body=encode_json(body), headers=headers)
+
+
+def _html(status: int, title: str, headers: dict[str, str] | None = None) -> Response:
+    page = f"<html>\n<head><title>{status} {title}</title></head>\n<body><h1>{status} {title}</h1></body>\n</html>\n"
+    return Response(status=status, body=page.encode(), headers={"Content-Type": "text/html", **(headers or {})})

@@ -1,0 +1,199 @@
+"""Users and departments (F9, F17): `user.get`, `user.current`, `user.admin`, `profile`, `department.get`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from reconciler.simulator.calls import Result
+from reconciler.simulator.dates import iso, strtotime
+from reconciler.simulator.filters import parse_key
+from reconciler.simulator.php import EmptyObject, PhpArray, intval, strval, truthy
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    from reconciler.simulator.calls import Call, Site
+    from reconciler.simulator.filters import Condition
+
+PAGE = 50
+_ALL_FIELDS = (
+    *("ID", "ACTIVE", "NAME", "LAST_NAME", "SECOND_NAME", "EMAIL", "LAST_LOGIN", "DATE_REGISTER", "TIME_ZONE"),
+    *("IS_ONLINE", "TIMESTAMP_X", "LAST_ACTIVITY_DATE", "WORK_POSITION", "UF_DEPARTMENT", "USER_TYPE"),
+)
+# Fields per scope: only the full one tells the user type, and the briefest has no address (F17).
+_FIELDS = {
+    "user": frozenset(_ALL_FIELDS),
+    "user_basic": frozenset(_ALL_FIELDS) - {"USER_TYPE", "LAST_LOGIN"},
+    "user_brief": frozenset(_ALL_FIELDS) - {"USER_TYPE", "LAST_LOGIN", "EMAIL"},
+}
+# Never in any answer, so "not returned" does not mean "dismissed" (F9).
+_HIDDEN_TYPES = ("bot", "email", "integrator")
+
+
+def user_get(site: Site, call: Call) -> Result:
+    """Return a page of the users that the caller can see."""
+    query = call.params.upper_keys()
+    sort, direction, select = query.get("SORT"), query.get("ORDER"), query.get("SELECT")
+    admin_mode = truthy(query.get("ADMIN_MODE")) and call.caller.admin
+    if isinstance(query.get("FILTER"), PhpArray):
+        # A mistake kept for compatibility: the filter replaces every other parameter.
+        query = query.get("FILTER").upper_keys()
+    users = [_user(row, call) for row in site.database.rows("SELECT * FROM user ORDER BY id")]
+    unrestricted = admin_mode or (call.caller.admin and "ID" in query)
+    users = [user for user in users if _visible(user, unrestricted=unrestricted)]
+    for key, value in query.items():
+        condition = parse_key(str(key))
+        if condition.field in _ALL_FIELDS:
+            users = [user for user in users if _matches(user, condition, value, call)]
+    if truthy(sort) and truthy(direction) and strval(sort).upper() in _ALL_FIELDS:
+        by = strval(sort).upper()
+        users.sort(key=lambda user: _sortable(user[by]), reverse=strval(direction).upper() == "DESC")
+    return _answer(users, call.start, lambda user: _shown(user, _names(select, call)))
+
+
+def user_current(site: Site, call: Call) -> Result:
+    """Return the webhook's owner."""
+    row = site.database.row("SELECT * FROM user WHERE id = ?", (call.caller.user_id,))
+    user = _user(row, call) if row is not None else {"ID": call.caller.user_id}
+    return Result(value=_shown(user, _names(None, call)))
+
+
+def user_admin(site: Site, call: Call) -> Result:
+    """Tell whether the webhook's owner is an administrator."""
+    del site
+    return Result(value=call.caller.admin)
+
+
+def profile(site: Site, call: Call) -> Result:
+    """Return the owner's name and whether he or she is an administrator; needs no scope."""
+    row = site.database.row("SELECT name, last_name FROM user WHERE id = ?", (call.caller.user_id,))
+    return Result(
+        value={
+            "ID": str(call.caller.user_id),
+            "ADMIN": call.caller.admin,
+            "NAME": row["name"] if row is not None else "",
+            "LAST_NAME": row["last_name"] if row is not None else "",
+            "PERSONAL_GENDER": "",
+            "TIME_ZONE": "",
+            "TIME_ZONE_OFFSET": call.utc_offset,
+        }
+    )
+
+
+def department_get(site: Site, call: Call) -> Result:
+    """Return a page of departments; a key without a value is missing (F9)."""
+    query = call.params.upper_keys()
+    departments = []
+    for row in site.database.rows("SELECT id, name, sort, parent, head FROM department ORDER BY id"):
+        department = {"ID": str(row["id"]), "NAME": row["name"], "SORT": row["sort"]}
+        department |= {"PARENT": str(row["parent"])} if row["parent"] else {}
+        department |= {"UF_HEAD": str(row["head"])} if row["head"] else {}
+        departments.append(department)
+    for name in ("ID", "NAME", "PARENT", "UF_HEAD"):
+        if name in query:
+            value = query.get(name)
+            wanted = [strval(item) for item in (value.values() if isinstance(value, PhpArray) else [value])]
+            departments = [department for department in departments if department.get(name, "0") in wanted]
+    return _answer(departments, call.start, dict)
+
+
+def _answer(rows: list[dict[str, Any]], start: int, show: Callable[[dict[str, Any]], dict[str, Any]]) -> Result:
+    """Cut a page out of all rows; an empty one has no total, and there is no way back to page one (F9)."""
+    offset = max(start, 0) // PAGE * PAGE
+    page = rows[offset : offset + PAGE]
+    if not page:
+        return Result(value=PhpArray(), rows=0)
+    value = PhpArray([show(row) for row in page])
+    if start < 0:
+        return Result(value=value, total=0, rows=len(page))
+    following = offset + PAGE if offset + PAGE < len(rows) else None
+    return Result(value=value, total=len(rows), next=following, rows=len(page))
+
+
+def _user(row: sqlite3.Row, call: Call) -> dict[str, Any]:
+    return {
+        "ID": int(row["id"]),
+        "ACTIVE": bool(row["active"]),
+        "NAME": row["name"],
+        "LAST_NAME": row["last_name"],
+        "SECOND_NAME": row["second_name"],
+        "EMAIL": row["email"],
+        "LAST_LOGIN": "",
+        "DATE_REGISTER": iso(row["date_register"], call.utc_offset),
+        "TIME_ZONE": "",
+        "IS_ONLINE": "N",
+        # Some dates are objects that JSON cannot write (F9).
+        "TIMESTAMP_X": EmptyObject(),
+        "LAST_ACTIVITY_DATE": EmptyObject(),
+        "WORK_POSITION": row["work_position"],
+        "UF_DEPARTMENT": json.loads(row["departments"]),
+        "USER_TYPE": row["user_type"],
+    }
+
+
+def _visible(user: dict[str, Any], *, unrestricted: bool) -> bool:
+    return user["USER_TYPE"] not in _HIDDEN_TYPES and (unrestricted or bool(user["UF_DEPARTMENT"]))
+
+
+def _names(select: Any, call: Call) -> list[str]:
+    scope = next((scope for scope in ("user", "user_basic", "user_brief") if scope in call.caller.scopes), "user")
+    allowed = [name for name in _ALL_FIELDS if name in _FIELDS[scope]]
+    wanted = select.values() if isinstance(select, PhpArray) else []
+    if not wanted or "*" in wanted:
+        return allowed
+    return [name for name in allowed if name in wanted or ("UF_*" in wanted and name.startswith("UF_"))]
+
+
+def _shown(user: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    return {name: str(user[name]) if name == "ID" else user[name] for name in names if name in user}
+
+
+def _sortable(value: Any) -> Any:
+    return value if isinstance(value, int | str) else str(value)
+
+
+def _matches(user: dict[str, Any], condition: Condition, value: Any, call: Call) -> bool:
+    own = user[condition.field]
+    wanted = value.values() if isinstance(value, PhpArray) else [value]
+    if condition.field == "ACTIVE":
+        # Only '', 0, '0' and 'N' mean inactive: `ACTIVE=false` in a query string is true (F9).
+        met = own is (truthy(value) and value != "N")
+    elif condition.field in ("ID", "UF_DEPARTMENT"):
+        # An empty array of ids is the id 0, which nobody has.
+        numbers = [intval(item) for item in wanted] or [0]
+        owns = own if isinstance(own, list) else [own]
+        met = any(_compare(one, condition.operation, number) for one in owns for number in numbers)
+    elif condition.field == "DATE_REGISTER":
+        moment = strtotime(strval(value), call.now, call.utc_offset)
+        registered = strtotime(own, call.now, call.utc_offset)
+        met = moment is not None and _compare(registered, condition.operation, moment)
+    else:
+        met = any(_compare_text(str(own), condition.operation, strval(item)) for item in wanted)
+    return met != condition.negative
+
+
+def _compare(own: Any, operation: str, value: Any) -> bool:
+    if operation == ">":
+        return bool(own > value)
+    if operation == ">=":
+        return bool(own >= value)
+    if operation == "<":
+        return bool(own < value)
+    if operation == "<=":
+        return bool(own <= value)
+    return bool(own == value)
+
+
+def _compare_text(own: str, operation: str, value: str) -> bool:
+    own, value = own.casefold(), value.casefold()
+    if operation == "%":
+        return value in own
+    if operation in ("=%", "%="):
+        head, tail = value.startswith("%"), value.endswith("%")
+        core = value.strip("%")
+        if head and tail:
+            return core in own
+        return own.endswith(core) if head else own.startswith(core) if tail else own == core
+    return _compare(own, operation, value)
