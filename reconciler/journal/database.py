@@ -42,7 +42,7 @@ def locate(url: str) -> Path:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         parsed = None
     if (
         parsed is None
@@ -56,28 +56,38 @@ def locate(url: str) -> Path:
             "The setting `journal.url` must name a SQLite file, as in sqlite:///journal.db "
             "or sqlite:////var/lib/reconciler/journal.db."
         )
-    return Path(str(parsed.database)).expanduser().resolve()
+    try:
+        return Path(str(parsed.database)).expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"The setting `journal.url` names a path that leads nowhere: {error}.") from error
 
 
 def create_file(path: Path) -> None:
     """Make an empty file that only this user may read, if there is none; SQLite gives -wal and -shm the same mode."""
-    if not path.parent.is_dir():
-        raise JournalError(f"The directory {path.parent} of the journal does not exist: create it, or {_SET_PLACE}.")
-    if path.is_dir():
-        raise JournalError(f"The journal {path} is a directory: set `journal.url` to a file in it.")
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
+        if path.is_dir():
+            raise JournalError(f"The journal {path} is a directory: set `journal.url` to a file in it.") from None
         return
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise JournalError(
-            f"The journal {path} cannot be created ({error.strerror}): "
-            f"give this user write access to that directory, or {_SET_PLACE}."
+            f"The directory {path.parent} of the journal does not exist: create it, or {_SET_PLACE}."
         ) from error
+    except OSError as error:
+        raise JournalError(f"The journal {path} cannot be created ({error.strerror}): {_GIVE_ACCESS}.") from error
     try:
         os.fchmod(file, 0o600)  # a umask of 0777 would have left us without access ourselves
     finally:
         os.close(file)
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is a file; raise `JournalError` when that cannot be known."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise JournalError(f"The journal {path} cannot be opened ({error.strerror}): {_GIVE_ACCESS}.") from error
 
 
 def make_engine(path: Path, *, read_only: bool) -> Engine:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at a lease that somebody else holds.
 _LOOK_EVERY = 0.5
+#: Read and write, for this user only.
+_MODE = 0o600
 
 
 @contextmanager
@@ -35,7 +37,9 @@ def hold_lease(journal: Path, clock: Clock, wait: float) -> Iterator[None]:
     path = journal.with_name(f"{journal.name}.lease")
     try:
         # Never removed: whoever waits on a removed file would share the lease with whoever makes the next one.
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
+        if os.fstat(file).st_mode & _MODE != _MODE:  # the umask took it away, and the next run could not open it
+            os.fchmod(file, _MODE)
     except OSError as error:
         raise JournalError(
             f"The lease {path} beside the journal cannot be opened ({error.strerror}): "

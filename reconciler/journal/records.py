@@ -18,6 +18,8 @@ class OpenIntent:
     #: The run that intended it; its outcome is settled under this number, whichever run finds it out.
     run: int
     change: Change
+    #: When its latest request was about to leave.
+    attempted_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ __all__ = ["ChangeRecord", "Journal", "OpenIntent", "RunRecord", "open_journal"]
 _MIGRATION_WAIT = 60.0
 #: Ends that include a complete look at the portal; a refused plan waits for a person, not for another look.
 _SUCCESSES = (Status.IN_SYNC, Status.APPLIED, Status.PARTIAL, Status.REFUSED)
-_ABANDONED = "The program ended in the middle of this run; what it left open is settled by the next one."
+_ABANDONED = "The program ended in the middle of this run; the next one settles what it left open."
 
 
 def open_journal(url: str, clock: Clock, *, read_only: bool = False) -> Journal:
@@ -54,7 +54,7 @@ def open_journal(url: str, clock: Clock, *, read_only: bool = False) -> Journal:
     path = database.locate(url)
     if not read_only:
         database.create_file(path)
-    elif not path.exists():
+    elif not database.is_there(path):
         raise _no_run_yet(path)
     engine = database.make_engine(path, read_only=read_only)
     try:
@@ -66,9 +66,11 @@ def open_journal(url: str, clock: Clock, *, read_only: bool = False) -> Journal:
 
 
 def _check_schema(engine: Engine, path: Path, clock: Clock, *, read_only: bool) -> None:
-    # As a writer: a file that cannot be written is found out now, and not when the portal has been read.
     with database.transaction(engine, path, writing=not read_only) as connection:
         revision = schema.current_revision(connection, path)
+        if revision == schema.HEAD and not read_only:
+            # What cannot be written is found out now, and not when the portal has been read.
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
     if revision == schema.HEAD:
         return
     if read_only:
@@ -187,7 +189,10 @@ class Journal:
             .order_by(tables.change.c.run_id, tables.change.c.contact_id)
         )
         with self._reading() as connection:
-            return [OpenIntent(run=row.run_id, change=rows.change_of(row)) for row in connection.execute(query)]
+            return [
+                OpenIntent(run=row.run_id, change=rows.change_of(row), attempted_at=row.attempted_at)
+                for row in connection.execute(query)
+            ]
 
     def changes(self, run: int) -> list[ChangeRecord]:
         """Return the changes of a run, sorted by company, then contact."""

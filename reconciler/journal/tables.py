@@ -53,8 +53,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            message = f"a time without a zone cannot be stored: {value}"
-            raise ValueError(message)
+            raise ValueError(f"a time without a zone cannot be stored: {value}")
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
@@ -155,7 +154,10 @@ change = Table(
     CheckConstraint("contact_id > 0 AND company_id > 0 AND owner_before >= 0 AND owner_after > 0", name="ids"),
     CheckConstraint("owner_before <> owner_after", name="changes_something"),
     CheckConstraint("(result IS NULL) = (settled_at IS NULL)", name="settled_has_result"),
-    CheckConstraint("(intended_at IS NULL) = (attempts = 0)", name="intended_has_attempts"),
+    CheckConstraint(
+        "(intended_at IS NULL) = (attempts = 0) AND (intended_at IS NULL) = (attempted_at IS NULL)",
+        name="intended_has_attempts",
+    ),
     CheckConstraint("intended_at IS NOT NULL OR settled_at IS NOT NULL", name="intended_or_settled"),
     CheckConstraint(
         "result IN ('applied', 'already', 'conflict', 'gone', 'denied', 'failed', 'unknown')", name="result"

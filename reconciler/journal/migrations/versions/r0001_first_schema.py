@@ -202,7 +202,10 @@ def upgrade() -> None:
             "result IN ('applied', 'already', 'conflict', 'gone', 'denied', 'failed', 'unknown')",
             name=op.f("ck_change_result"),
         ),
-        sa.CheckConstraint("(intended_at IS NULL) = (attempts = 0)", name=op.f("ck_change_intended_has_attempts")),
+        sa.CheckConstraint(
+            "(intended_at IS NULL) = (attempts = 0) AND (intended_at IS NULL) = (attempted_at IS NULL)",
+            name=op.f("ck_change_intended_has_attempts"),
+        ),
         sa.CheckConstraint("(result IS NULL) = (settled_at IS NULL)", name=op.f("ck_change_settled_has_result")),
         sa.CheckConstraint(
             "contact_id > 0 AND company_id > 0 AND owner_before >= 0 AND owner_after > 0", name=op.f("ck_change_ids")
