@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, null, select
@@ -12,16 +13,23 @@ from reconciler.journal import tables
 from reconciler.journal.records import ChangeRecord, RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import ColumnElement, Connection, Row
     from sqlalchemy.dialects.sqlite import Insert
 
     from reconciler.core.model import Outcome
 
 #: Every run with the name of its portal.
 RUNS = select(tables.run, tables.portal.c.name.label("portal")).join(tables.portal)
+
+
+def portal_key(connection: Connection, name: str, now: datetime) -> int:
+    """Return the key of this portal; a new one gets a row."""
+    new = insert(tables.portal).values(name=name, first_seen_at=now)
+    connection.execute(new.on_conflict_do_nothing(index_elements=["name"]))
+    return int(connection.execute(select(tables.portal.c.id).where(tables.portal.c.name == name)).scalar_one())
 
 
 def run_record(row: Row[Any], outcomes: Mapping[Result, int]) -> RunRecord:
@@ -50,6 +58,23 @@ def run_record(row: Row[Any], outcomes: Mapping[Result, int]) -> RunRecord:
         started_at=row.started_at,
         finished_at=row.finished_at,
     )
+
+
+def count_outcomes(connection: Connection, runs: Sequence[int]) -> Mapping[int, Mapping[Result, int]]:
+    """Return the settled changes of these runs by result; a result that did not occur is left out."""
+    counts: dict[int, dict[Result, int]] = defaultdict(dict)
+    if not runs:
+        return counts
+    run, result = tables.change.c.run_id, tables.change.c.result
+    query = (
+        select(run, result, func.count().label("changes"))
+        # A range, and not a list: SQLite takes 32,766 parameters, and a year has more runs.
+        .where(run.between(min(runs), max(runs)), result.is_not(None))
+        .group_by(run, result)
+    )
+    for row in connection.execute(query):
+        counts[row.run_id][Result(row.result)] = row.changes
+    return counts
 
 
 def run_columns(report: RunReport, finished_at: datetime) -> dict[str, Any]:

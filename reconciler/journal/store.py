@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 import reconciler
-from reconciler.core.model import Result, Status
+from reconciler.core.model import Status
 from reconciler.errors import JournalError
 from reconciler.journal import database, rows, schema, tables
 from reconciler.journal.lease import hold_lease
@@ -126,7 +126,7 @@ class Journal:
         """
         now = self._clock.now()
         with self._writing() as connection:
-            key = _portal_key(connection, portal, now)
+            key = rows.portal_key(connection, portal, now)
             connection.execute(
                 update(tables.run)
                 .where(tables.run.c.portal_id == key, tables.run.c.finished_at.is_(None))
@@ -210,7 +210,7 @@ class Journal:
         """Keep the names of these users for reports."""
         now = self._clock.now()
         with self._writing() as connection:
-            key = _portal_key(connection, portal, now)
+            key = rows.portal_key(connection, portal, now)
             seen = [
                 {
                     "portal_id": key,
@@ -245,7 +245,7 @@ class Journal:
     def _records(self, query: Select[Any]) -> list[RunRecord]:
         with self._reading() as connection:
             found = connection.execute(query).all()
-            outcomes = _count_outcomes(connection, [row.id for row in found])
+            outcomes = rows.count_outcomes(connection, [row.id for row in found])
         return [rows.run_record(row, outcomes[row.id]) for row in found]
 
     def _latest(self, portal: str, moment: Column[Any], *conditions: ColumnElement[bool]) -> datetime | None:
@@ -261,22 +261,3 @@ class Journal:
             if connection.execute(statement, changes).rowcount != len(changes):
                 # Written over, the first change could no longer be undone.
                 raise ValueError("a run has one change for a contact, and it is another one")
-
-
-def _portal_key(connection: Connection, name: str, now: datetime) -> int:
-    new = insert(tables.portal).values(name=name, first_seen_at=now)
-    connection.execute(new.on_conflict_do_nothing(index_elements=["name"]))
-    return int(connection.execute(select(tables.portal.c.id).where(tables.portal.c.name == name)).scalar_one())
-
-
-def _count_outcomes(connection: Connection, runs: list[int]) -> dict[int, dict[Result, int]]:
-    """Return the settled changes of each run by result; a result that did not occur is left out."""
-    query = (
-        select(tables.change.c.run_id, tables.change.c.result, func.count().label("changes"))
-        .where(tables.change.c.run_id.in_(runs), tables.change.c.result.is_not(None))
-        .group_by(tables.change.c.run_id, tables.change.c.result)
-    )
-    counts: dict[int, dict[Result, int]] = {run: {} for run in runs}
-    for row in connection.execute(query):
-        counts[row.run_id][Result(row.result)] = row.changes
-    return counts
