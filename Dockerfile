@@ -1,0 +1,34 @@
+# docker build -t reconciler .        docker run --rm reconciler demo
+# Name an image with a digest here to pin it: --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:...
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+# The dependencies first: this layer stays as long as the locks do. Whatever is downloaded must have a hash in a lock.
+# Neither pip nor the build backend gets into /opt/reconciler, which is all that leaves this stage.
+COPY requirements.lock requirements-build.lock ./
+RUN python -m venv --without-pip /opt/reconciler \
+ && python -m pip --python /opt/reconciler/bin/python install --no-cache-dir --require-hashes -r requirements.lock \
+ && python -m venv /opt/build \
+ && /opt/build/bin/pip install --no-cache-dir --require-hashes -r requirements-build.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY reconciler ./reconciler
+RUN /opt/build/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && python -m pip --python /opt/reconciler/bin/python install --no-cache-dir --no-index --no-deps /wheels/*.whl
+
+# hadolint ignore=DL3006
+FROM ${PYTHON_IMAGE}
+COPY --from=build /opt/reconciler /opt/reconciler
+# Made in the image and as that user: a fresh volume takes over owner and rights of the folder it covers.
+# A number, not a name, so that an orchestrator can see that it is not root.
+RUN install -d -o 10001 -g 10001 -m 0750 /data
+ENV PATH=/opt/reconciler/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    RECONCILER_JOURNAL__URL=sqlite:////data/reconciler.sqlite3
+USER 10001:10001
+WORKDIR /data
+VOLUME ["/data"]
+ENTRYPOINT ["reconciler"]
+# Each check starts a Python of its own: once a minute is enough for a sweep every ten.
+HEALTHCHECK --interval=60s --timeout=20s --start-period=30s --retries=3 CMD ["reconciler", "health"]

@@ -1,0 +1,65 @@
+"""Every direct dependency has its line in docs/dependencies.md, and every line its dependency."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+GROUPS = [line for group in PROJECT["dependency-groups"].values() for line in group if isinstance(line, str)]
+
+
+def names(requirements: list[str]) -> set[str]:
+    """Return the packages' names."""
+    return {re.split(r"[^\w-]", requirement)[0] for requirement in requirements}
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """Return the table under a heading: package -> the other cells."""
+    section = (
+        (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    )
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {first: others for first, *others in cells}
+
+
+@pytest.mark.parametrize(
+    ("heading", "requirements"),
+    [
+        ("What runs", PROJECT["project"]["dependencies"]),
+        ("Extra `simulator`", PROJECT["project"]["optional-dependencies"]["simulator"]),
+        ("What builds and tests", PROJECT["build-system"]["requires"] + GROUPS),
+    ],
+)
+def test_each_direct_dependency_is_justified(heading: str, requirements: list[str]) -> None:
+    """None is missing, none is left over, and each says what it saves, who keeps it and its licence."""
+    table = rows(heading)
+    extra = (
+        names(PROJECT["project"]["optional-dependencies"]["simulator"]) if heading == "What builds and tests" else set()
+    )
+    assert set(table) == names(requirements) - extra
+    assert list(table) == sorted(table)
+    assert all(len(cells) == 3 and all(cells) for cells in table.values())
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-build.lock", "requirements-dev.lock"])
+def test_locks_have_hashes_and_no_addresses(lock: str) -> None:
+    """Each pinned version is followed by its hashes; where it comes from is the installer's business."""
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    pins = re.findall(r"(?m)^[\w.-]+(?:\[[\w,-]+\])?==[^\s]+(?: ; [^\\]+)? \\\n    --hash=sha256:[0-9a-f]{64}", text)
+    assert len(pins) == len(re.findall(r"(?m)^\w", text)) > 0
+    assert "://" not in text
+
+
+def test_the_locks_agree() -> None:
+    """What is tested is what runs: a package in two locks has one version."""
+    pinned: dict[str, set[str]] = {}
+    for lock in ROOT.glob("requirements*.lock"):
+        for name, version in re.findall(r"(?m)^([\w.-]+)==(\S+)", lock.read_text(encoding="utf-8")):
+            pinned.setdefault(name, set()).add(version)
+    assert {name: versions for name, versions in pinned.items() if len(versions) > 1} == {}
