@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.clock import Clock
-    from reconciler.simulator.costs import CostModel
 
 _CHUNK = 65_536
 
 
 class Handler(Protocol):
     """What answers requests: the portal."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock on which it works, and its caller waits."""
+        ...
 
     def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -41,25 +45,18 @@ class Handler(Protocol):
 class InProcessTransport(httpx.BaseTransport):
     """Hand requests to the portal, and its answers back, whole or cut.
 
-    `clock` is the portal's: a worker that is asked to end stops its own clock, which does not unsend a request.
-    Time-outs are those of the request: `read` runs from the moment the request is sent until the answer begins;
-    `connect` is compared with the network's delay; `write` and `pool` cannot run out, since nothing is ever full.
+    Time passes on the portal's clock: a worker that is asked to end stops its own, which does not unsend a request.
+    The request's `read` time-out runs from the moment it is sent until the answer is there, the portal's network delay
+    included. `connect`, `write` and `pool` cannot run out: there is no connection to make and nothing is ever full.
     """
 
-    def __init__(
-        self, portal: Handler, *, clock: Clock, costs: CostModel | None = None, source: str = "127.0.0.1"
-    ) -> None:
+    def __init__(self, portal: Handler, *, source: str = "127.0.0.1") -> None:
         self._portal = portal
-        self._clock = clock
-        self._network = costs.network if costs else 0.0
+        self._clock = portal.clock
         self._source = source
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        timeouts = request.extensions.get("timeout", {})
-        connect, read = timeouts.get("connect"), timeouts.get("read")
-        if connect is not None and connect < self._network:
-            self._clock.sleep(connect)
-            raise httpx.ConnectTimeout("timed out", request=request)
+        read = request.extensions.get("timeout", {}).get("read")
         path, _, query = request.url.raw_path.partition(b"?")
         exchange = _Exchange(
             Request(
@@ -86,12 +83,9 @@ class InProcessTransport(httpx.BaseTransport):
         return self._ends_within_real(seconds, exchange)
 
     def _carry_out(self, exchange: _Exchange) -> None:
-        """Do the portal's part: the way there, the work, the way back."""
+        """Let the portal do its part."""
         try:
-            self._clock.sleep(self._network / 2)
-            response = self._portal.handle(exchange.request)
-            self._clock.sleep(self._network / 2)
-            exchange.response = response
+            exchange.response = self._portal.handle(exchange.request)
         except BaseException as failure:  # noqa: BLE001 - raised again in the thread that asked, if it still waits
             exchange.failure = failure
 
