@@ -9,7 +9,11 @@ import httpx
 import pytest
 
 from reconciler.clock import SystemClock, Timeline, VirtualClock
+from reconciler.simulator.assembly import build
+from reconciler.simulator.costs import Profile
 from reconciler.simulator.http import Request, Response
+from reconciler.simulator.portal import PortalOptions
+from reconciler.simulator.seed import SeedSpec
 from reconciler.simulator.transport import InProcessTransport
 
 if TYPE_CHECKING:
@@ -103,6 +107,28 @@ def test_requests_after_a_time_out_overlap_with_the_work_left_behind() -> None:
                 client.get(URL)
     portal.clock.sleep(60)
     assert portal.committed == [100, 175]
+
+
+def test_updates_behind_a_time_out_are_applied_one_by_one() -> None:
+    """F4 and F5.3: ten updates of ten seconds each; the caller gives up at 75, and the portal applies all ten."""
+    spec = SeedSpec(companies=20, contacts=60, owners=5, without_company=0, drift=1)
+    profile = Profile(write_median=10, network=1)
+    clock = VirtualClock()
+    portal = build(spec, clock=clock, profile=profile, options=PortalOptions(request_seconds=200))
+    cmd = {
+        f"c{row['id']}": f"crm.contact.update?id={row['id']}&fields[ASSIGNED_BY_ID]={row['owner']}"
+        for row in portal.database.rows(
+            "SELECT contact.id, company.assigned_by_id AS owner FROM contact JOIN company ON company.id = company_id"
+            " WHERE contact.category_id = 0 LIMIT 10"
+        )
+    }
+    with httpx.Client(transport=InProcessTransport(portal), timeout=75) as client, pytest.raises(httpx.ReadTimeout):
+        client.post(f"http://portal.example{portal.webhook_path}batch", json={"cmd": cmd})
+    assert clock.monotonic() == 75
+    assert portal.stats()["updates_applied"] == 8
+    clock.sleep(30)
+    assert portal.stats()["updates_applied"] == 10
+    assert portal.drift() == 50
 
 
 def test_lanes_with_time_outs_give_the_same_trace_each_time() -> None:
