@@ -1,0 +1,276 @@
+"""A plan or a run as a document: one value, shown as text, JSON, Markdown, CSV or a page.
+
+Names come from a CRM, where strangers type them (DESIGN 12). They stand in a `Report` as they came; each format
+makes them harmless in its own way. The heavy formats live in modules of their own, imported when asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from reconciler.core.model import Change, Names, Result, RunReport, Skip, Standing, Status
+from reconciler.ops.facts import summary_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, tzinfo
+
+    from reconciler.core.model import Snapshot, Usage
+    from reconciler.core.plan import Plan
+
+__all__ = ["SIDE_EFFECTS", "Format", "Report", "Row", "as_json", "json_text", "plan_report", "render", "run_json"]
+__all__ += ["run_report", "summary_line"]
+
+Format = Literal["text", "json", "markdown", "csv", "html"]
+
+#: Stands at the head of every plan (DESIGN 1).
+SIDE_EFFECTS = (
+    "Deals, activities and tasks stay with the person who had them, and that person may lose sight of the contact "
+    '(roles "own records only").'
+)
+_UNVERIFIED = (
+    "The webhook has no user scope: nobody can tell whether the new owners still work there, so nothing of this may "
+    "be written. Add the scope user_basic (or user) to the webhook."
+)
+#: Rows shown where the caller gives no number: a screen, an issue's text, a page that a phone can still open.
+_MOST_ROWS = {"text": 50, "markdown": 500, "html": 5_000}
+_BEYOND_ASCII = re.compile(r"[^\n\x20-\x7e]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One drifted contact of a plan, or one change of a run. Names are empty where they are not known."""
+
+    contact: int
+    contact_name: str
+    company: int
+    company_name: str
+    #: Owner now (plan) or before the run; 0 for none.
+    before: int
+    before_name: str
+    #: The wanted owner; in a skip the company's owner, 0 for none.
+    after: int
+    after_name: str
+    #: Plan: empty for a change, the `Standing` value for a skip. Run: the `Result` value, empty while open.
+    result: str = ""
+    #: One sentence where the result does not say it all.
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A plan or a run, ready to be shown."""
+
+    kind: Literal["plan", "run"]
+    title: str
+    portal: str
+    #: `https://host` of the portal, for links to its cards. Empty: no links.
+    origin: str
+    #: A plan's status says `in_sync` where nothing would change, and nothing otherwise.
+    counts: RunReport
+    #: The portal's time of the sweep, or when the run began.
+    started_at: datetime
+    #: None for a plan, and for a run that is under way or ended without a word.
+    finished_at: datetime | None = None
+    #: The command that ran; empty for a plan.
+    command: str = ""
+    #: A plan's digest, in full.
+    digest: str = ""
+    changes: tuple[Row, ...] = ()
+    #: Drifted contacts that are left alone.
+    standing: tuple[Row, ...] = ()
+    #: Sentences that a reader should know before acting.
+    notes: tuple[str, ...] = ()
+
+
+def plan_report(
+    plan: Plan, *, snapshot: Snapshot, names: Names, origin: str, usage: Usage, notes: Sequence[str] = ()
+) -> Report:
+    """Make the document of a plan. People the snapshot knows need not stand in `names`."""
+    people = {number: user.name for number, user in (snapshot.users or {}).items()} | dict(names.users)
+    called = Names(contacts=names.contacts, companies=names.companies, users=people)
+    own = [SIDE_EFFECTS] if plan.changes else []
+    if plan.changes and not plan.owners_verified:
+        own.insert(0, _UNVERIFIED)
+    if snapshot.outside_roster:
+        own.append(
+            f"Not looked at: {snapshot.outside_roster:,} contacts of companies outside the roster (own companies, "
+            "other categories, created during the sweep)."
+        )
+    return Report(
+        kind="plan",
+        title=f"Plan for {plan.portal}",
+        portal=plan.portal,
+        origin=origin,
+        counts=RunReport(
+            run=None,
+            status=Status.IN_SYNC if not plan.changes else Status.INCOMPLETE,
+            companies=len(snapshot.roster),
+            contacts=snapshot.contacts,
+            drift=plan.drift,
+            standing=len(plan.skips),
+            reasons=plan.reasons,
+            usage=usage,
+        ),
+        started_at=snapshot.taken_at,
+        digest=plan.digest,
+        changes=tuple(change_row(change, called) for change in plan.changes),
+        standing=tuple(_skip_row(skip, called) for skip in plan.skips),
+        notes=tuple(dict.fromkeys([*own, *notes])),
+    )
+
+
+def run_report(
+    report: RunReport,
+    *,
+    portal: str,
+    command: str,
+    started_at: datetime,
+    finished_at: datetime | None,
+    rows: Sequence[Row],
+    origin: str,
+    notes: Sequence[str] = (),
+) -> Report:
+    """Make the document of a run; `rows` are its changes."""
+    return Report(
+        kind="run",
+        title=f"Run of {portal}" if report.run is None else f"Run {report.run} of {portal}",
+        portal=portal,
+        origin=origin,
+        counts=report,
+        started_at=started_at,
+        finished_at=finished_at,
+        command=command,
+        changes=tuple(rows),
+        notes=tuple(notes),
+    )
+
+
+def change_row(change: Change, names: Names, *, result: str = "", detail: str = "") -> Row:
+    """Make the row of a change, with the names that are known."""
+    return Row(
+        contact=change.contact,
+        contact_name=names.contacts.get(change.contact, ""),
+        company=change.company,
+        company_name=names.companies.get(change.company, ""),
+        before=change.before,
+        before_name=names.users.get(change.before, ""),
+        after=change.after,
+        after_name=names.users.get(change.after, ""),
+        result=result,
+        detail=detail,
+    )
+
+
+def _skip_row(skip: Skip, names: Names) -> Row:
+    mismatch = skip.mismatch
+    change = Change(
+        contact=mismatch.contact, company=mismatch.company, before=mismatch.owner, after=mismatch.company_owner
+    )
+    return change_row(change, names, result=skip.reason.value, detail=skip.reason.sentence)
+
+
+def run_json(report: RunReport) -> dict[str, Any]:
+    """Return a run for scripts: the flat object of DESIGN 10."""
+    document: dict[str, Any] = {
+        "schema": 1,
+        "run": report.run,
+        "status": report.status.value,
+        "companies": report.companies,
+        "contacts": report.contacts,
+        "drift": report.drift,
+        "standing": report.standing,
+        **{result.value: report.outcomes.get(result, 0) for result in Result},
+        "reasons": {reason.value: report.reasons[reason] for reason in Standing if report.reasons.get(reason)},
+        "requests": report.usage.requests,
+        "commands": report.usage.commands,
+        "operating_seconds": round(report.usage.operating_seconds, 3),
+        "duration_seconds": round(report.usage.duration_seconds, 3),
+    }
+    return document if report.error is None else document | {"error": report.error}
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Return the whole document for scripts: the run's keys, and the rows.
+
+    A plan has no run and no outcomes yet: `run` is null, `status` is `planned` or `in_sync`, every outcome is 0.
+    """
+    document = run_json(report.counts) | {"portal": report.portal, "origin": report.origin, "notes": list(report.notes)}
+    if report.kind == "plan":
+        document["status"] = "planned" if report.changes else Status.IN_SYNC.value
+        return document | {
+            "digest": report.digest,
+            "taken_at": report.started_at.isoformat(),
+            "changes": [_row_json(row) for row in report.changes],
+            "skipped": [_row_json(row) | {"reason": row.result, "detail": row.detail} for row in report.standing],
+        }
+    return document | {
+        "command": report.command,
+        "started_at": report.started_at.isoformat(),
+        "finished_at": report.finished_at.isoformat() if report.finished_at else None,
+        "changes": [_row_json(row) | {"result": row.result or None, "detail": row.detail} for row in report.changes],
+    }
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    return {
+        "contact": row.contact,
+        "contact_name": row.contact_name,
+        "company": row.company,
+        "company_name": row.company_name,
+        "before": row.before,
+        "before_name": row.before_name,
+        "after": row.after,
+        "after_name": row.after_name,
+    }
+
+
+def json_text(document: Mapping[str, Any] | Sequence[Any], *, indent: int | None = 2) -> str:
+    """Write JSON that is safe to print: letters of any alphabet stay readable, invisible characters are escaped."""
+    text = json.dumps(document, ensure_ascii=False, indent=indent)
+    return text if text.isascii() and "\x7f" not in text else _BEYOND_ASCII.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    letter = found.group()
+    return letter if letter.isprintable() else "\\u007f" if letter == "\x7f" else json.dumps(letter)[1:-1]
+
+
+def render(
+    report: Report,
+    format: Format,  # noqa: A002 - the command line's word
+    *,
+    width: int = 100,
+    color: bool = False,
+    most_rows: int | None = None,
+    zone: tzinfo | None = None,
+) -> str:
+    """Return the document in the format, its last line ended.
+
+    `width` and `color` matter for text only. `most_rows` limits the changes shown as text (default 50), Markdown
+    (500) and HTML (5,000); JSON and CSV are always whole. Times are shown in `zone`, None is this machine's; JSON
+    has them as they are. CSV is meant for UTF-8; a file for Excel should be written as `utf-8-sig`.
+    """
+    most = _MOST_ROWS.get(format, 0) if most_rows is None else most_rows
+    match format:
+        case "json":
+            return json_text(as_json(report)) + "\n"
+        case "text":
+            from reconciler.ops.tables import text  # noqa: PLC0415 - rich costs time, and only text needs it
+
+            return text(report, width=width, color=color, most_rows=most, zone=zone)
+        case "markdown":
+            from reconciler.ops.exports import markdown  # noqa: PLC0415 - as above
+
+            return markdown(report, most_rows=most, zone=zone)
+        case "csv":
+            from reconciler.ops.exports import csv  # noqa: PLC0415 - as above
+
+            return csv(report)
+        case "html":
+            from reconciler.ops.page import page  # noqa: PLC0415 - as above, Jinja2
+
+            return page(report, most_rows=most, zone=zone)

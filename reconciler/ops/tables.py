@@ -1,0 +1,210 @@
+"""Documents as text for a terminal or a pipe, drawn by rich.
+
+Names reach rich as `Text`, cleaned by `display`: never as markup, never with escape codes of their own. Numbers of
+records are never cut; names are, with an ellipsis.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from reconciler.core.model import Result
+from reconciler.ops.display import display
+from reconciler.ops.facts import (
+    balances,
+    card,
+    detail_counts,
+    facts,
+    groups,
+    person,
+    reason_sentence,
+    rest_hint,
+    urgent_first,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import tzinfo
+
+    from rich.console import RenderableType
+
+    from reconciler.ops.report import Report, Row
+
+#: From this many changes on a table of people comes before the table of contacts.
+_LARGE = 20
+_MOST_PEOPLE = 10
+#: Cards whose address is written out below a table that has no room for a column of them.
+_MOST_CARDS = 5
+_MOST_COMPANIES = 3
+_MOST_DETAILS = 10
+#: Cells that the columns beside the link need to stay readable.
+_ROOM_FOR_NAMES = 90
+#: rich takes width from columns that may wrap, as long as there are any: numbers and addresses are never cut.
+_WHOLE: dict[str, object] = {"no_wrap": True}
+_RIGHT: dict[str, object] = {"no_wrap": True, "justify": "right"}
+_FOLD: dict[str, object] = {"overflow": "fold"}
+_HEAD_COLORS = {"Error": "red", "Note": "yellow"}
+_COLORS: dict[str, str] = {
+    Result.APPLIED: "green",
+    Result.ALREADY: "green",
+    Result.CONFLICT: "yellow",
+    Result.GONE: "yellow",
+    Result.DENIED: "red",
+    Result.FAILED: "red",
+    Result.UNKNOWN: "red",
+}
+
+
+def text(report: Report, *, width: int, color: bool, most_rows: int, zone: tzinfo | None) -> str:
+    """Return the document as text."""
+    parts: list[RenderableType] = [Text(display(report.title), style="bold"), "", _head(report, zone)]
+    if report.kind == "plan" and len(report.changes) > _LARGE:
+        parts += _people(report.changes)
+    if report.changes:
+        parts += _changes(report, width, most_rows)
+    elif report.kind == "plan":
+        parts += ["", Text("Nothing to change.")]
+    if details := detail_counts(report.changes, _MOST_DETAILS):
+        parts += _details(details)
+    if report.standing:
+        parts += _standing(report.standing)
+    return draw(Group(*parts), width=width, color=color)
+
+
+def draw(content: RenderableType, *, width: int, color: bool) -> str:
+    """Return what rich makes of the content: no codes at all without colour, no blanks at the ends of lines."""
+    out = io.StringIO()
+    # All that rich would otherwise guess from the environment is given.
+    console = Console(
+        file=out,
+        width=width,
+        height=25,
+        force_terminal=color,
+        force_jupyter=False,
+        color_system="standard" if color else None,
+        no_color=not color,
+        legacy_windows=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        _environ={},
+    )
+    console.print(content)
+    return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).strip("\n") + "\n"
+
+
+def table(*columns: tuple[str, dict[str, object]]) -> Table:
+    """Return an empty table in the house style: one rule below the head, no frame."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for title, options in columns:
+        made.add_column(title, **options)  # type: ignore[arg-type] # rich's own names
+    return made
+
+
+def _head(report: Report, zone: tzinfo | None) -> Padding:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for label, value in facts(report, zone):
+        grid.add_row(Text(label), Text(display(value), style=_HEAD_COLORS.get(label, "")))
+    return Padding(grid, (0, 0, 0, 2), expand=False)
+
+
+def _section(title: str, content: RenderableType) -> list[RenderableType]:
+    return ["", Text(title, style="bold"), "", Padding(content, (0, 0, 0, 2), expand=False)]
+
+
+def _people(rows: Sequence[Row]) -> list[RenderableType]:
+    people = balances(rows, _MOST_PEOPLE)
+    made = table(("Person", {}), ("#", _RIGHT), ("gains", _RIGHT), ("loses", _RIGHT))
+    for one in people:
+        made.add_row(
+            _name(one.name or ("" if one.person else "nobody")),
+            Text(str(one.person or "")),
+            Text(f"{one.gains:,}" if one.gains else "·"),
+            Text(f"{one.loses:,}" if one.loses else "·"),
+        )
+    several = len({row.before for row in rows} | {row.after for row in rows})
+    title = "Who gains and who loses" + (f" (the first {len(people)} of {several})" if several > len(people) else "")
+    return _section(title, made)
+
+
+def _changes(report: Report, width: int, most_rows: int) -> list[RenderableType]:
+    rows = urgent_first(report.changes)[:most_rows]
+    hidden = len(report.changes) - len(rows)
+    plan = report.kind == "plan"
+    longest = max((len(card(report.origin, "contact", row.contact)) for row in rows), default=0)
+    linked = bool(longest) and width >= _ROOM_FOR_NAMES + longest
+    columns: list[tuple[str, dict[str, object]]] = [
+        ("#", _RIGHT),
+        ("Contact", {}),
+        ("Company", {}),
+        ("From" if plan else "Before", {}),
+        ("To" if plan else "After", {}),
+    ]
+    columns += [] if plan else [("Result", _WHOLE)]
+    columns += [("Card", _WHOLE)] if linked else []
+    made = table(*columns)
+    for row in rows:
+        cells = [
+            Text(str(row.contact)),
+            _name(row.contact_name),
+            _name(row.company_name or f"#{row.company}"),
+            _name(person(row.before, row.before_name)),
+            _name(person(row.after, row.after_name)),
+        ]
+        cells += [] if plan else [_result(row.result)]
+        cells += [Text(card(report.origin, "contact", row.contact), style="dim")] if linked else []
+        made.add_row(*cells)
+    title = "Changes" + (f" ({len(rows):,} of {len(report.changes):,})" if hidden else "")
+    parts = _section(title, made)
+    if hidden:
+        parts += ["", Text("  " + rest_hint(report, hidden), style="dim")]
+    if longest and not linked:
+        parts += _section("Cards", _cards(report.origin, rows))
+    return parts
+
+
+def _cards(origin: str, rows: Sequence[Row]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(style="dim")
+    for row in rows[:_MOST_CARDS]:
+        grid.add_row(Text(card(origin, "contact", row.contact)), _name(row.contact_name))
+    return grid
+
+
+def _details(details: Sequence[tuple[str, str, int]]) -> list[RenderableType]:
+    made = table(("Contacts", _RIGHT), ("Result", _WHOLE), ("Why", _FOLD))
+    for result, detail, contacts in details:
+        made.add_row(Text(f"{contacts:,}"), _result(result), Text(display(detail)))
+    return _section("Not as planned", made)
+
+
+def _standing(rows: Sequence[Row]) -> list[RenderableType]:
+    made = table(("Contacts", _RIGHT), ("Why", _FOLD), ("Company's owner", {}), ("Companies", _FOLD))
+    for group in groups(rows):
+        some = [display(name) or f"#{number}" for number, name in group.companies[:_MOST_COMPANIES]]
+        more = len(group.companies) - len(some)
+        made.add_row(
+            Text(f"{group.contacts:,}"),
+            Text(display(reason_sentence(group.reason))),
+            _name(person(group.person, group.name)),
+            Text(", ".join(some) + (f" and {more:,} more" if more else "")),
+        )
+    return _section("Left alone", made)
+
+
+def _result(result: str) -> Text:
+    return Text(display(result) or "open", style=_COLORS.get(result, "yellow"))
+
+
+def _name(name: str) -> Text:
+    return Text(display(name), no_wrap=True, overflow="ellipsis")
