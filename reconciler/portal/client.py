@@ -10,7 +10,7 @@ import http.cookiejar
 import re
 import ssl
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import httpx
 import structlog
@@ -75,9 +75,10 @@ def http_client(
     Raises UsageError for a bundle that cannot be loaded.
     """
     try:
-        context = httpx.create_ssl_context(trust_env=False)
-        if ca_bundle is not None:
-            context.load_verify_locations(cafile=ca_bundle)
+        if ca_bundle is None:
+            context = httpx.create_ssl_context(trust_env=False)
+        else:
+            context = ssl.create_default_context(cafile=str(ca_bundle))
     except (OSError, ssl.SSLError) as cause:
         raise UsageError("portal.ca_bundle cannot be loaded; it must be a file of PEM certificates") from cause
     client = httpx.Client(
@@ -121,11 +122,24 @@ class Client:
         self.throttle = throttle
         self.budget = budget
         self.usage = Usage()
+        #: When the latest request left (monotonic seconds).
+        self.sent_at = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     @property
     def host(self) -> str:
         """Where the portal answers now."""
         return self._webhook.host
+
+    @property
+    def origin(self) -> str:
+        """The portal's pages, for links to its cards."""
+        return self._webhook.origin
 
     def read(self, commands: Sequence[Command]) -> list[Answer]:
         """Return the answer to each command, in order; any number of commands.
@@ -161,6 +175,7 @@ class Client:
         UnreachableError, NotJsonError, ServerFaultError: what became of it is not known.
         """
         self.throttle.acquire()
+        self.sent_at = self._clock.monotonic()
         self.usage = replace(self.usage, requests=self.usage.requests + 1, commands=self.usage.commands + len(commands))
         try:
             status, body = self._post(batch_body([command.encode() for command in commands]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -30,18 +30,15 @@ from reconciler.errors import (
     UnreachableError,
 )
 from reconciler.portal.dialect import (
-    COMPANY,
-    COMPANY_LIST,
-    CONTACT_LIST,
     CONTACT_UPDATE,
-    ID,
     OWNER,
     REQUEST_SECONDS,
 )
-from reconciler.portal.wire import Answer, Command, identifier
+from reconciler.portal.looks import Look, commands_to_look, look_at, looked
+from reconciler.portal.wire import Answer, Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from reconciler.clock import Clock
     from reconciler.portal.client import Client
@@ -50,8 +47,6 @@ log = structlog.get_logger("reconciler.writer")
 
 #: A check is worth nothing when its write leaves later than so many seconds after it.
 CHECK_SECONDS = 2.0
-#: How often a look that makes no sense is taken again.
-READINGS = 3
 #: How often a change is sent before it is given up.
 SENDINGS = 4
 #: What the next chunk may grow by.
@@ -66,15 +61,6 @@ class ChunkLimits:
     most: int = 25
     #: Seconds that the updates of one request should take: far from the portal's 60 (F5.3).
     target_seconds: float = 15.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    """What contacts and companies looked like, and when the answer came."""
-
-    contacts: Mapping[int, ContactRow]
-    owners: Mapping[int, int]
-    at: float
 
 
 class Writer:
@@ -110,7 +96,7 @@ class Writer:
         then stay open in the journal. Raises Stopped between two requests.
         """
         self._queue = deque(changes)
-        look: _Look | None = None
+        look: Look | None = None
         chunk: list[Change] = []
         while chunk or self._queue:
             self._clock.sleep(0)
@@ -123,17 +109,6 @@ class Writer:
                 chunk, look = self._write(due, look)
             else:
                 chunk, look = [], None
-
-    def settle_open(self, changes: Sequence[Change]) -> list[Outcome]:
-        """Say what became of writes whose answer an earlier run never saw (DESIGN 6)."""
-        outcomes: list[Outcome] = []
-        for start in range(0, len(changes), self._limits.most):
-            group = changes[start : start + self._limits.most]
-            look = self._read(_looks(group, companies=False), group)
-            for change in group:
-                outcome = after_write(change, look.contacts.get(change.contact), answered=False)
-                outcomes.append(outcome or _failed(change, "not written: the run ended before"))
-        return outcomes
 
     def _take(self) -> list[Change]:
         """Take the next chunk from the queue; wait until the budget allows one."""
@@ -150,41 +125,15 @@ class Writer:
         size = int(max(0, min(self._size, affordable, len(self._queue))))
         return [self._queue.popleft() for _ in range(size)]
 
-    def _age(self, look: _Look) -> float:
+    def _age(self, look: Look) -> float:
         return self._clock.monotonic() - look.at
 
-    def _look_afresh(self, chunk: Sequence[Change]) -> _Look:
+    def _look_afresh(self, chunk: Sequence[Change]) -> Look:
         """Check a chunk in a request of its own, timed so that the write can follow at once."""
         self._clock.sleep(self._client.throttle.delay(2))
-        return self._read(_looks(chunk, companies=True), chunk)
+        return look_at(self._client, self._clock, chunk, companies=True)
 
-    def _read(self, commands: Sequence[Command], chunk: Sequence[Change]) -> _Look:
-        """Look at a chunk, again where the answer makes no sense."""
-        for _ in range(READINGS - 1):
-            try:
-                return self._looked(self._client.read(commands), chunk)
-            except NotJsonError as doubt:
-                log.warning("writer.look_again", error=str(doubt))
-        return self._looked(self._client.read(commands), chunk)
-
-    def _looked(self, answers: Sequence[Answer], chunk: Sequence[Change]) -> _Look:
-        """Turn the answers of `_looks` into a look. Raises NotJsonError where rows are foreign or missing."""
-        at = self._clock.monotonic()
-        try:
-            contacts = {
-                number: ContactRow(company=identifier(row.get(COMPANY)), owner=identifier(row.get(OWNER)))
-                for number, row in _rows(answers[0], {change.contact for change in chunk})
-            }
-            owners = {
-                number: identifier(row.get(OWNER))
-                for answer in answers[1:]
-                for number, row in _rows(answer, {change.company for change in chunk})
-            }
-        except (ValueError, TypeError, AttributeError) as doubt:
-            raise NotJsonError(f"a check came back in an unknown shape ({doubt})") from doubt
-        return _Look(contacts=contacts, owners=owners, at=at)
-
-    def _still_due(self, chunk: Sequence[Change], look: _Look) -> list[Change]:
+    def _still_due(self, chunk: Sequence[Change], look: Look) -> list[Change]:
         """Settle what a check forbids; return the rest."""
         verdicts = {
             change: before_write(change, look.contacts.get(change.contact), look.owners.get(change.company))
@@ -193,15 +142,13 @@ class Writer:
         self._report([outcome for outcome in verdicts.values() if outcome is not None])
         return [change for change, outcome in verdicts.items() if outcome is None]
 
-    def _write(self, due: list[Change], look: _Look) -> tuple[list[Change], _Look | None]:
+    def _write(self, due: list[Change], look: Look) -> tuple[list[Change], Look | None]:
         """Send the updates; return the next chunk with its check, if the answer brought one."""
         following = self._take_affordable(beside=len(due))
-        checks = _looks(following, companies=True) if following else []
-        commands = [*map(_update, due), *_looks(due, companies=False), *checks]
+        checks = commands_to_look(following, companies=True) if following else []
+        commands = [*map(_update, due), *commands_to_look(due, companies=False), *checks]
         self._intend(due)
         self._sendings.update(change.contact for change in due)
-        sent_at = self._clock.monotonic()
-        self.longest_gap = max(self.longest_gap, sent_at - look.at)
         try:
             batch = self._client.send(commands)
         except (RateLimitedError, OperationTimeLimitError, TooLargeError) as refusal:
@@ -215,16 +162,19 @@ class Writer:
             log.warning("writer.answer_lost", changes=len(due), error=str(loss))
             self._size = max(1, len(due) // 2)
             self._again(following)
-            self._find_out(due, sent_at)
+            self._find_out(due)
             return [], None
-        self._adapt(len(due), self._clock.monotonic() - sent_at)
+        finally:
+            self.longest_gap = max(self.longest_gap, self._client.sent_at - look.at)
+        self._adapt(len(due), self._clock.monotonic() - self._client.sent_at)
         next_look = self._next_look(following, batch.answers[len(due) + 1 :])
         self._take_note(due, batch.answers)
         return following, next_look
 
-    def _find_out(self, due: Sequence[Change], sent_at: float) -> None:
+    def _find_out(self, due: Sequence[Change]) -> None:
         """Settle a chunk whose answer was lost by reading it; send again what surely was not written."""
-        look = self._read(_looks(due, companies=False), due)
+        sent_at = self._client.sent_at
+        look = self._look_back(due)
         verdicts = [(c, after_write(c, look.contacts.get(c.contact), answered=False)) for c in due]
         applied = [outcome for _, outcome in verdicts if outcome and outcome.result is Result.APPLIED]
         self._report(applied)
@@ -233,7 +183,7 @@ class Writer:
             return
         # The portal may still be at work on the request, for as long as it lets one run (F5.3).
         self._clock.sleep(sent_at + REQUEST_SECONDS - self._clock.monotonic())
-        look = self._read(_looks(pending, companies=False), pending)
+        look = self._look_back(pending)
         self._settle_or_again(
             (change, after_write(change, look.contacts.get(change.contact), answered=False)) for change in pending
         )
@@ -265,23 +215,26 @@ class Writer:
         if fatal is not None:
             raise fatal
 
+    def _look_back(self, chunk: Sequence[Change]) -> Look:
+        return look_at(self._client, self._clock, chunk, companies=False)
+
     def _read_back(self, due: Sequence[Change], answer: Answer | PortalError) -> Mapping[int, ContactRow]:
         if isinstance(answer, Answer):
             try:
-                return self._looked([answer], due).contacts
+                return looked([answer], due, self._clock.monotonic()).contacts
             except NotJsonError as doubt:
-                log.warning("writer.look_again", error=str(doubt))
-        return self._read(_looks(due, companies=False), due).contacts
+                log.warning("portal.look_again", error=str(doubt))
+        return self._look_back(due).contacts
 
-    def _next_look(self, following: Sequence[Change], answers: Sequence[Answer | PortalError]) -> _Look | None:
+    def _next_look(self, following: Sequence[Change], answers: Sequence[Answer | PortalError]) -> Look | None:
         """Take the check that came along; None where it cannot be used and a fresh one is due."""
         seen = [answer for answer in answers if isinstance(answer, Answer)]
         if not following or len(seen) < len(answers):
             return None
         try:
-            return self._looked(seen, following)
+            return looked(seen, following, self._clock.monotonic())
         except NotJsonError as doubt:
-            log.warning("writer.look_again", error=str(doubt))
+            log.warning("portal.look_again", error=str(doubt))
             return None
 
     def _settle_or_again(self, verdicts: Iterable[tuple[Change, Outcome | None]]) -> None:
@@ -310,35 +263,24 @@ class Writer:
             self._settle(outcomes)
 
 
+def settle_open(client: Client, clock: Clock, changes: Sequence[Change], *, most: int) -> list[Outcome]:
+    """Say what became of writes whose answers an earlier run never saw, `most` at a time (DESIGN 6)."""
+    outcomes: list[Outcome] = []
+    for start in range(0, len(changes), most):
+        chunk = changes[start : start + most]
+        contacts = look_at(client, clock, chunk, companies=False).contacts
+        for change in chunk:
+            outcome = after_write(change, contacts.get(change.contact), answered=False)
+            outcomes.append(outcome or _failed(change, "not written: the run ended before"))
+    return outcomes
+
+
 def _update(change: Change) -> Command:
     """Write the owner and nothing else; the flag silences notices where the portal lets it (F4, F17)."""
     return Command(
         CONTACT_UPDATE,
         {"id": change.contact, "fields": {OWNER: change.after}, "params": {"REGISTER_SONET_EVENT": "N"}},
     )
-
-
-def _looks(chunk: Sequence[Change], *, companies: bool) -> list[Command]:
-    """Ask for the contacts of a chunk and, where wanted, for its companies: at most 25 of each, so one page."""
-
-    def look(method: str, ids: set[int], select: list[str]) -> Command:
-        return Command(method, {"order": {ID: "ASC"}, "filter": {f"@{ID}": sorted(ids)}, "select": select, "start": 0})
-
-    contacts = look(CONTACT_LIST, {change.contact for change in chunk}, [ID, COMPANY, OWNER])
-    if not companies:
-        return [contacts]
-    return [contacts, look(COMPANY_LIST, {change.company for change in chunk}, [ID, OWNER])]
-
-
-def _rows(answer: Answer, asked: set[int]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield the rows of a look by ID. Raises ValueError for a foreign row, or a page shorter than the count."""
-    if not isinstance(answer.result, list) or len(answer.result) != (answer.total or 0):
-        raise ValueError("a page came short")
-    for row in answer.result:
-        number = identifier(row.get(ID))
-        if number not in asked:
-            raise ValueError(f"ID {number} was not asked for")
-        yield number, row
 
 
 def _failed(change: Change, detail: str) -> Outcome:
