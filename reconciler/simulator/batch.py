@@ -91,7 +91,7 @@ def run_batch(
 ) -> dict[str, PhpArray]:
     """Run the commands in their order and return the five maps; nothing is rolled back, ever.
 
-    `run` carries out a method with parameters at a position; `only_first` stops after so many commands (a fault).
+    `run` carries out a method with parameters as so-many-th sub-result; `only_first` stops early (a fault).
     """
     query = params.upper_keys()
     cmd, halt = query.get("CMD"), truthy(query.get("HALT"))
@@ -102,7 +102,14 @@ def run_batch(
         if position < MAX_COMMANDS and not isinstance(text, str):
             continue
         try:
-            answer = _run_command(Command.parse(str(text)), maps, run, position, max_input_vars)
+            if position >= MAX_COMMANDS:
+                _refuse(errors.BATCH_TOO_LONG)
+            command = Command.parse(text)
+            arguments = _arguments(command, maps, max_input_vars)
+            if command.method in _FORBIDDEN:
+                _refuse(errors.BATCH_NOT_ALLOWED)
+            # The limiter's first sub-result is the first that succeeded (F15).
+            answer = run(command.method.lower(), arguments, len(maps.time))
             if not answer.hidden:
                 maps.add(key, answer)
         except RestError as error:
@@ -113,17 +120,15 @@ def run_batch(
     return maps.answer()
 
 
-def _run_command(
-    command: Command, maps: Maps, run: Callable[[str, PhpArray, int], Answer], position: int, max_input_vars: int
-) -> Answer:
-    if position >= MAX_COMMANDS:
-        raise RestError(errors.BATCH_TOO_LONG)
-    params = parse_str(command.query, max_input_vars)
-    for key, value in list(params.items()):
-        params.put(key, substituted(value, maps))
-    if command.method in _FORBIDDEN:
-        raise RestError(errors.BATCH_NOT_ALLOWED)
-    return run(command.method.lower(), params, position)
+def _refuse(refusal: Refusal) -> None:
+    raise RestError(refusal)
+
+
+def _arguments(command: Command, maps: Maps, max_input_vars: int) -> PhpArray:
+    arguments = parse_str(command.query, max_input_vars)
+    for key, value in arguments.items():
+        arguments.data[key] = substituted(value, maps)
+    return arguments
 
 
 def substituted(value: Any, maps: Maps) -> Any:

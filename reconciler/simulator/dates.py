@@ -14,9 +14,10 @@ _ABSOLUTE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_RELATIVE = re.compile(r"([+-]?\s*\d+)\s*(sec|second|min|minute|hour|day|week|fortnight)s?(\s+ago)?", re.IGNORECASE)
+_RELATIVE = re.compile(r"([+-]?\s*\d+)\s*(second|sec|minute|min|hour|day|week|fortnight)s?(\s+ago)?", re.IGNORECASE)
 _UNITS = {"sec": 1, "second": 1, "min": 60, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _UNITS["fortnight"] = 2 * _UNITS["week"]
+_LONGEST_MONTH = 31
 _DAYS = {"yesterday": -1, "today": 0, "midnight": 0, "tomorrow": 1}
 
 
@@ -57,15 +58,16 @@ def _absolute(text: str, utc_offset: int) -> int | None:
         moment = datetime(
             int(year),
             int(month),
-            int(day),
+            1,
             int(match["H"] or 0),
             int(match["M"] or 0),
             int(match["S"] or 0),
             tzinfo=_zone(match["zone"], utc_offset),
         )
-        return int(moment.timestamp())
     except (ValueError, OverflowError):
         return None
+    # PHP takes the 31st of any month, and goes on counting into the next.
+    return int(moment.timestamp()) + 86400 * (int(day) - 1) if 1 <= int(day) <= _LONGEST_MONTH else None
 
 
 def _zone(text: str | None, utc_offset: int) -> timezone:

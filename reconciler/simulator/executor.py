@@ -72,7 +72,7 @@ class Executor:
         if self.meter is not None and self.meter.blocked(method, in_batch):
             raise RestError(errors.OPERATION_TIME_LIMIT)
         self.counters.command(method)
-        _refuse(faults)
+        refuse(faults)
         call = Call(
             method=method,
             start=take_start(params),
@@ -141,7 +141,8 @@ def _of(faults: Sequence[Fault], kind: str) -> list[Fault]:
     return [fault for fault in faults if fault.kind == kind]
 
 
-def _refuse(faults: Sequence[Fault]) -> None:
+def refuse(faults: Sequence[Fault]) -> None:
+    """Raise the refusal that is scripted for a call, if there is one."""
     for fault in faults:
         if fault.kind == "operation_limit":
             raise RestError(errors.OPERATION_TIME_LIMIT)

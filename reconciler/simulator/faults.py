@@ -16,7 +16,7 @@ kind                      what happens, and parameters (with their defaults)
 `error`                   an error envelope: `code`, `description` (""), `status` (400)
 `cut_before`              the connection is cut, nothing is carried out
 `lost_answer`             carried out, then the connection is cut before the first byte
-`truncated_body`          carried out; only `bytes` (0) of the body arrive
+`truncated_body`          carried out; only `bytes` (20) of the body arrive
 `wrong_json`              carried out; the answer is valid JSON of the wrong shape
 `empty_answer`            carried out; 200 with an empty body
 `token_revoked`           from this request on the webhook is unknown
@@ -54,7 +54,7 @@ REQUEST_KINDS: dict[str, dict[str, Any]] = {
     "error": {"code": "", "description": "", "status": 400},
     "cut_before": {},
     "lost_answer": {},
-    "truncated_body": {"bytes": 0},
+    "truncated_body": {"bytes": 20},
     "wrong_json": {},
     "empty_answer": {},
     "token_revoked": {},
@@ -152,15 +152,22 @@ class Faults:
         """Return the faults that happen to this request now; its calls are asked for only when needed."""
         return self._due(number, targets, REQUEST_KINDS)
 
-    def for_call(self, number: int, target: Target) -> list[Fault]:
-        """Return the faults that happen to this one call now."""
-        return self._due(number, lambda: (target,), COMMAND_KINDS)
+    def for_call(self, number: int, target: Target, *, named: bool = False) -> list[Fault]:
+        """Return the faults that happen to this one call now; `named` asks for those that name its method only."""
+        return self._due(number, lambda: (target,), COMMAND_KINDS, named=named)
 
-    def _due(self, number: int, targets: Callable[[], Sequence[Target]], kinds: Mapping[str, Any]) -> list[Fault]:
+    def _due(
+        self,
+        number: int,
+        targets: Callable[[], Sequence[Target]],
+        kinds: Mapping[str, Any],
+        *,
+        named: bool = False,
+    ) -> list[Fault]:
         due = []
         with self._lock:
             for index, fault in enumerate(self._faults):
-                if fault.kind not in kinds or not _fits(fault, number, targets):
+                if fault.kind not in kinds or (named and fault.method is None) or not _fits(fault, number, targets):
                     continue
                 if fault.times is None or self._happened[index] < fault.times:
                     self._happened[index] += 1

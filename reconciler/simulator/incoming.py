@@ -6,6 +6,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
 
 from reconciler.simulator.auth import parse_address
 from reconciler.simulator.php import PhpArray, decode_json, intval, parse_str
@@ -53,31 +54,13 @@ class Incoming:
     def _multipart(self, content_type: str) -> PhpArray:
         head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", errors="replace")
         message = BytesParser(policy=HTTP).parsebytes(head + self.request.body)
-        fields = PhpArray()
-        for part in message.iter_parts() if message.is_multipart() else ():
+        pairs = []
+        for part in message.iter_parts():
             name = part.get_param("name", header="content-disposition")
             payload = part.get_payload(decode=True)
             if isinstance(name, str) and isinstance(payload, bytes):
-                pair = f"{_quoted(name)}={_quoted(payload.decode('utf-8', errors='surrogateescape'))}"
-                _merge(fields, parse_str(pair))
-        return fields
-
-
-def _quoted(text: str) -> str:
-    return text.replace("%", "%25").replace("&", "%26").replace("+", "%2B").replace("=", "%3D")
-
-
-def _merge(target: PhpArray, extra: PhpArray) -> None:
-    for key, value in extra.items():
-        present = target.get(key)
-        if isinstance(present, PhpArray) and isinstance(value, PhpArray):
-            for inner_key, inner in value.items():
-                if isinstance(inner_key, int):
-                    present.append(inner)
-                else:
-                    _merge(present, PhpArray({inner_key: inner}))
-        else:
-            target.put(key, value)
+                pairs.append(f"{quote_plus(name)}={quote_plus(payload)}")
+        return parse_str("&".join(pairs), self._limit)
 
 
 def take_start(params: PhpArray) -> int:

@@ -6,6 +6,7 @@ then who is calling, then the limits, then the call or the batch. People and tes
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +15,7 @@ from reconciler.simulator.auth import Webhook, authorize, require_https
 from reconciler.simulator.calls import Site
 from reconciler.simulator.counters import Counters
 from reconciler.simulator.errors import Refusal, RestError
-from reconciler.simulator.executor import Executor, TimeUp, Visit, target
+from reconciler.simulator.executor import Executor, TimeUp, Visit, refuse, target
 from reconciler.simulator.faults import Fault, Faults, Target
 from reconciler.simulator.http import Response
 from reconciler.simulator.incoming import Incoming
@@ -265,6 +266,7 @@ class Portal:
     def _batch(self, visit: Visit, params: PhpArray, script: _Script) -> dict[str, PhpArray]:
         if self.meter is not None and self.meter.blocked(_BATCH, in_batch=False):
             raise RestError(errors.OPERATION_TIME_LIMIT)
+        refuse(self.faults.for_call(visit.number, Target(_BATCH), named=True))
         self._counters.batch()
         return batch.run_batch(
             params,
@@ -313,10 +315,11 @@ class Portal:
         if fault.kind == "token_revoked":
             self.revoked = True
         elif fault.kind == "human_edit":
-            if fault["contact_id"]:
-                self.people.edit_contact(fault["contact_id"], fault["by"], assigned_by_id=fault["owner"])
-            if fault["company_id"]:
-                self.people.edit_company(fault["company_id"], fault["by"], assigned_by_id=fault["owner"])
+            with suppress(LookupError):  # nobody can save a card that was deleted
+                if fault["contact_id"]:
+                    self.people.edit_contact(fault["contact_id"], fault["by"], assigned_by_id=fault["owner"])
+                if fault["company_id"]:
+                    self.people.edit_company(fault["company_id"], fault["by"], assigned_by_id=fault["owner"])
         else:
             for contact_id in fault["ids"]:
                 self.people.delete_contact(contact_id)

@@ -66,7 +66,9 @@ class Edits:
         """Carry out a `crm.*.update` of the given columns and link fields."""
         with self._database.lock:
             changed = self._changed(entity, record_id, columns)
+            company_before = self._company_of(entity, record_id)
             relinked = self._relink(entity, record_id, links)
+            company_after = self._company_of(entity, record_id)
             legacy = self._path == "legacy"
             if changed or relinked or legacy:
                 # "No changes, no actions" holds only on the newer path; the older one always touches the record.
@@ -77,6 +79,8 @@ class Edits:
                 self.applied += 1
             else:
                 self.noop += 1
+            if company_before != company_after:
+                changed["company_id"] = (company_before, company_after)
             self._remember(entity, record_id, changed, by, "rest")
 
     def by_person(self, entity: Entity, record_id: int, columns: Mapping[str, Any], *, by: int) -> None:
@@ -92,6 +96,12 @@ class Edits:
         if row is None:
             raise LookupError(f"no {entity.name} {record_id}")
         return {name: (row[name], value) for name, value in columns.items() if row[name] != value}
+
+    def _company_of(self, entity: Entity, record_id: int) -> int | None:
+        if entity is not CONTACT:
+            return None
+        row = self._database.row("SELECT company_id FROM contact WHERE id = ?", (record_id,))
+        return row["company_id"] if row is not None else None
 
     def _write(self, entity: Entity, record_id: int, changed: Mapping[str, tuple[Any, Any]], by: int) -> None:
         columns = {name: after for name, (_, after) in changed.items()}
