@@ -1,0 +1,283 @@
+"""What each command does; each returns its exit code. Imports stand where they are needed: `runs` needs no HTTP."""
+
+from __future__ import annotations
+
+import select
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal
+
+from reconciler.core.model import Names, Status
+from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped, UsageError
+from reconciler.foreground import in_foreground
+from reconciler.ops.report import change_row, plan_report, render, run_json, run_report, summary_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.cli import Filters, Format
+    from reconciler.core.model import Snapshot
+    from reconciler.core.plan import Plan
+    from reconciler.ops.report import Report
+    from reconciler.portal.diagnosis import Finding
+    from reconciler.reconcile import Finished, Worker
+    from reconciler.shell import Shell
+
+_EXIT_CODES = {
+    Status.IN_SYNC: 0,
+    Status.APPLIED: 0,
+    Status.PARTIAL: 4,
+    Status.REFUSED: 3,
+    Status.INCOMPLETE: 1,
+    Status.STOPPED: 1,
+    Status.FAILED: 1,
+}
+#: Rows of a plan shown before `--once` asks.
+_ROWS_TO_ASK = 20
+#: Seconds between two looks at the keyboard.
+_KEYBOARD_BEAT = 0.1
+#: A service that began no run for so many intervals is not alive.
+_PATIENCE = 2.5
+
+
+def once(shell: Shell, filters: Filters, *, yes: bool) -> int:
+    """Sweep, ask where there is somebody to ask, fix, and say what came of it."""
+    from reconciler.portal.reader import Scope
+    from reconciler.reconcile import Order, reconcile
+
+    settings = shell.settings()
+    ask = sys.stdin.isatty() and sys.stderr.isatty() and not (yes or shell.json)
+
+    def work() -> Finished:
+        with shell.worker(settings) as worker, shell.progress() as progress:
+
+            def confirm(plan: Plan, snapshot: Snapshot) -> bool:
+                if not ask:
+                    return True
+                with progress.aside():
+                    return _confirm(shell, worker, plan, snapshot)
+
+            order = Order(
+                command="once",
+                scope=Scope(company=filters.company, owner=filters.owner),
+                limit=filters.limit,
+                confirm=confirm,
+                reading=progress.read,
+                writing=progress.write,
+            )
+            return reconcile(worker, order)
+
+    finished = in_foreground(work, shell.clock)
+    shell.answer(run_json(finished.report), lambda: summary_line(finished.report))
+    return finished.failure.exit_code if finished.failure else _EXIT_CODES[finished.report.status]
+
+
+def _confirm(shell: Shell, worker: Worker, plan: Plan, snapshot: Snapshot) -> bool:
+    """Show the plan and ask, in a way that a signal ends."""
+    from reconciler.portal.reader import Reader
+
+    names = Reader(worker.client, lambda *_: None).names(snapshot.mismatches, snapshot.users)
+    report = plan_report(plan, snapshot=snapshot, names=names, origin=worker.client.origin, usage=worker.client.usage)
+    shell.tell(render(report, "text", width=shell.width, color=shell.colors, most_rows=_ROWS_TO_ASK))
+    shell.tell(f"Change the owner of {len(plan.changes):,} contacts now? [y/N] ", end="")
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        worker.clock.sleep(_KEYBOARD_BEAT)
+    return sys.stdin.readline().strip().casefold() in {"y", "yes"}
+
+
+def serve(shell: Shell) -> int:
+    """Run the service until a signal comes."""
+    from reconciler.service import Service
+
+    settings = shell.settings(level=None)
+
+    def work() -> None:
+        with shell.worker(settings) as worker:
+            Service(worker, interval=settings.service.interval_minutes * 60).run()
+
+    in_foreground(work, shell.clock)
+    return 0
+
+
+def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters) -> int:
+    """Sweep and show the plan."""
+    from reconciler.core.plan import make_plan
+    from reconciler.portal.reader import Reader, Scope
+    from reconciler.reconcile import connect
+
+    settings = shell.settings()
+
+    def work() -> Report:
+        with connect(settings, shell.clock) as client, shell.progress() as progress:
+            reader = Reader(client, progress.read)
+            snapshot = reader.sweep(Scope(company=filters.company, owner=filters.owner))
+            plan = make_plan(snapshot, portal=settings.portal.key, limit=filters.limit)
+            names = reader.names(snapshot.mismatches, snapshot.users)
+            return plan_report(plan, snapshot=snapshot, names=names, origin=client.origin, usage=client.usage)
+
+    shell.show(in_foreground(work, shell.clock), shape, output)
+    return 0
+
+
+def runs(shell: Shell, last: int) -> int:
+    """List the journal's runs."""
+    from reconciler.journal.store import open_journal
+    from reconciler.ops.runs import runs_json, runs_text
+
+    settings = shell.settings()
+    with open_journal(settings.journal.url, shell.clock, read_only=True) as journal:
+        found = journal.runs(last)
+    shell.answer(runs_json(found), lambda: runs_text(found, width=shell.width, color=shell.colors))
+    return 0
+
+
+def show(shell: Shell, which: int | Literal["latest"], shape: Format, output: Path | None) -> int:
+    """Show one run."""
+    from reconciler.journal.store import open_journal
+
+    settings = shell.settings()
+    with open_journal(settings.journal.url, shell.clock, read_only=True) as journal:
+        record = journal.find_run(which)
+        if record is None or record.report.run is None:
+            raise UsageError(f"there is no run {which} in {journal.path}; `reconciler runs` lists them")
+        names = Names(users=journal.user_names(record.portal))
+        changes = journal.changes(record.report.run)
+    report = run_report(
+        record.report,
+        portal=record.portal,
+        command=record.command,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        rows=[change_row(c.change, names, result=c.result or "", detail=c.detail) for c in changes],
+        origin=settings.portal.webhook().origin if settings.portal.webhook_url else "",
+    )
+    shell.show(report, shape, output)
+    return 0
+
+
+def check(shell: Shell) -> int:
+    """Look at everything that must be right, and say what is not."""
+    from reconciler.journal.store import open_journal
+    from reconciler.ops.display import display
+    from reconciler.portal.diagnosis import Finding, State, diagnose
+    from reconciler.reconcile import connect
+
+    settings = shell.settings()
+
+    def work() -> list[Finding]:
+        webhook = settings.portal.webhook()
+        findings = [
+            Finding(subject="settings", state=State.OK, sentence="complete"),
+            Finding(subject="address", state=State.OK, sentence=f"{webhook.origin}, as user {webhook.user_id}"),
+        ]
+        try:
+            with open_journal(settings.journal.url, shell.clock) as journal:
+                findings.append(Finding(subject="database", state=State.OK, sentence=str(journal.path)))
+        except ReconcilerError as error:
+            findings.append(Finding(subject="database", state=State.FAILED, sentence=str(error)))
+        with connect(settings, shell.clock) as client:
+            findings.extend(diagnose(client, shell.clock.now()))
+        return findings
+
+    findings = in_foreground(work, shell.clock)
+    failed = any(finding.state is State.FAILED for finding in findings)
+    document = {
+        "schema": 1,
+        "status": "failed" if failed else "ok",
+        "checks": [{"subject": f.subject, "state": f.state, "sentence": f.sentence} for f in findings],
+    }
+    shell.answer(document, lambda: "\n".join(display(f"{f.state:<9}{f.subject:<24}{f.sentence}") for f in findings))
+    return 1 if failed else 0
+
+
+def health(shell: Shell) -> int:
+    """Tell whether a run began lately, or is under way."""
+    from reconciler.journal.store import open_journal
+
+    settings = shell.settings()
+    portal = settings.portal.key
+    with open_journal(settings.journal.url, shell.clock, read_only=True) as journal:
+        attempt, success = journal.last_attempt(portal), journal.last_success(portal)
+        idle = (shell.clock.now() - attempt).total_seconds() if attempt else None
+        alive = idle is not None and idle <= _PATIENCE * settings.service.interval_minutes * 60
+        if not alive:
+            try:
+                with journal.lease(0):
+                    pass
+            except LeaseHeldError:
+                alive = True  # a long run is a living one
+    document = {
+        "schema": 1,
+        "status": "ok" if alive else "failed",
+        "last_attempt": attempt.isoformat() if attempt else None,
+        "last_success": success.isoformat() if success else None,
+    }
+    when = "no run yet" if idle is None else f"the last run began {idle:.0f} s ago"
+    shell.answer(document, lambda: f"{'alive' if alive else 'not alive'}: {when}")
+    return 0 if alive else 1
+
+
+def demo(shell: Shell, spec: dict[str, Any], profile: str) -> int:
+    """Tell the story on an embedded portal."""
+    from reconciler.demo import tell
+
+    shell.log("error")
+
+    def work() -> dict[str, Any]:
+        with shell.progress() as progress:
+            return tell(
+                spec,
+                profile,
+                clock=shell.clock,
+                say=_nothing if shell.json else shell.say,
+                progress=progress,
+                width=shell.width,
+                color=shell.colors,
+            )
+
+    totals = in_foreground(work, shell.clock)
+    if shell.json:
+        shell.answer(totals, str)
+    return 0 if totals["remaining_drift"] == 0 else 1
+
+
+def _nothing(_text: str) -> None:
+    """Say nothing."""
+
+
+def simulate(shell: Shell, spec: dict[str, Any], profile: str, *, limits: Any, host: str, port: int, tls: bool) -> int:
+    """Serve the embedded portal until a signal comes."""
+    from reconciler.simulator.assembly import build
+    from reconciler.simulator.seed import SeedSpec, describe
+    from reconciler.simulator.server import serve as serve_portal
+
+    shell.log("warning")
+    seed = SeedSpec(**spec)
+
+    def work() -> None:
+        portal = build(seed, limits=limits, profile=profile)
+        with serve_portal(portal, host=host, port=port, tls=tls) as address:
+            certificate = str(address.tls_certificate) if address.tls_certificate else None
+            if shell.json:
+                from reconciler.ops.report import json_text
+
+                document = {
+                    "schema": 1,
+                    "webhook_url": address.webhook_url,
+                    "stats_url": address.stats_url,
+                    "host": address.host,
+                    "port": address.port,
+                    "tls_certificate": certificate,
+                }
+                shell.say(json_text(document, indent=None))  # one line: whoever started us reads until its end
+            else:
+                shell.say(f"{describe(seed)}\n\nwebhook address  {address.webhook_url}")
+                shell.say(f"statistics       {address.stats_url}")
+                shell.say(f"certificate      {certificate}\n" if certificate else "")
+                shell.say("serving; Ctrl-C ends it")
+            while True:
+                shell.clock.sleep(3600)
+
+    with suppress(Stopped):
+        in_foreground(work, shell.clock)
+    return 0
