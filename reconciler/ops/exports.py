@@ -97,9 +97,9 @@ def _blocks(report: Report, most_rows: int, zone: tzinfo | None) -> Iterator[str
     yield from (f"- **{label}**: {escaped(value)}" for label, value in plain)
     yield from (f"\n> {escaped(note)}" for note in report.notes)
     if report.kind == "plan" and report.changes:
-        people = balances(report.changes, _MOST_PEOPLE)
+        title, people = balances(report.changes, _MOST_PEOPLE)
         lines = [(_person(one.person, one.name), f"{one.gains:,}", f"{one.loses:,}") for one in people]
-        yield from _table("Who gains and who loses", ("Person", "Gains:", "Loses:"), lines)
+        yield from _table(title, ("Person", "Gains:", "Loses:"), lines)
     if report.changes:
         yield from _changes(report, most_rows)
     if report.standing:

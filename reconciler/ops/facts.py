@@ -153,12 +153,13 @@ def facts(report: Report, zone: tzinfo | None) -> list[tuple[str, str]]:
     return found + [("Note", note) for note in report.notes]
 
 
-def balances(rows: Sequence[Row], most: int) -> list[Balance]:
-    """Return who gains and who loses, the largest movement first."""
+def balances(rows: Sequence[Row], most: int) -> tuple[str, list[Balance]]:
+    """Return a title and who gains and who loses, the largest movement first."""
     gains, loses = Counter(row.after for row in rows), Counter(row.before for row in rows)
     names = {row.before: row.before_name for row in rows} | {row.after: row.after_name for row in rows}
     people = sorted(names, key=lambda person: (-gains[person] - loses[person], person))
-    return [
+    cut = f" (the first {most} of {len(people):,})" if len(people) > most else ""
+    return f"Who gains and who loses{cut}", [
         Balance(person=person, name=names[person], gains=gains[person], loses=loses[person]) for person in people[:most]
     ]
 

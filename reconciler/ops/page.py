@@ -32,11 +32,13 @@ def page(report: Report, *, most_rows: int, zone: tzinfo | None) -> str:
     rows = facts.urgent_first(report.changes)[:most_rows]
     hidden = len(report.changes) - len(rows)
     head = facts.facts(report, zone)
+    people_title, people = facts.balances(report.changes, _MOST_PEOPLE)
     return _template().render(
         report=report,
         plan=report.kind == "plan",
         head=[pair for pair in head if pair[0] != "Note"],
-        people=facts.balances(report.changes, _MOST_PEOPLE) if report.kind == "plan" else [],
+        people_title=people_title,
+        people=people if report.kind == "plan" else [],
         rows=rows,
         hint=facts.rest_hint(report, hidden).split("`") if hidden else None,
         groups=facts.groups(report.standing),

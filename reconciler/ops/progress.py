@@ -83,12 +83,20 @@ class Progress:
         self, stream: TextIO, *, monotonic: Callable[[], float] = time.monotonic, width: int | None = None
     ) -> None:
         from rich.console import Console  # noqa: PLC0415 - rich costs time, and only a terminal needs it
+
+        self._stream = stream
+        self._monotonic = monotonic
+        self._console = Console(file=stream, force_terminal=True, width=width, markup=False, highlight=False)
+        self._bars = self._new_bars()
+        self._tasks: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+        self._moved: list[logging.StreamHandler[TextIO]] = []
+
+    def _new_bars(self) -> Bars:
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
         from rich.progress import Progress as Bars  # noqa: PLC0415 - as above
 
-        self._stream = stream
-        self._console = Console(file=stream, force_terminal=True, width=width, markup=False, highlight=False)
-        self._bars: Bars = Bars(
+        return Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TextColumn("{task.percentage:>3.0f} %", markup=False),
@@ -98,14 +106,11 @@ class Progress:
             transient=True,
             expand=True,
             speed_estimate_period=_SPEED_SECONDS,
-            get_time=monotonic,
+            get_time=self._monotonic,
             # Standard output belongs to the result, which may be on its way into a pipe.
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._tasks: dict[str, TaskID] = {}
-        self._lock = threading.Lock()
-        self._moved: list[logging.StreamHandler[TextIO]] = []
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -132,11 +137,12 @@ class Progress:
     @contextmanager
     def aside(self) -> Iterator[None]:
         self._bars.stop()
-        for number in self._tasks.values():
-            self._bars.remove_task(number)
-        self._tasks.clear()
         yield
-        self._bars.start()
+        with self._lock:
+            # New ones: the old still remember their height, and would erase as many lines of what was shown meanwhile.
+            self._bars = self._new_bars()
+            self._tasks.clear()
+            self._bars.start()
 
     def _tell(self, what: str, unit: str, done: int, total: int) -> None:
         # A total of 0 would make an endless bar of it.

@@ -270,7 +270,7 @@ def render(
             from reconciler.ops.exports import csv  # noqa: PLC0415 - as above
 
             return csv(report)
-        case "html":
+        case _:
             from reconciler.ops.page import page  # noqa: PLC0415 - as above, Jinja2
 
             return page(report, most_rows=most, zone=zone)

@@ -47,9 +47,10 @@ _MOST_DETAILS = 10
 #: Cells that the columns beside the link need to stay readable.
 _ROOM_FOR_NAMES = 90
 #: rich takes width from columns that may wrap, as long as there are any: numbers and addresses are never cut.
-_WHOLE: dict[str, object] = {"no_wrap": True}
-_RIGHT: dict[str, object] = {"no_wrap": True, "justify": "right"}
-_FOLD: dict[str, object] = {"overflow": "fold"}
+WHOLE: dict[str, object] = {"no_wrap": True}
+RIGHT: dict[str, object] = {"no_wrap": True, "justify": "right"}
+FOLD: dict[str, object] = {"overflow": "fold"}
+STATUS_COLORS = {"applied": "green", "in sync": "green", "failed": "red", "incomplete": "red", "partial": "yellow"}
 _HEAD_COLORS = {"Error": "red", "Note": "yellow"}
 _COLORS: dict[str, str] = {
     Result.APPLIED: "green",
@@ -122,17 +123,15 @@ def _section(title: str, content: RenderableType) -> list[RenderableType]:
 
 
 def _people(rows: Sequence[Row]) -> list[RenderableType]:
-    people = balances(rows, _MOST_PEOPLE)
-    made = table(("Person", {}), ("#", _RIGHT), ("gains", _RIGHT), ("loses", _RIGHT))
+    title, people = balances(rows, _MOST_PEOPLE)
+    made = table(("Person", {}), ("#", RIGHT), ("gains", RIGHT), ("loses", RIGHT))
     for one in people:
         made.add_row(
-            _name(one.name or ("" if one.person else "nobody")),
+            name(one.name or ("" if one.person else "nobody")),
             Text(str(one.person or "")),
             Text(f"{one.gains:,}" if one.gains else "·"),
             Text(f"{one.loses:,}" if one.loses else "·"),
         )
-    several = len({row.before for row in rows} | {row.after for row in rows})
-    title = "Who gains and who loses" + (f" (the first {len(people)} of {several})" if several > len(people) else "")
     return _section(title, made)
 
 
@@ -143,22 +142,22 @@ def _changes(report: Report, width: int, most_rows: int) -> list[RenderableType]
     longest = max((len(card(report.origin, "contact", row.contact)) for row in rows), default=0)
     linked = bool(longest) and width >= _ROOM_FOR_NAMES + longest
     columns: list[tuple[str, dict[str, object]]] = [
-        ("#", _RIGHT),
+        ("#", RIGHT),
         ("Contact", {}),
         ("Company", {}),
         ("From" if plan else "Before", {}),
         ("To" if plan else "After", {}),
     ]
-    columns += [] if plan else [("Result", _WHOLE)]
-    columns += [("Card", _WHOLE)] if linked else []
+    columns += [] if plan else [("Result", WHOLE)]
+    columns += [("Card", WHOLE)] if linked else []
     made = table(*columns)
     for row in rows:
         cells = [
             Text(str(row.contact)),
-            _name(row.contact_name),
-            _name(row.company_name or f"#{row.company}"),
-            _name(person(row.before, row.before_name)),
-            _name(person(row.after, row.after_name)),
+            name(row.contact_name),
+            name(row.company_name or f"#{row.company}"),
+            name(person(row.before, row.before_name)),
+            name(person(row.after, row.after_name)),
         ]
         cells += [] if plan else [_result(row.result)]
         cells += [Text(card(report.origin, "contact", row.contact), style="dim")] if linked else []
@@ -177,26 +176,26 @@ def _cards(origin: str, rows: Sequence[Row]) -> Table:
     grid.add_column(no_wrap=True)
     grid.add_column(style="dim")
     for row in rows[:_MOST_CARDS]:
-        grid.add_row(Text(card(origin, "contact", row.contact)), _name(row.contact_name))
+        grid.add_row(Text(card(origin, "contact", row.contact)), name(row.contact_name))
     return grid
 
 
 def _details(details: Sequence[tuple[str, str, int]]) -> list[RenderableType]:
-    made = table(("Contacts", _RIGHT), ("Result", _WHOLE), ("Why", _FOLD))
+    made = table(("Contacts", RIGHT), ("Result", WHOLE), ("Why", FOLD))
     for result, detail, contacts in details:
         made.add_row(Text(f"{contacts:,}"), _result(result), Text(display(detail)))
     return _section("Not as planned", made)
 
 
 def _standing(rows: Sequence[Row]) -> list[RenderableType]:
-    made = table(("Contacts", _RIGHT), ("Why", _FOLD), ("Company's owner", {}), ("Companies", _FOLD))
+    made = table(("Contacts", RIGHT), ("Why", FOLD), ("Company's owner", {}), ("Companies", FOLD))
     for group in groups(rows):
         some = [display(name) or f"#{number}" for number, name in group.companies[:_MOST_COMPANIES]]
         more = len(group.companies) - len(some)
         made.add_row(
             Text(f"{group.contacts:,}"),
             Text(display(reason_sentence(group.reason))),
-            _name(person(group.person, group.name)),
+            name(person(group.person, group.name)),
             Text(", ".join(some) + (f" and {more:,} more" if more else "")),
         )
     return _section("Left alone", made)
@@ -206,5 +205,6 @@ def _result(result: str) -> Text:
     return Text(display(result) or "open", style=_COLORS.get(result, "yellow"))
 
 
-def _name(name: str) -> Text:
-    return Text(display(name), no_wrap=True, overflow="ellipsis")
+def name(name_: str) -> Text:
+    """Return a name as a cell of one line, cut where it must be."""
+    return Text(display(name_), no_wrap=True, overflow="ellipsis")

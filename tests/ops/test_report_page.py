@@ -1,0 +1,147 @@
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from report_values import HOSTILE, NOON, ORIGIN, a_plan, a_run, names_of_strangers, row
+
+from reconciler.core.model import Status
+from reconciler.ops.display import display
+from reconciler.ops.report import Report, render
+
+_VOID = {"meta", "link", "img", "br", "input", "hr"}
+_ELEMENTS = {"html", "head", "meta", "title", "style", "body", "main", "h1", "ul", "li", "dl", "dt", "dd", "a", "small"}
+_ELEMENTS |= {"table", "caption", "thead", "tbody", "tr", "th", "td", "span", "p", "code"}
+
+
+class Reading(HTMLParser):
+    """What a browser would find."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for found, attributes in self.elements if found == tag]
+
+
+def page(report: Report, **options: object) -> str:
+    """Render in UTC."""
+    return render(report, "html", zone=NOON.tzinfo, **options)
+
+
+def test_the_page_of_a_plan_has_the_whole_story() -> None:
+    """Notes, head, people, changes with links to both cards, what is left alone."""
+    shown = page(a_plan(40))
+    reading = Reading(shown)
+    assert reading.open == []
+    assert "Plan for acme.bitrix24.com" in reading.text
+    assert "A bell may ring." in reading.text
+    assert [text for text in reading.text if text.startswith(("Who", "Changes", "Left"))] == [
+        "Who gains and who loses",
+        "Changes (40)",
+        "Left alone (3)",
+    ]
+    hrefs = [link["href"] for link in reading.all("a")]
+    assert hrefs[:2] == [f"{ORIGIN}/crm/contact/details/1000/", f"{ORIGIN}/crm/company/details/1/"]
+
+
+def test_tables_are_accessible() -> None:
+    """A caption each, a scope for every head, roles that survive stacking on a phone."""
+    reading = Reading(page(a_plan(40)))
+    assert len(reading.all("caption")) == len(reading.all("table")) == 3
+    assert all("scope" in head for head in reading.all("th"))
+    stacked = [table for table in reading.all("table") if "stacked" in str(table["class"])]
+    assert [table.get("role") for table in stacked] == ["table", "table"]
+
+
+def test_the_policy_allows_this_style_and_nothing_else() -> None:
+    """No script, no resource from anywhere; the style by its hash."""
+    shown = page(a_plan(2))
+    policy = next(m["content"] for m in Reading(shown).all("meta") if m.get("http-equiv") == "Content-Security-Policy")
+    style = re.search(r"<style>(.*?)</style>", shown, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style.group(1).encode()).digest()).decode()
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert "url(" not in style.group(1)
+    assert "prefers-color-scheme: dark" in style.group(1)
+    assert " style=" not in shown
+
+
+def test_a_run_shows_results_and_what_does_not_fit() -> None:
+    """What needs a person first, then the command to see the rest."""
+    rows = [row(contact=k, result="applied") for k in range(9)] + [row(result="denied", detail="no right")]
+    shown = page(a_run(*rows, row(contact=77)), most_rows=2)
+    text = "".join(Reading(shown).text)
+    assert "Changes (2 of 11)" in text
+    assert "denied no right" in text
+    assert "open" in text
+    assert "… and 9 more; all: reconciler show 12 --format csv --output run-12.csv" in text
+    assert "Who gains" not in text
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        pytest.param(a_plan(0), "Nothing to change.", id="plan"),
+        pytest.param(a_run(status=Status.IN_SYNC), "Nothing was changed.", id="run"),
+    ],
+)
+def test_a_page_without_changes_says_so(report: Report, expected: str) -> None:
+    """Silence would look like a mistake."""
+    assert expected in Reading(page(report)).text
+
+
+@pytest.mark.parametrize("origin", ["", "javascript:alert(1)"])
+def test_without_a_web_address_there_are_no_links(origin: str) -> None:
+    """Names stand alone then, and records without one have their number."""
+    report = a_run(row(contact_name="", company_name="Delta"))
+    values = {name: getattr(report, name) for name in Report.__slots__} | {"origin": origin}
+    reading = Reading(page(Report(**values)))
+    assert reading.all("a") == []
+    assert "#15" in reading.text
+    assert "Delta" in "".join(reading.text)
+
+
+def test_companies_beyond_the_first_are_counted() -> None:
+    """Five are named and linked."""
+    rows = tuple(row(company=k, company_name=f"C{k}", result="company_has_no_owner") for k in range(1, 8))
+    values = {name: getattr(a_plan(0), name) for name in Report.__slots__} | {"standing": rows}
+    assert "and 2 others" in "".join(Reading(page(Report(**values))).text)
+
+
+@given(names_of_strangers)
+@settings(max_examples=60)
+def test_no_name_becomes_a_part_of_the_page(name: str) -> None:
+    """Only our elements, only our attributes, only the portal's links; the name is there as text."""
+    hostile = row(contact_name=name, company_name=name, before_name=name, after_name=name, detail=name, result=name)
+    reading = Reading(page(a_run(hostile, error=name)))
+    assert {tag for tag, _ in reading.elements} <= _ELEMENTS
+    assert not [key for _, attributes in reading.elements for key in attributes if key.startswith("on") or key == "src"]
+    assert all(str(link["href"]).startswith(f"{ORIGIN}/crm/") for link in reading.all("a"))
+    assert reading.open == []
+    assert display(name).strip() in "".join(reading.text)
+
+
+def test_hostile_names_stand_on_the_page_as_they_are() -> None:
+    """Escaped once, not twice, and no template."""
+    text = "".join(Reading(page(a_run(*[row(contact_name=name) for name in HOSTILE.values()]))).text)
+    assert "<script>alert(1)</script>" in text
+    assert "{{ 7 * 7 }}{% raw %}" in text

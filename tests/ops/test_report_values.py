@@ -1,0 +1,256 @@
+import json
+import subprocess
+import sys
+from datetime import UTC, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from report_values import HOSTILE, NOON, a_plan, a_run, counts, names_of_strangers, row
+
+from reconciler.core.model import Result, RunReport, Standing, Status, Usage
+from reconciler.ops import facts
+from reconciler.ops.report import SIDE_EFFECTS, as_json, json_text, render, run_json, summary_line
+
+OUTCOMES = {result.value for result in Result}
+
+
+def test_a_plan_becomes_rows_with_the_names_that_are_known() -> None:
+    """Names given win over the snapshot's; a skip carries its reason and the sentence for it."""
+    report = a_plan(3)
+    first = report.changes[0]
+    assert (first.contact, first.contact_name, first.company_name) == (1000, "Contact 1000", "Company 1")
+    assert (first.before, first.before_name, first.after, first.after_name) == (2, "Person 2", 3, "Person 3")
+    assert [(skip.contact, skip.result) for skip in report.standing] == [
+        (3, "company_owner_dismissed"),
+        (4, "company_owner_dismissed"),
+        (5, "company_has_no_owner"),
+    ]
+    assert report.standing[0].before_name == "First Person"
+    assert report.standing[0].detail == Standing.OWNER_DISMISSED.sentence
+
+
+def test_a_plan_says_what_it_does_not_do() -> None:
+    """The side effects head every plan that would change something, before the caller's notes."""
+    assert a_plan(3).notes[0] == SIDE_EFFECTS
+    assert a_plan(3).notes[-1] == "A bell may ring."
+    assert "12 contacts" in a_plan(3).notes[1]
+    assert a_plan(0, skips=False).notes == ("A bell may ring.",)
+
+
+def test_a_plan_without_the_user_scope_says_so_first() -> None:
+    """Nobody should approve a plan that may not be applied."""
+    report = a_plan(3, users=False)
+    assert "no user scope" in report.notes[0]
+    assert report.changes[0].after_name == ""
+
+
+def test_the_json_of_a_run_is_the_flat_object() -> None:
+    """Every outcome has a count, the reasons their own table, and an error stands only where there is one."""
+    document = run_json(counts())
+    assert list(document)[:7] == ["schema", "run", "status", "companies", "contacts", "drift", "standing"]
+    assert document["schema"] == 1
+    assert {key: document[key] for key in OUTCOMES} == dict.fromkeys(OUTCOMES, 0) | {"applied": 498, "gone": 2}
+    assert document["reasons"] == {"company_owner_dismissed": 3}
+    assert (document["requests"], document["commands"]) == (9, 240)
+    assert (document["operating_seconds"], document["duration_seconds"]) == (33.2, 4.12)
+    assert "error" not in document
+    assert run_json(counts(Status.FAILED, error="the portal is away"))["error"] == "the portal is away"
+
+
+def test_the_json_of_a_plan_has_its_digest_and_every_row() -> None:
+    """Scripts read the digest they approve, and each drifted contact with its reason."""
+    report = a_plan(3)
+    document = json.loads(render(report, "json"))
+    assert (document["status"], document["run"], document["portal"]) == ("planned", None, "acme.bitrix24.com")
+    assert document["digest"] == report.digest
+    assert len(document["digest"]) == 64
+    assert document["taken_at"] == "2026-03-04T12:00:00+00:00"
+    assert document["changes"][0] == {
+        "contact": 1000,
+        "contact_name": "Contact 1000",
+        "company": 1,
+        "company_name": "Company 1",
+        "before": 2,
+        "before_name": "Person 2",
+        "after": 3,
+        "after_name": "Person 3",
+    }
+    assert [skip["reason"] for skip in document["skipped"]][-1] == "company_has_no_owner"
+    assert document["drift"] == len(document["changes"]) + document["standing"] == 6
+
+
+def test_the_json_of_a_plan_that_changes_nothing_is_in_sync() -> None:
+    """Standing drift alone is nothing to do."""
+    assert as_json(a_plan(0))["status"] == "in_sync"
+
+
+def test_the_json_of_a_run_shows_its_changes() -> None:
+    """An open change has no result; a run under way has no end."""
+    rows = [row(result="gone", detail="deleted"), row(contact=16)]
+    document = as_json(a_run(*rows, finished=False))
+    assert [(change["result"], change["detail"]) for change in document["changes"]] == [("gone", "deleted"), (None, "")]
+    assert (document["command"], document["finished_at"]) == ("--once", None)
+    assert as_json(a_run())["finished_at"] == "2026-03-04T12:00:04+00:00"
+
+
+@given(names_of_strangers)
+def test_json_text_gives_back_what_went_in_and_shows_nothing_invisible(name: str) -> None:
+    """Escaping is lossless, and what is printed cannot move a cursor."""
+    text = json_text({"name": name, name: [1]})
+    assert json.loads(text) == {"name": name, name: [1]}
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+
+
+def test_json_text_keeps_letters_readable() -> None:
+    """Cyrillic stays Cyrillic."""
+    assert json_text({"name": "Сергей"}, indent=None) == '{"name": "Сергей"}'
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        pytest.param(
+            counts(),
+            "498 of 500 contacts corrected, 2 gone; 3 left alone (the company's owner is dismissed); 9 requests, 4.1 s",
+            id="applied",
+        ),
+        pytest.param(
+            counts(
+                Status.PARTIAL,
+                drift=4,
+                standing=3,
+                outcomes={Result.DENIED: 1},
+                reasons={Standing.OWNER_MISSING: 1, Standing.OVER_LIMIT: 2},
+            ),
+            "0 of 1 contact corrected, 1 denied; 3 left alone (1: the company has no owner, 2: beyond --limit); "
+            "9 requests, 4.1 s",
+            id="two reasons",
+        ),
+        pytest.param(
+            counts(standing=0, outcomes={Result.APPLIED: 500, Result.ALREADY: 2, Result.CONFLICT: 1}),
+            "500 of 503 contacts corrected, 2 already right, 1 in conflict; 9 requests, 4.1 s",
+            id="spoken outcomes",
+        ),
+        pytest.param(
+            counts(Status.IN_SYNC, drift=0, standing=0, outcomes={}),
+            "in sync: 10,000 contacts of 2,000 companies; 9 requests, 4.1 s",
+            id="in sync",
+        ),
+        pytest.param(
+            counts(Status.IN_SYNC, drift=1, standing=1, outcomes={}, reasons={}, companies=1, contacts=1),
+            "nothing to correct among 1 contact of 1 company; 1 left alone (standing drift); 9 requests, 4.1 s",
+            id="standing drift only",
+        ),
+        pytest.param(
+            counts(Status.REFUSED, standing=0, outcomes={}),
+            "refused, nothing written: 503 contacts would change; 9 requests, 4.1 s",
+            id="refused",
+        ),
+        pytest.param(
+            counts(Status.INCOMPLETE, drift=0, standing=0, outcomes={}, error="a page is missing"),
+            "incomplete, nothing written; 9 requests, 4.1 s: a page is missing",
+            id="incomplete",
+        ),
+        pytest.param(
+            counts(Status.STOPPED, standing=0, outcomes={Result.APPLIED: 120}),
+            "stopped: 120 of 503 contacts corrected; 9 requests, 4.1 s",
+            id="stopped in the middle",
+        ),
+        pytest.param(
+            RunReport(run=1, status=Status.FAILED, usage=Usage(requests=1)),
+            "failed, nothing written; 1 request, 0.0 s",
+            id="failed at once",
+        ),
+    ],
+)
+def test_a_run_in_one_sentence(report: RunReport, expected: str) -> None:
+    """The sentence gives the numbers, what is left and what it cost."""
+    assert summary_line(report) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0, "0.0 s"), (99.94, "99.9 s"), (99.96, "1 min 40 s"), (3599.6, "1 h 00 min"), (7500, "2 h 05 min")],
+)
+def test_durations_are_read_at_a_glance(seconds: float, expected: str) -> None:
+    """Seconds, then minutes, then hours; no 60 in the smaller unit."""
+    assert facts.lasting(seconds) == expected
+
+
+def test_moments_stand_in_the_zone_that_is_asked_for() -> None:
+    """A document that travels names its zone."""
+    assert facts.moment(NOON, UTC) == "2026-03-04 12:00 UTC"
+    assert facts.moment(NOON, timezone(timedelta(hours=5), "TST")) == "2026-03-04 17:00 TST"
+    assert facts.moment(NOON, None).startswith("2026-03-0")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "//evil.example",
+        "https://",
+        "https://user:password@acme.example",
+        "https://acme.example/path",
+        "https://acme.example?x",
+        'https://acme.example"onclick=x',
+        "https://acme.example)](x",
+        "https://[::1",
+        "https://" + "a" * 300,
+    ],
+)
+def test_no_link_without_a_plain_web_address(origin: str) -> None:
+    """Whatever else the origin is, it is no link."""
+    assert facts.card(origin, "contact", 15) == ""
+
+
+@pytest.mark.parametrize("origin", ["https://acme.bitrix24.com/", "http://127.0.0.1:8080", "https://[::1]:8443"])
+def test_a_card_is_an_address_of_the_portal(origin: str) -> None:
+    """Cloud, embedded and self-hosted portals have cards at the same paths."""
+    assert facts.card(origin, "contact", 15) == origin.rstrip("/") + "/crm/contact/details/15/"
+
+
+def test_people_are_called_something() -> None:
+    """A name, else a number, else nobody."""
+    assert [facts.person(3, "Ida"), facts.person(3, ""), facts.person(0, "")] == ["Ida", "#3", "nobody"]
+
+
+def test_standing_drift_is_gathered_by_reason_and_owner() -> None:
+    """The largest group first, each with its companies."""
+    first, second = facts.groups(a_plan(0).standing)
+    assert (first.contacts, first.name, first.companies) == (2, "Person 9", ((101, "Company 101"),))
+    assert (second.contacts, second.person, second.reason) == (1, 0, "company_has_no_owner")
+    assert facts.reason_sentence("undone last week") == "undone last week"
+
+
+def test_what_needs_a_person_comes_first() -> None:
+    """Also a result that this program does not know yet; the order is kept otherwise."""
+    rows = [row(contact=k, result=result) for k, result in enumerate(["applied", "", "denied", "applied", "new"])]
+    assert [one.contact for one in facts.urgent_first(rows)] == [4, 2, 1, 0, 3]
+
+
+def test_a_run_without_a_number_has_a_title_and_a_way_to_its_rows() -> None:
+    """Before the journal gave it one, a run is the latest."""
+    report = a_run(row(), run=None)
+    assert report.title == "Run of acme.bitrix24.com"
+    assert "`reconciler show latest --format csv --output run-latest.csv`" in facts.rest_hint(report, 3)
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("format_", ["text", "markdown", "csv", "html", "json"])
+def test_no_format_prints_a_control_character(format_: str, name: str) -> None:
+    """Whatever a stranger typed, nothing printed moves a cursor, turns a line round or hides."""
+    hostile = row(contact_name=name, company_name=name, before_name=name, after_name=name, detail=name, result="failed")
+    report = a_run(hostile, error=name)
+    text = render(report, format_, width=400)
+    allowed = "\n\u200c\u200d"
+    assert not [letter for letter in text if not letter.isprintable() and letter not in allowed]
+
+
+@pytest.mark.parametrize("module", ["rich", "jinja2", "flask", "sqlalchemy", "httpx"])
+def test_importing_the_report_imports_nothing_heavy(module: str) -> None:
+    """`reconciler --help` must not pay for a page."""
+    program = f"import sys, reconciler.ops.report, reconciler.ops.progress; sys.exit({module!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
