@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from reconciler.simulator.errors import crm
-from reconciler.simulator.php import PhpArray
+from reconciler.simulator.php import PhpArray, intval
 
 if TYPE_CHECKING:
     from reconciler.simulator.database import Database
@@ -54,6 +54,10 @@ class Call:
             if key in self.params:
                 return self.params.get(key)
         return default
+
+    def record_id(self) -> int:
+        """Return the record that is meant; its name has only two spellings (F1.1)."""
+        return intval(self.params.get("id", self.params.get("ID")))
 
     def array(self, name: str) -> PhpArray:
         """Return a parameter that must be an array; missing means empty."""

@@ -60,6 +60,8 @@ class Executor:
     counters: Counters
     meter: OperatingMeter | None
     costs: CostModel | None
+    #: Lets somebody do what a fault says.
+    happen: Callable[[Fault], None]
 
     def run(self, visit: Visit, method: str, params: PhpArray, position: int | None = None) -> Answer:
         """Run one call; `position` is its place inside a batch, None outside.
@@ -72,6 +74,8 @@ class Executor:
         if self.meter is not None and self.meter.blocked(method, in_batch):
             raise RestError(errors.OPERATION_TIME_LIMIT)
         self.counters.command(method)
+        for edit in _of(faults, "human_edit_between"):
+            self.happen(edit)
         refuse(faults)
         call = Call(
             method=method,

@@ -30,6 +30,7 @@ kind                      what happens, and parameters (with their defaults)
 `short_page`              the last `rows` (1) rows of a page are missing, total and next are not
 `empty_page`              a page has no rows
 `dropped_filter`          the filter on `field`, or the whole filter, is ignored
+`human_edit_between`      as `human_edit`, right before a call: between two commands of a batch, say
 `slow`                    each call takes `seconds` (1) longer
 ========================  =============================================================================
 """
@@ -70,6 +71,7 @@ COMMAND_KINDS: dict[str, dict[str, Any]] = {
     "short_page": {"rows": 1},
     "empty_page": {},
     "dropped_filter": {"field": ""},
+    "human_edit_between": _EDIT,
     "slow": {"seconds": 1.0},
 }
 _SELECTORS = ("request", "every", "method", "contact", "times")
@@ -96,6 +98,10 @@ class Fault:
         if unknown:
             accepted = ", ".join([*_SELECTORS, *known])
             raise ValueError(f"a fault {self.kind!r} takes no {', '.join(unknown)}; it takes {accepted}")
+        for name, value in self.parameters.items():
+            wanted = type(known[name])
+            if not isinstance(value, (int, float) if wanted is float else wanted):
+                raise ValueError(f"{name} of a fault {self.kind!r} cannot be {value!r}")  # noqa: TRY004
         if self.parameters.get("moment", "before") not in ("before", "after"):
             raise ValueError(f"the moment of a fault {self.kind!r} is 'before' or 'after'")
 

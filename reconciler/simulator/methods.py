@@ -11,7 +11,7 @@ from reconciler.simulator.calls import Call, Caller, Result, Site
 from reconciler.simulator.dates import iso
 from reconciler.simulator.entities import COMPANY, CONTACT
 from reconciler.simulator.errors import INSUFFICIENT_SCOPE, METHOD_NOT_FOUND, Refusal, RestError
-from reconciler.simulator.php import PhpArray, intval, truthy
+from reconciler.simulator.php import PhpArray, truthy
 from reconciler.simulator.reading import get_record, list_records
 from reconciler.simulator.updates import update_record
 
@@ -52,7 +52,7 @@ def company_contacts(site: Site, call: Call) -> Result:
 
 
 def _links(site: Site, call: Call, *, own: str, other: str) -> Result:
-    owner_id = intval(call.param("id"))
+    owner_id = call.record_id()
     if owner_id <= 0:
         raise RestError(Refusal("", "The parameter 'ownerEntityID' is invalid or not defined."))
     if not call.caller.may_read():

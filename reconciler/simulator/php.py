@@ -117,9 +117,9 @@ def parse_str(text: str, limit: int = 1000) -> PhpArray:
     return result
 
 
-def _register(target: PhpArray, path: tuple[str | None, ...], value: str) -> None:
+def _register(target: PhpArray, path: tuple[int | str | None, ...], value: str) -> None:
     for key in path[:-1]:
-        inner = target.get(key) if key is not None else None
+        inner = target.data.get(key) if key is not None else None
         if not isinstance(inner, PhpArray):
             inner = PhpArray()
             _set(target, key, inner)
@@ -127,7 +127,7 @@ def _register(target: PhpArray, path: tuple[str | None, ...], value: str) -> Non
     _set(target, path[-1], value)
 
 
-def _set(target: PhpArray, key: str | None, value: Any) -> None:
+def _set(target: PhpArray, key: int | str | None, value: Any) -> None:
     if key is None:
         target.append(value)
     else:
@@ -135,18 +135,18 @@ def _set(target: PhpArray, key: str | None, value: Any) -> None:
 
 
 @lru_cache(maxsize=1024)  # an IN list repeats its name for each of its values
-def _path(encoded: str) -> tuple[str | None, ...]:
+def _path(encoded: str) -> tuple[int | str | None, ...]:
     """Split `a.b[c][]` into `a_b`, `c`, None; a bracket that is never closed becomes part of the name."""
     name = unquote_plus(encoded, errors="surrogateescape").lstrip(" ").split("\0", 1)[0]
     top, bracket, rest = name.partition("[")
     if not top:  # PHP turns a leading bracket into an underscore and takes the rest as it is
         return ("_" + rest,) if bracket else ()
-    path: list[str | None] = [top.replace(".", "_").replace(" ", "_")]
+    path: list[int | str | None] = [top.replace(".", "_").replace(" ", "_")]
     while bracket and len(path) <= _NESTING:
         index, closed, tail = rest.partition("]")
         if not closed:
             return (f"{path[0]}_{rest}",) if len(path) == 1 else tuple(path)
-        path.append(index.lstrip() or None)
+        path.append(array_key(index) if index.strip() else None)
         bracket, rest = ("[" if tail.startswith("[") else ""), tail[1:]
     return tuple(path)
 
@@ -158,6 +158,8 @@ def intval(value: Any) -> int:
     if value is None:
         return 0
     if isinstance(value, str):
+        if value.isdigit() and value.isascii():
+            return int(value)
         match = _LEADING_NUMBER.match(value)
         value = float(match[1]) if match and not _WHOLE.fullmatch(match[1]) else int(match[1]) if match else 0
     return int(value)

@@ -115,6 +115,7 @@ class Portal:
             counters=self._counters,
             meter=meter,
             costs=costs,
+            happen=self._happen,
         )
         #: The people who work in this portal; their acts are offered here too.
         self.people = People(database, self._edits, lambda: int(self.wall()))
@@ -162,12 +163,11 @@ class Portal:
 
     def drift(self) -> int:
         """Count the standard contacts whose primary company, not one of our own, has another owner."""
-        row = self.database.row(
+        return self.database.count(
             "SELECT COUNT(*) FROM contact JOIN company ON company.id = contact.company_id"
             " WHERE contact.category_id = 0 AND company.is_my_company = 'N'"
             " AND contact.assigned_by_id <> company.assigned_by_id"
-        )
-        return int(row[0]) if row is not None else 0
+        )[0]
 
     def reset(self) -> None:
         """Start counters, history, faults and limits again; the data stay."""
@@ -258,8 +258,8 @@ class Portal:
             if answer.result.total is not None:
                 body["total"] = answer.result.total
         now = self.clock.monotonic()
-        if method == _BATCH:
-            self._executor.bill(_BATCH, now - working, in_batch=False)
+        if method == _BATCH and self.meter is not None:
+            self.meter.record(_BATCH, now - working, False)
         body["time"] = self._executor.timing(method, started, now - begun, now - working, None)
         return _json(200, body, seconds=now - begun)
 
@@ -314,7 +314,7 @@ class Portal:
         """Let somebody do something."""
         if fault.kind == "token_revoked":
             self.revoked = True
-        elif fault.kind == "human_edit":
+        elif fault.kind in ("human_edit", "human_edit_between"):
             with suppress(LookupError):  # nobody can save a card that was deleted
                 if fault["contact_id"]:
                     self.people.edit_contact(fault["contact_id"], fault["by"], assigned_by_id=fault["owner"])

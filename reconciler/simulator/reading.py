@@ -8,7 +8,7 @@ from reconciler.simulator.calls import Result
 from reconciler.simulator.entities import Kind, record
 from reconciler.simulator.errors import crm
 from reconciler.simulator.filters import Moment, order, where
-from reconciler.simulator.php import PhpArray, intval
+from reconciler.simulator.php import PhpArray
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,21 +55,18 @@ def list_records(site: Site, call: Call, entity: Entity) -> Result:
 
 def get_record(site: Site, call: Call, entity: Entity) -> Result:
     """Return one record with all its fields, or refuse in the portal's order of checks."""
-    record_id = intval(call.param("id"))
+    record_id = call.record_id()
     if record_id <= 0:
         raise crm("ID is not defined or invalid.")
-    sql = f"SELECT assigned_by_id FROM {entity.table} WHERE id = ? AND category_id = 0"  # noqa: S608 - a table's name
-    row = site.database.row(sql, (record_id,))
-    limit = call.caller.owner_limit()
-    if not call.caller.may_read() or (limit is not None and (row is None or row["assigned_by_id"] != limit)):
-        raise crm("Access denied.")
-    if row is None:
-        raise crm("Not found")
     fields = entity.columns([])
-    found = site.database.row(_select(entity, fields) + " WHERE id = ?", (record_id,))
-    if found is None:  # deleted since the line above
+    row = site.database.row(f"{_select(entity, fields)} WHERE id = ? AND category_id = 0", (record_id,))
+    value = record(row, fields, call.utc_offset) if row is not None else None
+    limit = call.caller.owner_limit()
+    foreign = limit is not None and (value is None or value["ASSIGNED_BY_ID"] != str(limit))
+    if foreign or not call.caller.may_read():
+        raise crm("Access denied.")
+    if value is None:
         raise crm("Not found")
-    value = record(found, fields, call.utc_offset)
     multiple = [field for field in entity.fields.values() if field.kind is Kind.MULTIPLE]
     _add_multifields(site, entity, multiple, {record_id: value})
     return Result(value=value)

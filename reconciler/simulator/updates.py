@@ -149,7 +149,7 @@ class Edits:
 
 def update_record(site: Site, call: Call, entity: Entity) -> Result:
     """Carry out `crm.contact.update` or `crm.company.update`; the order of the checks is the portal's (F4)."""
-    record_id = intval(call.param("id"))
+    record_id = call.record_id()
     if record_id <= 0:
         raise crm("ID is not defined or invalid.")
     fields, params = call.param("fields"), call.array("params")

@@ -71,6 +71,12 @@ def test_ids_are_cast(office: Office) -> None:
     """F1.1, F4: `id` or `ID`, a text is cast."""
     assert office.call("crm.contact.get", ID="2").result["ID"] == "2"
     assert office.call("crm.contact.get", id="2x").result["ID"] == "2"
+    assert office.call("crm.contact.get", Id=2).error[1] == "ID is not defined or invalid."
+
+
+def test_state_never_reaches_a_method(office: Office) -> None:
+    """F1.1: the parameter `state` is eaten by the server."""
+    assert office.send("user.get", query="state=x&ID=1").ids == [1]
 
 
 def test_envelope(office: Office) -> None:

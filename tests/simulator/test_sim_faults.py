@@ -106,6 +106,22 @@ def test_human_edit(moment: str, seen: int) -> None:
     assert office.row("company", 10)["assigned_by_id"] == BOB
 
 
+def test_human_edit_between_two_commands() -> None:
+    """Somebody edits right before a certain command: after the check, before the write."""
+    office = office_with(
+        {"kind": "human_edit_between", "method": "crm.contact.update", "contact": 2, "contact_id": 2, "owner": 30}
+    )
+    maps = office.batch(
+        {
+            "check": "crm.contact.get?id=2",
+            "write": f"crm.contact.update?id=2&fields[ASSIGNED_BY_ID]={BOB}",
+            "look": "crm.contact.get?id=2",
+        }
+    )
+    assert [maps["result"][key]["ASSIGNED_BY_ID"] for key in ("check", "look")] == [str(ANN), str(BOB)]
+    assert [(edit.source, edit.after) for edit in office.portal.history] == [("person", 30), ("rest", BOB)]
+
+
 def test_nobody_edits_what_is_gone() -> None:
     """A scripted edit of a deleted contact does not happen."""
     office = office_with({"kind": "human_edit", "contact_id": 99, "owner": BOB})
@@ -246,6 +262,7 @@ def test_pages_elsewhere_have_no_calls() -> None:
             [{"kind": "earthquake"}], "unknown kind of fault 'earthquake'; the kinds are .*html_502", id="unknown"
         ),
         pytest.param([{"kind": "slow", "minutes": 5}], "takes no minutes; it takes .*seconds", id="parameter"),
+        pytest.param([{"kind": "slow", "seconds": "5"}], "seconds of a fault 'slow' cannot be '5'", id="type"),
         pytest.param([{"kind": "slow", "request": "5"}], "request of a fault 'slow' cannot be '5'", id="selector"),
         pytest.param([{"kind": "human_edit", "moment": "during"}], "is 'before' or 'after'", id="moment"),
     ],

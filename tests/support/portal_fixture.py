@@ -16,6 +16,7 @@ from reconciler.simulator.portal import Portal, PortalOptions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reconciler.clock import Clock
     from reconciler.simulator.costs import CostModel
     from reconciler.simulator.meters import LeakyBucket, OperatingMeter
 
@@ -58,7 +59,7 @@ class Office:
     def __init__(
         self,
         *,
-        clock: VirtualClock | None = None,
+        clock: Clock | None = None,
         bucket: LeakyBucket | None = None,
         meter: OperatingMeter | None = None,
         costs: CostModel | None = None,
