@@ -20,6 +20,7 @@ from reconciler.ops.facts import (
     counted,
     facts,
     groups,
+    is_large,
     person,
     reason_sentence,
     rest_hint,
@@ -96,7 +97,7 @@ def _blocks(report: Report, most_rows: int, zone: tzinfo | None) -> Iterator[str
     plain = [(label, value) for label, value in facts(report, zone) if label != "Note"]
     yield from (f"- **{label}**: {escaped(value)}" for label, value in plain)
     yield from (f"\n> {escaped(note)}" for note in report.notes)
-    if report.kind == "plan" and report.changes:
+    if is_large(report):
         title, people = balances(report.changes, _MOST_PEOPLE)
         lines = [(_person(one.person, one.name), f"{one.gains:,}", f"{one.loses:,}") for one in people]
         yield from _table(title, ("Person", "Gains:", "Loses:"), lines)

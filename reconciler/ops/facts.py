@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _URGENCY = ("failed", "denied", "unknown", "", "conflict", "gone", "already", "applied")
 #: For the sentence about a run; the tables and JSON use the journal's own words.
 _SPOKEN = {Result.APPLIED: "corrected", Result.ALREADY: "already right", Result.CONFLICT: "in conflict"}
+#: Changes that can be read one by one.
+_LARGE = 20
 #: Longest address of a portal that can be meant.
 _MOST_ORIGIN = 300
 
@@ -153,12 +155,17 @@ def facts(report: Report, zone: tzinfo | None) -> list[tuple[str, str]]:
     return found + [("Note", note) for note in report.notes]
 
 
+def is_large(report: Report) -> bool:
+    """Whether people should be summed up before the contacts are listed."""
+    return report.kind == "plan" and len(report.changes) > _LARGE
+
+
 def balances(rows: Sequence[Row], most: int) -> tuple[str, list[Balance]]:
     """Return a title and who gains and who loses, the largest movement first."""
     gains, loses = Counter(row.after for row in rows), Counter(row.before for row in rows)
     names = {row.before: row.before_name for row in rows} | {row.after: row.after_name for row in rows}
     people = sorted(names, key=lambda person: (-gains[person] - loses[person], person))
-    cut = f" (the first {most} of {len(people):,})" if len(people) > most else ""
+    cut = f" (the first {most} of {len(people):,} people)" if len(people) > most else ""
     return f"Who gains and who loses{cut}", [
         Balance(person=person, name=names[person], gains=gains[person], loses=loses[person]) for person in people[:most]
     ]

@@ -38,7 +38,7 @@ def page(report: Report, *, most_rows: int, zone: tzinfo | None) -> str:
         plan=report.kind == "plan",
         head=[pair for pair in head if pair[0] != "Note"],
         people_title=people_title,
-        people=people if report.kind == "plan" else [],
+        people=people if facts.is_large(report) else [],
         rows=rows,
         hint=facts.rest_hint(report, hidden).split("`") if hidden else None,
         groups=facts.groups(report.standing),

@@ -23,6 +23,7 @@ from reconciler.ops.facts import (
     detail_counts,
     facts,
     groups,
+    is_large,
     person,
     reason_sentence,
     rest_hint,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
     from reconciler.ops.report import Report, Row
 
-#: From this many changes on a table of people comes before the table of contacts.
-_LARGE = 20
 _MOST_PEOPLE = 10
 #: Cards whose address is written out below a table that has no room for a column of them.
 _MOST_CARDS = 5
@@ -66,7 +65,7 @@ _COLORS: dict[str, str] = {
 def text(report: Report, *, width: int, color: bool, most_rows: int, zone: tzinfo | None) -> str:
     """Return the document as text."""
     parts: list[RenderableType] = [Text(display(report.title), style="bold"), "", _head(report, zone)]
-    if report.kind == "plan" and len(report.changes) > _LARGE:
+    if is_large(report):
         parts += _people(report.changes)
     if report.changes:
         parts += _changes(report, width, most_rows)

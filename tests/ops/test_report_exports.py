@@ -84,13 +84,14 @@ def test_the_csv_reads_back_as_it_was_written(name: str) -> None:
 
 def test_the_markdown_of_a_plan_reads_as_a_page() -> None:
     """Head, notes as quotations, people, changes with links, what is left alone."""
-    shown = markdown(a_plan(2))
+    shown = markdown(a_plan(30))
     assert shown.startswith("# Plan for acme.bitrix24.com\n\n- **Taken**: 2026-03-04 12:00 UTC\n")
     assert "\n> Deals, activities and tasks stay" in shown
     assert "\n## Who gains and who loses\n\n| Person | Gains | Loses |\n| --- | ---: | ---: |\n" in shown
     contact, company = f"{ORIGIN}/crm/contact/details/1000/", f"{ORIGIN}/crm/company/details/1/"
     assert f"\n| [Contact 1000]({contact}) | [Company 1]({company}) | Person 2 | Person 3 |\n" in shown
     assert f"| 1 | the company has no owner | nobody | [Company 102]({ORIGIN}/crm/company/details/102/) |\n" in shown
+    assert "Who gains" not in markdown(a_plan(20))
 
 
 def test_the_markdown_of_a_run_shows_result_and_detail() -> None:

@@ -49,7 +49,7 @@ def test_the_table_of_people_is_cut_and_says_so() -> None:
     rows = tuple(row(contact=k, after=100 + k, after_name=f"Person {100 + k}") for k in range(30))
     report = Report(**{name: getattr(a_plan(2), name) for name in Report.__slots__} | {"changes": rows})
     shown = text(report)
-    assert "Who gains and who loses (the first 10 of 31)" in shown
+    assert "Who gains and who loses (the first 10 of 31 people)" in shown
     assert "  Hugo Castro    2      ·     30\n" in shown
     assert "  Person 100   100      1      ·\n" in shown
 
