@@ -9,6 +9,7 @@ import json
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -44,12 +45,21 @@ def _pairs(name: str, value: Value) -> Iterator[str]:
         raise ValueError(f"{name} cannot be sent: {value!r}")
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _pairs(f"{name}[{quote(key, safe='')}]", inner)
+            yield from _pairs(f"{name}[{_quoted(key)}]", inner)
     elif isinstance(value, list):
         for item in value:
-            yield f"{name}[]={quote(str(item), safe='')}"
+            yield f"{name}[]={_quoted(item)}"
     else:
-        yield f"{name}={quote(str(value), safe='')}"
+        yield f"{name}={_quoted(value)}"
+
+
+def _quoted(value: int | str) -> str:
+    return str(value) if isinstance(value, int) else _quoted_text(value)
+
+
+@lru_cache(maxsize=256)  # the names of fields come again in each window of a sweep
+def _quoted_text(text: str) -> str:
+    return quote(text, safe="")
 
 
 def batch_body(commands: Sequence[str]) -> bytes:
