@@ -1,0 +1,82 @@
+"""Documents as JSON, for scripts: a contract (DESIGN 10)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from reconciler.core.model import Result, RunReport, Standing, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.ops.report import Report, Row
+
+_BEYOND_ASCII = re.compile(r"[^\n\x20-\x7e]")
+
+
+def run_json(report: RunReport) -> dict[str, Any]:
+    """Return a run for scripts: the flat object of DESIGN 10."""
+    document: dict[str, Any] = {
+        "schema": 1,
+        "run": report.run,
+        "status": report.status.value,
+        "companies": report.companies,
+        "contacts": report.contacts,
+        "drift": report.drift,
+        "standing": report.standing,
+        **{result.value: report.outcomes.get(result, 0) for result in Result},
+        "reasons": {reason.value: report.reasons[reason] for reason in Standing if report.reasons.get(reason)},
+        "requests": report.usage.requests,
+        "commands": report.usage.commands,
+        "operating_seconds": round(report.usage.operating_seconds, 3),
+        "duration_seconds": round(report.usage.duration_seconds, 3),
+    }
+    return document if report.error is None else document | {"error": report.error}
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Return the whole document for scripts: the run's keys, and the rows.
+
+    A plan has no run and no outcomes yet: `run` is null, `status` is `planned` or `in_sync`, every outcome is 0.
+    """
+    document = run_json(report.counts) | {"portal": report.portal, "origin": report.origin, "notes": list(report.notes)}
+    if report.kind == "plan":
+        document["status"] = "planned" if report.changes else Status.IN_SYNC.value
+        return document | {
+            "digest": report.digest,
+            "taken_at": report.started_at.isoformat(),
+            "changes": [_row_json(row) for row in report.changes],
+            "skipped": [_row_json(row) | {"reason": row.result, "detail": row.detail} for row in report.standing],
+        }
+    return document | {
+        "command": report.command,
+        "started_at": report.started_at.isoformat(),
+        "finished_at": report.finished_at.isoformat() if report.finished_at else None,
+        "changes": [_row_json(row) | {"result": row.result or None, "detail": row.detail} for row in report.changes],
+    }
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    return {
+        "contact": row.contact,
+        "contact_name": row.contact_name,
+        "company": row.company,
+        "company_name": row.company_name,
+        "before": row.before,
+        "before_name": row.before_name,
+        "after": row.after,
+        "after_name": row.after_name,
+    }
+
+
+def json_text(document: Mapping[str, Any] | Sequence[Any], *, indent: int | None = 2) -> str:
+    """Write JSON that is safe to print: letters of any alphabet stay readable, invisible characters are escaped."""
+    text = json.dumps(document, ensure_ascii=False, indent=indent)
+    return text if text.isascii() and "\x7f" not in text else _BEYOND_ASCII.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    letter = found.group()
+    return letter if letter.isprintable() else "\\u007f" if letter == "\x7f" else json.dumps(letter)[1:-1]
