@@ -126,7 +126,7 @@ def _condition(entity: Entity, field: Field, condition: Condition, value: Any, m
     if field.kind is Kind.MULTIPLE:
         return _any_of(condition, [_multiple(entity, field, condition, item) for item in values])
     if condition.operation == "@":
-        return _in(field, condition, values)
+        return _or_null(field, condition, _in(field, condition, values))
     return _or_null(field, condition, _any_of(condition, [_single(field, condition, item) for item in values]))
 
 
@@ -137,11 +137,20 @@ def _any_of(condition: Condition, parts: list[Sql]) -> Sql:
 
 
 def _or_null(field: Field, condition: Condition, part: Sql) -> Sql:
+    """Add "or nothing" for a key with `+`; nothing is NULL, zero and the empty text alike."""
     if not condition.or_null:
         return part
-    null = f"{field.sql} IS NOT NULL" if condition.negative else f"{field.sql} IS NULL"
+    nothing = _nothing(field)
+    if condition.negative:
+        nothing = f"NOT ({nothing})"
     glue = " AND " if condition.negative else " OR "
-    return Sql(f"({part.text}){glue}({null})" if part else null, part.values)
+    return Sql(f"({part.text}){glue}({nothing})" if part else nothing, part.values)
+
+
+def _nothing(field: Field) -> str:
+    if field.kind is Kind.MOMENT:
+        return f"{field.sql} IS NULL"
+    return f"{field.sql} IS NULL OR {field.sql} = {0 if field.kind in _NUMERIC else repr('')}"
 
 
 def _in(field: Field, condition: Condition, values: list[Any]) -> Sql:
@@ -162,8 +171,8 @@ def _in(field: Field, condition: Condition, values: list[Any]) -> Sql:
 
 def _single(field: Field, condition: Condition, value: Any) -> Sql:
     if value in (_EMPTY, _NOT_EMPTY):
-        empty = f"{field.sql} IS NULL OR {field.sql} = {0 if field.kind in _NUMERIC else repr('')}"
-        return Sql(f"NOT ({empty})" if condition.negative != (value == _NOT_EMPTY) else empty)
+        negated = condition.negative != (value == _NOT_EMPTY)
+        return Sql(f"NOT ({_nothing(field)})" if negated else _nothing(field))
     if field.kind in _NUMERIC:
         return _number(field, condition, value)
     if field.kind is Kind.MOMENT:
@@ -204,7 +213,10 @@ def _date(field: Field, condition: Condition, value: int | None) -> Sql:
 
 def _text(field: Field, condition: Condition, value: str) -> Sql:
     if condition.operation in _LIKES or condition.operation in {"?", "*", "*%"}:
-        # A negated LIKE is not negated by the old list methods; they drop the `!`.
+        # A negated LIKE is not negated by the old list methods; they drop the `!`. Nothing to look for becomes the
+        # bare column, which is true for no text that does not begin with a number.
+        if not value:
+            return Sql(field.sql)
         if condition.operation in {"=%", "%="}:
             return Sql(f"fold({field.sql}) LIKE ?", (value.casefold(),))
         literal = re.sub(r"([!%_])", r"!\1", value.casefold())
@@ -212,8 +224,9 @@ def _text(field: Field, condition: Condition, value: str) -> Sql:
     operation = condition.operation if condition.operation in _RANGES else "="
     compared = f"fold({field.sql}) {operation} ?"
     if not value and "=" in operation:
-        empty = f"{field.sql} IS NULL OR {field.sql} = ''"
-        return Sql(f"NOT ({empty})" if condition.negative else empty)
+        # `>=` of nothing is true for any text, `=` only for the empty one.
+        empty = f"{_nothing(field)} OR {compared}"
+        return Sql(f"NOT ({empty})" if condition.negative else empty, (value,))
     text = f"{field.sql} IS NULL OR NOT ({compared})" if condition.negative else compared
     return Sql(text, (value.casefold(),))
 

@@ -96,8 +96,6 @@ class Portal:
         self.options = options or PortalOptions()
         self.clock = clock
         self.bucket = bucket
-        self.meter = meter
-        self.costs = costs
         self.faults = faults or Faults()
         #: Seconds by which the portal's clock is ahead of the true time.
         self.clock_offset = 0.0
@@ -132,6 +130,16 @@ class Portal:
         self.unbind = self.people.unbind
         self.unbind_from_company = self.people.unbind_from_company
         self.dismiss_user = self.people.dismiss_user
+
+    @property
+    def meter(self) -> OperatingMeter | None:
+        """The operating meter this portal was built with."""
+        return self._executor.meter
+
+    @property
+    def costs(self) -> CostModel | None:
+        """The cost model this portal was built with."""
+        return self._executor.costs
 
     def wall(self) -> float:
         """Return the portal's own time of day, in epoch seconds."""

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.portal_fixture import ANN, BOB, START, Office, command
 
-from reconciler.clock import SystemClock
+from reconciler.clock import SystemClock, VirtualClock
 from reconciler.simulator.costs import CostModel, Profile
 from reconciler.simulator.meters import OperatingMeter, OperatingModel
 
@@ -21,9 +21,9 @@ def office_with(
     write: float = 0.0,
 ) -> Office:
     """Return an office that takes so many seconds a call, with a meter on the same clock."""
-    office = Office(costs=CostModel(Profile(read=read, write_median=write)))
-    office.portal.meter = OperatingMeter(office.clock, model, limit, ban)
-    office = Office(clock=office.clock, costs=office.portal.costs, meter=office.portal.meter)
+    clock = VirtualClock()
+    costs = CostModel(Profile(read=read, write_median=write))
+    office = Office(clock=clock, costs=costs, meter=OperatingMeter(clock, model, limit, ban))
     office.contacts(60)
     return office
 
