@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     from reconciler.simulator.executor import Answer
 
+#: Its name as a method.
+NAME = "batch"
 MAX_COMMANDS = 50
 # Compared as written, so `Batch` is refused further on, as an unknown method.
-_FORBIDDEN = {"batch", "download", "upload"}
+_FORBIDDEN = {NAME, "download", "upload"}
 _MACRO = re.compile(r"\$(result|next|total|time|error)(\S*)", re.IGNORECASE)
 _INDEX = re.compile(r"\[([^\]]+)\]")
 

@@ -16,6 +16,11 @@ class Refusal:
     description: str
     status: int = 400
 
+    @property
+    def name(self) -> str:
+        """The code, or what stands for it in statistics."""
+        return self.code or self.description
+
     def body(self) -> dict[str, str]:
         return {"error": self.code, "error_description": self.description}
 

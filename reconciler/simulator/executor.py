@@ -9,10 +9,10 @@ from reconciler.simulator import errors, methods
 from reconciler.simulator.calls import Call
 from reconciler.simulator.dates import iso
 from reconciler.simulator.errors import Refusal, RestError
-from reconciler.simulator.faults import Target
+from reconciler.simulator.faults import target
 from reconciler.simulator.filters import parse_key
 from reconciler.simulator.incoming import take_start
-from reconciler.simulator.php import PhpArray, intval
+from reconciler.simulator.php import PhpArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,12 +135,6 @@ class Executor:
         left = moment - self.clock.monotonic()
         if left > 0:
             self.clock.sleep(left)
-
-
-def target(method: str, params: PhpArray) -> Target:
-    """Describe a call for the script of faults."""
-    record_id = params.get("id", params.get("ID"))
-    return Target(method, intval(record_id) if method.startswith("crm.contact.") else None)
 
 
 def _of(faults: Sequence[Fault], kind: str) -> list[Fault]:

@@ -41,8 +41,12 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from reconciler.simulator.php import intval
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from reconciler.simulator.php import PhpArray
 
 _MOMENT = {"moment": "before"}
 _EDIT = {"contact_id": 0, "company_id": 0, "owner": 0, "by": 1}
@@ -131,6 +135,12 @@ class Target:
 
     method: str
     contact: int | None = None
+
+
+def target(method: str, params: PhpArray) -> Target:
+    """Describe a call for the script of faults."""
+    record_id = params.get("id", params.get("ID"))
+    return Target(method, intval(record_id) if method.startswith("crm.contact.") else None)
 
 
 class Faults:

@@ -7,75 +7,36 @@ then who is calling, then the limits, then the call or the batch. People and tes
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator import batch, errors
+from reconciler.simulator.answers import as_html, as_json, cut, spoilt
 from reconciler.simulator.auth import Webhook, authorize, require_https
 from reconciler.simulator.calls import Site
 from reconciler.simulator.counters import Counters
-from reconciler.simulator.errors import Refusal, RestError
-from reconciler.simulator.executor import Executor, TimeUp, Visit, refuse, target
-from reconciler.simulator.faults import Fault, Faults, Target
-from reconciler.simulator.http import Response
+from reconciler.simulator.errors import RestError
+from reconciler.simulator.executor import Executor, TimeUp, Visit, refuse
+from reconciler.simulator.faults import Faults, Target
 from reconciler.simulator.incoming import Incoming
 from reconciler.simulator.methods import METHODS
+from reconciler.simulator.options import PortalOptions
 from reconciler.simulator.people import People
-from reconciler.simulator.php import PhpArray, encode_json, parse_str
+from reconciler.simulator.script import answer_instead, script_for
 from reconciler.simulator.updates import Edits
 
 if TYPE_CHECKING:
     from reconciler.clock import Clock
-    from reconciler.simulator.calls import Role
     from reconciler.simulator.costs import CostModel
     from reconciler.simulator.database import Database
-    from reconciler.simulator.http import Request
+    from reconciler.simulator.errors import Refusal
+    from reconciler.simulator.faults import Fault
+    from reconciler.simulator.http import Request, Response
     from reconciler.simulator.meters import LeakyBucket, OperatingMeter
+    from reconciler.simulator.php import PhpArray
+    from reconciler.simulator.script import Script
     from reconciler.simulator.updates import Edit
 
-_BATCH = "batch"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortalOptions:
-    """What differs from portal to portal, and between the documentation and measured portals."""
-
-    #: The webhook: `/rest/<user_id>/<token>/`. Keep it a dummy, it appears in logs of clients.
-    token: str = "simulatedtoken0"  # noqa: S105 - a dummy
-    user_id: int = 1
-    scopes: tuple[str, ...] = ("crm", "user")
-    #: What the webhook's user may do when no administrator: all, own_only, read_only, none.
-    role: Role = "all"
-    #: Which code carries out `crm.*.update`: the older one always writes, the newer one always notifies (F4, F17).
-    update_path: Literal["legacy", "factory"] = "legacy"
-    #: Statuses of refused webhooks: 401 as measured, or those of the documentation (F6, DISAGREE).
-    auth_statuses: Literal["measured", "documented"] = "measured"
-    #: The server's zone in hours; all dates are written in it.
-    utc_offset: float = 3
-    #: The web server cuts a request that takes longer (F5.3).
-    request_seconds: float = 60.0
-    #: Largest body in bytes; a stock web server takes one megabyte (F17).
-    max_body: int = 1_048_576
-    #: PHP drops what is beyond, in form bodies and in each command of a batch (F1.3).
-    max_input_vars: int = 1000
-    https_required: bool = False
-    #: The host the portal was renamed to: 302 to the same path there (F6).
-    moved_to: str | None = None
-    #: The portal is being updated: HTML 502 to everybody.
-    maintenance: bool = False
-
-
-@dataclass(slots=True)
-class _Script:
-    """The faults of one request, sorted by when they act."""
-
-    before: list[Fault] = field(default_factory=list)
-    after: list[Fault] = field(default_factory=list)
-    #: Answered with the fault's error, whether the request is carried out or not.
-    instead: Fault | None = None
-    #: What happens to the finished answer.
-    broken: Fault | None = None
-    only_first: int | None = None
+__all__ = ["Portal", "PortalOptions"]
 
 
 class Portal:
@@ -193,49 +154,49 @@ class Portal:
         number = self._counters.request()
         incoming = Incoming(request, self.options.max_input_vars)
         self._travel()
-        script = self._script(number, incoming)
+        script = script_for(self.faults, number, incoming)
         for fault in script.before:
             self._happen(fault)
-        if script.instead is not None and not _commits(script.instead):
-            response = self._instead(script.instead)
-        else:
-            response = self._answer(number, incoming, script)
-            if script.instead is not None:
-                response = self._instead(script.instead)
+        # A request that a fault keeps from being carried out has no answer of its own; the fault's follows.
+        response = cut() if script.skips() else self._answer(number, incoming, script)
+        if script.instead is not None:
+            response, error = answer_instead(script.instead)
+            if error is not None:
+                self._counters.rejected(error)
         for fault in script.after:
             self._happen(fault)
         self._travel()
-        return _broken(response, script.broken)
+        return spoilt(response, script.spoils)
 
     def _travel(self) -> None:
         """Spend half of the way there and back."""
         if self.costs is not None and self.costs.network:
             self.clock.sleep(self.costs.network / 2)
 
-    def _answer(self, number: int, incoming: Incoming, script: _Script) -> Response:
+    def _answer(self, number: int, incoming: Incoming, script: Script) -> Response:
         """Go from the edge to the portal's code."""
         try:
             return self._at_the_edge(incoming) or self._call(number, incoming, script)
         except RestError as error:
             return self._refused(error.refusal)
         except TimeUp:
-            return _html(504, "Gateway Time-out")
+            return as_html(504, "Gateway Time-out")
 
     def _at_the_edge(self, incoming: Incoming) -> Response | None:
         """Answer what never reaches the portal's code: the web server before it does."""
         options, request = self.options, incoming.request
         if options.moved_to is not None:
             query = f"?{request.query}" if request.query else ""
-            return _html(302, "Moved", {"Location": f"https://{options.moved_to}{request.path}{query}"})
+            return as_html(302, "Moved", {"Location": f"https://{options.moved_to}{request.path}{query}"})
         if options.maintenance:
-            return _html(502, "Bad Gateway")
+            return as_html(502, "Bad Gateway")
         if self.bucket is not None and not self.bucket.admit(request.source):
             raise RestError(errors.QUERY_LIMIT)
         if len(request.body) > options.max_body:
-            return _html(413, "Request Entity Too Large")
-        return _html(404, "Not Found") if incoming.address is None else None
+            return as_html(413, "Request Entity Too Large")
+        return as_html(404, "Not Found") if incoming.address is None else None
 
-    def _call(self, number: int, incoming: Incoming, script: _Script) -> Response:
+    def _call(self, number: int, incoming: Incoming, script: Script) -> Response:
         """Check who calls what, in the portal's order, and carry it out."""
         started, begun = self.wall(), self.clock.monotonic()
         address = incoming.address
@@ -243,7 +204,7 @@ class Portal:
             raise RestError(errors.WRONG_TRANSPORT)
         method = address.method
         # Before any authorization: a wrong method on a wrong webhook is an unknown method (F6).
-        if method != _BATCH and method not in METHODS:
+        if method != batch.NAME and method not in METHODS:
             raise RestError(errors.METHOD_NOT_FOUND)
         if self.options.https_required:
             require_https(incoming.scheme)
@@ -256,7 +217,7 @@ class Portal:
         if self.costs is not None and self.costs.request_overhead:
             self.clock.sleep(self.costs.request_overhead)
         working = self.clock.monotonic()
-        if method == _BATCH:
+        if method == batch.NAME:
             body: dict[str, Any] = {"result": self._batch(visit, incoming.params, script)}
         else:
             answer = self._executor.run(visit, method, incoming.params)
@@ -266,57 +227,30 @@ class Portal:
             if answer.result.total is not None:
                 body["total"] = answer.result.total
         now = self.clock.monotonic()
-        if method == _BATCH and self.meter is not None:
-            self.meter.record(_BATCH, now - working, False)
+        if method == batch.NAME and self.meter is not None:
+            self.meter.record(batch.NAME, now - working, False)
         body["time"] = self._executor.timing(method, started, now - begun, now - working, None)
-        return _json(200, body, seconds=now - begun)
+        return as_json(200, body, seconds=now - begun)
 
-    def _batch(self, visit: Visit, params: PhpArray, script: _Script) -> dict[str, PhpArray]:
-        if self.meter is not None and self.meter.blocked(_BATCH, in_batch=False):
+    def _batch(self, visit: Visit, params: PhpArray, script: Script) -> dict[str, PhpArray]:
+        if self.meter is not None and self.meter.blocked(batch.NAME, in_batch=False):
             raise RestError(errors.OPERATION_TIME_LIMIT)
-        refuse(self.faults.for_call(visit.number, Target(_BATCH), named=True))
+        refuse(self.faults.for_call(visit.number, Target(batch.NAME), named=True))
         self._counters.batch()
         return batch.run_batch(
             params,
             lambda method, inner, position: self._executor.run(visit, method, inner, position),
             max_input_vars=self.options.max_input_vars,
-            rejected=lambda refusal: self._counters.rejected(refusal.code or refusal.description),
+            rejected=lambda refusal: self._counters.rejected(refusal.name),
             only_first=script.only_first,
         )
 
     def _refused(self, refusal: Refusal) -> Response:
-        self._counters.rejected(refusal.code or refusal.description)
+        self._counters.rejected(refusal.name)
         status = refusal.status
         if self.options.auth_statuses == "documented":
             status = errors.DOCUMENTED_STATUS.get(refusal.code, status)
-        return _json(status, refusal.body())
-
-    def _script(self, number: int, incoming: Incoming) -> _Script:
-        script = _Script()
-        for fault in self.faults.for_request(number, lambda: self._targets(incoming)):
-            if fault.kind in ("human_edit", "delete_contacts"):
-                (script.before if fault["moment"] == "before" else script.after).append(fault)
-            elif fault.kind == "token_revoked":
-                script.before.append(fault)
-            elif fault.kind == "partial_batch":
-                script.only_first = fault["commands"]
-            elif fault.kind in ("lost_answer", "truncated_body", "wrong_json", "empty_answer"):
-                script.broken = fault
-            else:
-                script.instead = fault
-        return script
-
-    def _targets(self, incoming: Incoming) -> list[Target]:
-        """List the calls of a request, for faults that are meant for a method or a contact."""
-        if incoming.address is None:
-            return []
-        method = incoming.address.method
-        found = [target(method, incoming.params)]
-        if method == _BATCH:
-            for _, text in batch.commands(incoming.params):
-                command = batch.Command.parse(text)
-                found.append(target(command.method.lower(), parse_str(command.query)))
-        return found
+        return as_json(status, refusal.body())
 
     def _happen(self, fault: Fault) -> None:
         """Let somebody do something."""
@@ -332,48 +266,3 @@ class Portal:
             for contact_id in fault["ids"]:
                 self.people.delete_contact(contact_id)
             self.people.delete_oldest_contacts(fault["oldest"])
-
-    def _instead(self, fault: Fault) -> Response:
-        """Answer with the fault."""
-        if fault.kind == "cut_before":
-            return Response(status=200, body=b"", cut_after=0)
-        if fault.kind in ("html_502", "html_504"):
-            return _html(502, "Bad Gateway") if fault.kind == "html_502" else _html(504, "Gateway Time-out")
-        refusal = {"internal_error": errors.INTERNAL, "rate_limited": errors.QUERY_LIMIT}.get(fault.kind)
-        if refusal is None:
-            refusal = Refusal(fault["code"], fault["description"], fault["status"])
-        self._counters.rejected(refusal.code or refusal.description)
-        return _json(refusal.status, refusal.body())
-
-
-def _commits(fault: Fault) -> bool:
-    return fault.kind in ("html_502", "html_504", "internal_error") and bool(fault["commit"])
-
-
-def _broken(response: Response, fault: Fault | None) -> Response:
-    """Spoil a finished answer."""
-    if fault is None:
-        return response
-    if fault.kind == "wrong_json":
-        return Response(status=200, body=b'["unexpected"]', headers=response.headers)
-    if fault.kind == "empty_answer":
-        return Response(status=200, body=b"", headers=response.headers)
-    cut_after = 0 if fault.kind == "lost_answer" else fault["bytes"]
-    return Response(status=response.status, body=response.body, headers=response.headers, cut_after=cut_after)
-
-
-def _json(status: int, body: dict[str, Any], *, seconds: float = 0.0) -> Response:
-    headers = {
-        "Content-Type": "application/json; charset=utf-8",
-        "Access-Control-Allow-Origin": "*",
-        "X-Content-Type-Options": "nosniff",
-        "X-Bitrix-Rest-Time": f"{seconds:.10f}",
-        "X-Bitrix-Rest-User-Time": f"{seconds:.10f}",
-        "X-Bitrix-Rest-System-Time": f"{0:.10f}",
-    }
-    return Response(status=status, body=encode_json(body), headers=headers)
-
-
-def _html(status: int, title: str, headers: dict[str, str] | None = None) -> Response:
-    page = f"<html>\n<head><title>{status} {title}</title></head>\n<body><h1>{status} {title}</h1></body>\n</html>\n"
-    return Response(status=status, body=page.encode(), headers={"Content-Type": "text/html", **(headers or {})})
