@@ -3,12 +3,13 @@
 Bitrix24 has no conditional update, so a person may still act in the gap of one request (DESIGN 6); what the looks
 can see, they decide here.
 
-before: contact and company as they stand      verdict
-=============================================  ==========
+before: contact and company as they stand      verdict (first match wins)
+=============================================  ==========================
 contact not there                              gone
-contact has the wanted owner already           already
-contact's company or owner moved               conflict
+contact of another company, or of none         conflict
 company not there, or has another owner now    conflict
+contact has the wanted owner already           already
+contact has a third owner, or none             conflict
 all as planned                                 go (None)
 
 after: contact as it stands   update answered  verdict
@@ -60,7 +61,8 @@ def after_write(change: Change, contact: ContactRow | None, *, answered: bool) -
     if contact.owner == change.after:
         return _outcome(change, Result.APPLIED, "")
     if contact.owner != change.before:
-        return _outcome(change, Result.CONFLICT, f"written, but the contact's owner is now {contact.owner or 'none'}")
+        detail = f"the contact's owner is now {contact.owner or 'none'}"
+        return _outcome(change, Result.CONFLICT, f"written, but {detail}" if answered else detail)
     if answered:
         return _outcome(change, Result.FAILED, "the portal said yes, but the contact kept its owner")
     return None
