@@ -12,6 +12,8 @@ contact has the wanted owner already           already
 contact has a third owner, or none             conflict
 all as planned                                 go (None)
 
+An undo puts back an older owner, whoever the company's is now: it does not look at the company.
+
 after: contact as it stands   update answered  verdict
 ============================  ===============  =========================
 not there                     yes              unknown
@@ -26,7 +28,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.core.model import Change, Outcome, Result
+from reconciler.core.model import Change, Outcome, Result, Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +45,18 @@ def before_write(change: Change, contact: ContactRow | None, company_owner: int 
         return _outcome(change, Result.GONE, "the contact is deleted or no longer visible")
     if contact.company != change.company:
         return _outcome(change, Result.CONFLICT, f"now of company {contact.company or 'none'}")
-    if company_owner != change.after:
+    if change.rule is not Rule.UNDO and company_owner != _company_owner(change):
         return _outcome(change, Result.CONFLICT, f"the company's owner is now {company_owner or 'none'}")
     if contact.owner == change.after:
         return _outcome(change, Result.ALREADY, "")
     if contact.owner != change.before:
         return _outcome(change, Result.CONFLICT, f"the contact's owner is now {contact.owner or 'none'}")
     return None
+
+
+def _company_owner(change: Change) -> int:
+    """Return the owner that the company had when the change was planned."""
+    return change.after if change.rule is Rule.COMPANY_OWNER else change.company_owner
 
 
 def after_write(change: Change, contact: ContactRow | None, *, answered: bool) -> Outcome | None:

@@ -20,6 +20,14 @@ class Standing(StrEnum):
     OWNER_MISSING = "company_has_no_owner"
     OWNER_DISMISSED = "company_owner_dismissed"
     OWNER_NOT_EMPLOYEE = "company_owner_no_employee"
+    SUCCESSOR_UNFIT = "successor_unfit"
+    EXCLUDED = "excluded"
+    QUARANTINED = "quarantined"
+    RESPECTED = "respected"
+    UNDONE = "undone"
+    SEVERAL_COMPANIES = "several_companies"
+    OUT_OF_SCOPE = "out_of_scope"
+    SETTLING = "settling"
     OVER_LIMIT = "over_the_limit"
 
     @property
@@ -32,8 +40,36 @@ _STANDING_SENTENCES = {
     Standing.OWNER_MISSING: "the company has no owner",
     Standing.OWNER_DISMISSED: "the company's owner is dismissed",
     Standing.OWNER_NOT_EMPLOYEE: "the company's owner is no employee's account",
+    Standing.SUCCESSOR_UNFIT: "nobody is there to succeed the company's owner",
+    Standing.EXCLUDED: "left alone by the settings",
+    Standing.QUARANTINED: "in quarantine: somebody keeps changing it back",
+    Standing.RESPECTED: "a person chose this owner",
+    Standing.UNDONE: "our change was taken back",
+    Standing.SEVERAL_COMPANIES: "its companies have different owners",
+    Standing.OUT_OF_SCOPE: "its owner is no earlier owner of the company (policy.scope)",
+    Standing.SETTLING: "changed a moment ago (policy.settle_minutes)",
     Standing.OVER_LIMIT: "beyond --limit",
 }
+
+
+class Cause(StrEnum):
+    """Why a contact drifted, as far as a poller can know (DESIGN 2)."""
+
+    CHANGED_BACK = "changed_back"
+    COMPANY_OWNER_CHANGED = "company_owner_changed"
+    CONTACT_CREATED = "contact_created"
+    NEWLY_LINKED = "newly_linked"
+    CONTACT_CHANGED = "contact_changed"
+    UNKNOWN = "unknown"
+
+
+class Rule(StrEnum):
+    """What chose the owner that a change writes."""
+
+    COMPANY_OWNER = "company_owner"
+    SUCCESSOR = "successor"
+    HEAD = "head_of_department"
+    UNDO = "undo"
 
 
 class Result(StrEnum):
@@ -76,6 +112,7 @@ class User:
     active: bool
     #: In a department: how an employee is told from an integrator or a bot under the limited scopes (F17).
     employee: bool
+    departments: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +125,42 @@ class Mismatch:
     owner: int
     #: Owner of the company; 0 for none.
     company_owner: int
-    created: datetime | None = None
-    modified: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactDetail:
+    """What policies and reports need to know of a drifted contact; read for drifted contacts only."""
+
+    name: str
+    created: datetime
+    modified: datetime
+    #: The last editor of anything, not necessarily of the owner; 0 for none.
+    modified_by: int
+    type: str = ""
+    #: Whether its yes/no field that the settings name is set.
+    flagged: bool = False
+    #: All its companies, the primary one included; empty where it was not asked.
+    companies: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompanyDetail:
+    """The same of a drifted contact's company."""
+
+    name: str
+    type: str = ""
+    flagged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Department:
+    """A part of the firm, and who leads it."""
+
+    id: int
+    #: 0 at the top.
+    parent: int
+    #: 0 for nobody.
+    head: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +178,11 @@ class Snapshot:
     outside_roster: int
     #: The owners on both sides of the mismatches, as far as they are people. None: the webhook may not ask.
     users: Mapping[int, User] | None
+    #: Of every drifted contact, and of its company.
+    contact_details: Mapping[int, ContactDetail] = field(default_factory=dict)
+    company_details: Mapping[int, CompanyDetail] = field(default_factory=dict)
+    #: Read where a policy asks for them.
+    departments: Mapping[int, Department] = field(default_factory=dict)
     #: Windows of IDs that were read, each proven whole by the portal's own count.
     windows: int
 
@@ -119,6 +195,15 @@ class Change:
     company: int
     before: int
     after: int
+    rule: Rule = Rule.COMPANY_OWNER
+    #: The owner that the company must still have, where the rule chose another one to write.
+    company_owner: int = 0
+    cause: Cause = Cause.UNKNOWN
+
+    @property
+    def key(self) -> tuple[int, int, int, int]:
+        """What a digest and an approval are made of (DESIGN 8): no cause, no time."""
+        return self.contact, self.company, self.before, self.after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +212,7 @@ class Skip:
 
     mismatch: Mismatch
     reason: Standing
+    cause: Cause = Cause.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +261,13 @@ class RunReport:
     standing: int = 0
     #: Standing drift by reason.
     reasons: Mapping[Standing, int] = field(default_factory=dict)
-    #: Outcomes by result; in a run that was neither stopped nor failed their sum is drift minus standing.
+    #: Drift by cause, actionable and standing.
+    causes: Mapping[Cause, int] = field(default_factory=dict)
+    #: Digest of the changes that were planned; empty where there were none.
+    digest: str = ""
+    #: When the sweep began, by the portal's clock; None: there was no complete one.
+    taken_at: datetime | None = None
+    #: Outcomes by result; in a run that ended by itself, unrefused, their sum is drift minus standing.
     outcomes: Mapping[Result, int] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     #: The sentence of the error that ended the run.

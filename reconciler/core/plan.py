@@ -8,13 +8,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.core.model import Change, Skip, Standing
-from reconciler.core.policy import judge
+from reconciler.core.model import Cause, Change, Skip, Standing
+from reconciler.core.policy import Case, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reconciler.core.model import Snapshot
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,25 +36,40 @@ class Plan:
         return Counter(skip.reason for skip in self.skips)
 
     @property
+    def causes(self) -> Mapping[Cause, int]:
+        """Drift by cause, actionable and standing."""
+        return Counter([change.cause for change in self.changes] + [skip.cause for skip in self.skips])
+
+    @property
     def digest(self) -> str:
-        """SHA-256 over the portal and the changes, the same whatever their order (DESIGN 8)."""
-        rows = sorted([c.contact, c.company, c.before, c.after] for c in self.changes)
-        return hashlib.sha256(json.dumps([self.portal, rows], separators=(",", ":")).encode()).hexdigest()
+        """The digest of all its changes."""
+        return digest(self.portal, [change.key for change in self.changes])
 
 
-def make_plan(snapshot: Snapshot, *, portal: str, limit: int | None = None) -> Plan:
-    """Derive the plan from a complete snapshot.
+def digest(portal: str, keys: Iterable[tuple[int, int, int, int]]) -> str:
+    """SHA-256 over the portal and the changes, the same whatever their order (DESIGN 8)."""
+    rows = sorted(list(key) for key in keys)
+    return hashlib.sha256(json.dumps([portal, rows], separators=(",", ":")).encode()).hexdigest()
+
+
+def make_plan(case: Case, *, portal: str, limit: int | None = None) -> Plan:
+    """Derive the plan from a complete snapshot and what is known besides.
 
     `limit` is the highest number of changes; what lies beyond it is skipped with that reason.
     """
     changes: list[Change] = []
     skips: list[Skip] = []
-    for mismatch in sorted(snapshot.mismatches, key=lambda m: (m.company, m.contact)):
-        verdict = judge(mismatch, snapshot.users)
+    for mismatch in sorted(case.snapshot.mismatches, key=lambda m: (m.company, m.contact)):
+        verdict = judge(mismatch, case)
         if isinstance(verdict, Change) and limit is not None and len(changes) >= limit:
-            verdict = Skip(mismatch=mismatch, reason=Standing.OVER_LIMIT)
+            verdict = Skip(mismatch=mismatch, reason=Standing.OVER_LIMIT, cause=verdict.cause)
         if isinstance(verdict, Change):
             changes.append(verdict)
-        else:
+        elif verdict is not None:
             skips.append(verdict)
-    return Plan(portal=portal, changes=tuple(changes), skips=tuple(skips), owners_verified=snapshot.users is not None)
+    return Plan(
+        portal=portal,
+        changes=tuple(changes),
+        skips=tuple(skips),
+        owners_verified=case.snapshot.users is not None,
+    )

@@ -1,0 +1,114 @@
+"""The guard: a plan that is too large, or rests on a suspicious read, is not carried out without approval.
+
+rule                                        counts                                          limit (default)
+==========================================  ==============================================  ===============
+too many changes in a run                   all changes                                     1,000
+too large a share of the linked contacts    all changes; above a population of 500          10 %
+somebody gains too many contacts            changes not caused by a change of company owner  500
+somebody loses too many contacts            the same                                         500
+companies are missing                       fewer than in the last complete sweep           20 %
+
+That a person hands companies over is no accident, so what follows from it is not held against anybody. What was
+approved is not counted: approval is of changes, not of a plan, and the rest is guarded as if it stood alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from reconciler.core.model import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from reconciler.core.model import Change
+
+
+class Limit(StrEnum):
+    """The rules of the guard."""
+
+    CHANGES = "changes"
+    SHARE = "share"
+    GAINED = "gained"
+    LOST = "lost"
+    COMPANIES = "companies"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardLimits:
+    """How much passes without approval. None: as much as there is."""
+
+    changes: int | None = 1_000
+    #: Share of the linked contacts, 0 to 1; only above so many of them.
+    share: float | None = 0.10
+    share_from: int = 500
+    gained: int | None = 500
+    lost: int | None = 500
+    #: Share of the companies that may be missing since the last complete sweep, 0 to 1.
+    companies: float | None = 0.20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breach:
+    """One limit that was passed."""
+
+    limit: Limit
+    number: float
+    allowed: float
+    #: Who would gain or lose; 0 where it is about nobody in particular.
+    person: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """What the numbers of a plan are measured against."""
+
+    #: Linked contacts.
+    contacts: int
+    companies: int
+    #: In the last complete sweep of the same scope; None: there was none.
+    companies_before: int | None = None
+
+
+def breaches(changes: Sequence[Change], population: Population, limits: GuardLimits) -> tuple[Breach, ...]:
+    """Return every limit that these changes pass, the whole-plan ones first. Empty: they may be carried out."""
+    found: list[Breach] = []
+    count = len(changes)
+    if not count:
+        return ()
+    if limits.changes is not None and count > limits.changes:
+        found.append(Breach(limit=Limit.CHANGES, number=count, allowed=limits.changes))
+    if limits.share is not None and population.contacts > limits.share_from:
+        share = count / population.contacts
+        if share > limits.share:
+            found.append(Breach(limit=Limit.SHARE, number=share, allowed=limits.share))
+    before = population.companies_before
+    if limits.companies is not None and before:
+        missing = 1 - population.companies / before
+        if missing > limits.companies:
+            found.append(Breach(limit=Limit.COMPANIES, number=missing, allowed=limits.companies))
+    surprising = [change for change in changes if change.cause is not Cause.COMPANY_OWNER_CHANGED]
+    found += _people(Limit.GAINED, Counter(change.after for change in surprising), limits.gained)
+    found += _people(Limit.LOST, Counter(change.before for change in surprising if change.before), limits.lost)
+    return tuple(found)
+
+
+def _people(limit: Limit, counts: Mapping[int, int], allowed: int | None) -> list[Breach]:
+    if allowed is None:
+        return []
+    return [
+        Breach(limit=limit, number=number, allowed=allowed, person=person)
+        for person, number in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        if number > allowed
+    ]
+
+
+def split(
+    changes: Sequence[Change], approved: Collection[tuple[int, int, int, int]]
+) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+    """Divide changes into those somebody was shown and let through, and the rest, which the guard judges alone."""
+    through = tuple(change for change in changes if change.key in approved)
+    return through, tuple(change for change in changes if change.key not in approved)
