@@ -22,10 +22,9 @@ from reconciler.core.plan import Plan, make_plan
 from reconciler.errors import IncompleteReadError, MissingScopeError, ReconcilerError, Stopped
 from reconciler.ops.logs import context
 from reconciler.portal.client import Client, Limits, http_client
-from reconciler.portal.dialect import REQUEST_SECONDS
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.portal.reader import Reader, Scope
-from reconciler.portal.writer import ChunkLimits, Writer, settle_open
+from reconciler.portal.writer import SETTLED_SECONDS, ChunkLimits, Writer, settle_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -155,9 +154,10 @@ def _settle_open(worker: Worker) -> None:
     intents = worker.journal.open_intents(worker.portal)
     if not intents:
         return
-    # The portal may still be at work on the last request of that run, for as long as it lets one (F5.3).
+    # The portal may still be at work on the last request of that run, for as long as it lets one (F5.3). By the time
+    # of day, which somebody may have set back since.
     latest = max(intent.attempted_at for intent in intents)
-    worker.clock.sleep(REQUEST_SECONDS - (worker.clock.now() - latest).total_seconds())
+    worker.clock.sleep(SETTLED_SECONDS - max(0.0, (worker.clock.now() - latest).total_seconds()))
     for run, group in groupby(intents, key=lambda intent: intent.run):
         changes = [intent.change for intent in group]
         outcomes = settle_open(worker.client, worker.clock, changes, most=worker.chunks.most)
