@@ -56,11 +56,18 @@ def in_foreground(work: Callable[[], T], clock: Clock) -> T:
             if signals > 1:
                 os._exit(128 + caught)
             clock.stop()
-            with suppress(OSError):  # nobody may be listening any more
-                print("stopping after the request under way; once more to end at once", file=sys.stderr)  # noqa: T201
+            _tell_stopping()
         thread.join()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if failures:
         raise failures[0]
     return results[0]
+
+
+def _tell_stopping() -> None:
+    """Tell a person that the signal was heard; where nobody looks on, standard error belongs to the logs."""
+    with suppress(OSError):  # the terminal may be gone, and that was the reason
+        if sys.stderr.isatty():
+            # Below the ^C that the terminal shows, and below a question.
+            print("\nstopping after the request under way; once more to end at once", file=sys.stderr)  # noqa: T201
