@@ -200,8 +200,13 @@ def _log(report: RunReport) -> None:
     )
 
 
-def connect(settings: Settings, clock: Clock, transport: httpx.BaseTransport | None = None) -> Client:
-    """Make the client that the settings describe; `transport` replaces the network. Raises UsageError."""
+def connect(
+    settings: Settings, clock: Clock, transport: httpx.BaseTransport | None = None, *, patient: bool = True
+) -> Client:
+    """Make the client that the settings describe; `transport` replaces the network. Raises UsageError.
+
+    Not `patient`: a portal that does not answer the very first request is not asked again.
+    """
     portal, limits = settings.portal, settings.portal.resolved_limits
     http = http_client(
         connect_timeout=portal.connect_timeout,
@@ -222,6 +227,7 @@ def connect(settings: Settings, clock: Clock, transport: httpx.BaseTransport | N
             read_timeout=portal.read_timeout,
             body_bytes=portal.body_limit,
             answer_bytes=portal.answer_limit,
+            patient=patient,
         ),
         random=random.Random(),
     )

@@ -60,6 +60,9 @@ class Limits:
     body_bytes: int = 512_000
     #: Longest answer read.
     answer_bytes: int = 50_000_000
+    #: Whether to try again before the portal has answered for the first time: not when a person waits, because an
+    #: address that never worked is wrong more often than the portal is away.
+    patient: bool = True
 
 
 def http_client(
@@ -119,6 +122,7 @@ class Client:
         self._limits = limits
         self._body_bytes = limits.body_bytes
         self._moved = False
+        self._reached = False
         self.throttle = throttle
         self.budget = budget
         self.usage = Usage()
@@ -181,11 +185,13 @@ class Client:
             status, body = self._post(batch_body([command.encode() for command in commands]))
             batch = decode_batch(body, status, len(commands))
         except RateLimitedError:
+            self._reached = True
             self.throttle.refused()
             raise
         except OperationTimeLimitError:
             self.budget.exhausted(BATCH)
             raise
+        self._reached = True
         self.throttle.accepted()
         self._meter(commands, batch)
         return batch
@@ -207,6 +213,8 @@ class Client:
 
         def give_up(state: tenacity.RetryCallState) -> bool:
             spent = self._clock.monotonic() - started + state.upcoming_sleep
+            if not (self._limits.patient or self._reached):
+                return True
             return state.attempt_number >= self._limits.attempts or spent > self._limits.retry_seconds
 
         def note(state: tenacity.RetryCallState) -> None:
