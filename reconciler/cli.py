@@ -6,17 +6,89 @@ and a mistyped option answer at once.
 
 from __future__ import annotations
 
+import io
+import sys
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.shell import Shell
+
+# In these texts \b keeps the line breaks of the paragraph that follows.
+_ABOUT = """\
+Keep every Bitrix24 contact with the owner of its company.
+
+Without a command this is the service: it looks at the portal now, then every ten minutes, and gives each contact the
+owner of its company.
+
+\b
+Try it, no account needed:
+  reconciler demo
+
+\b
+On your portal, with the address of an inbound webhook:
+  export RECONCILER_PORTAL__WEBHOOK_URL=https://<portal>/rest/<user>/<code>/
+  reconciler check      is everything right?
+  reconciler plan       what would change, and why?
+  reconciler --once     change it, after a question
+  reconciler            and keep it so
+
+\b
+Exit codes:
+  0  done, or in sync
+  1  failed, or incomplete and nothing written
+  2  wrong usage or settings
+  3  refused, nothing written
+  4  finished, but some changes were denied, failed, or nobody knows
+  5  another run is at work on the same journal
+"""
+_PLAN_EXAMPLES = """\
+\b
+Examples:
+  reconciler plan --company 42             one company
+  reconciler plan --output plan.html       for somebody else to read
+  reconciler plan --json | jq .drift       for a script
+"""
+_SHOW_EXAMPLES = """\
+\b
+Examples:
+  reconciler show latest
+  reconciler show 17 --output run-17.csv
+"""
+_HEALTH_NOTES = """\
+Alive is a service whose last run began at most two and a half intervals ago, or is under way. Exit code 0: alive,
+1: not.
+
+\b
+In a Dockerfile:
+  HEALTHCHECK CMD ["reconciler", "health"]
+"""
+_DEMO_EXAMPLES = """\
+\b
+Examples:
+  reconciler demo --companies 200 --contacts 1000 --drift 0.2
+  reconciler demo --profile cloud          as slow as a real portal
+"""
+_SIMULATE_EXAMPLES = """\
+With --json the first line says where it is: webhook_url, stats_url, host, port, tls_certificate.
+
+\b
+Example, in two terminals:
+  reconciler simulate
+  RECONCILER_PORTAL__WEBHOOK_URL=http://127.0.0.1:8024/rest/1/simulatedtoken0/ reconciler plan
+"""
+
+#: How a plan or a run is written into a file whose name ends so.
+_ENDINGS = {".json": "json", ".md": "markdown", ".csv": "csv", ".html": "html", ".htm": "html"}
+#: Digits of a number that fits into any database, and of no longer one.
+_MOST_DIGITS = 18
 
 app = typer.Typer(
     name="reconciler",
@@ -79,29 +151,24 @@ class Filters:
     limit: int | None
 
 
-Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file; default ./config.toml.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-Logs = Annotated[LogFormat | None, typer.Option("--log-format", help="Logs on standard error; default: by terminal.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log more; show tracebacks.")]
-Company = Annotated[int | None, typer.Option("--company", min=1, metavar="ID", help="Only this company's contacts.")]
-Owner = Annotated[int | None, typer.Option("--owner", min=1, metavar="ID", help="Only companies of this owner.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most N changes.")]
-Shape = Annotated[Format | None, typer.Option("--format", help="Default: text.")]
-Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to standard output.")]
-Companies = Annotated[int, typer.Option("--companies", min=0, metavar="N", help="Companies in the portal.")]
-Contacts = Annotated[int, typer.Option("--contacts", min=0, metavar="N", help="Contacts in the portal.")]
-Owners = Annotated[int, typer.Option("--owners", min=1, metavar="N", help="Employees who own companies.")]
-Skew = Annotated[float, typer.Option("--skew", metavar="SHARE", help="Companies held by a fifth of the owners.")]
-Gaps = Annotated[float, typer.Option("--gaps", metavar="SHARE", help="Missing IDs.")]
-Drift = Annotated[float, typer.Option("--drift", metavar="SHARE", help="Contacts with the wrong owner.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Where random choices start.")]
-Pace = Annotated[Profile, typer.Option("--profile", help="How long the portal takes.")]
-PortalLimits = Annotated[Limits, typer.Option("--limits", help="How much the portal lets through.")]
+def _positive(text: str | int) -> int:
+    """Read a number from 1 on; a parser of our own, because typer's shows its range in each line of help."""
+    number = int(text) if _is_number(str(text)) else 0
+    if number < 1:
+        raise typer.BadParameter(f"{text} is no number from 1 on")
+    return number
 
 
-def main() -> None:
-    """Run the command line; the console script."""
-    app(prog_name="reconciler")
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+
+
+def _number(name: str, text: str, metavar: str = "N") -> Any:
+    return typer.Option(name, help=text, metavar=metavar, parser=_positive)
+
+
+def _choice(name: str, choices: type[StrEnum], text: str) -> Any:
+    return typer.Option(name, help=text, metavar="|".join(choices))
 
 
 def _version(wanted: bool) -> None:
@@ -112,12 +179,61 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings; default: ./config.toml where there is one.")
+]
+Unused = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Taken as everywhere, and not looked at.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Logs = Annotated[LogFormat | None, _choice("--log-format", LogFormat, "Default: console on a terminal, else json.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log all there is, and show tracebacks.")]
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")]
+Company = Annotated[int | None, _number("--company", "Only the contacts of this company.", "ID")]
+Owner = Annotated[int | None, _number("--owner", "Only the companies of this owner.", "ID")]
+Limit = Annotated[int | None, _number("--limit", "At most so many changes.")]
+Shape = Annotated[Format | None, _choice("--format", Format, "Default: by the ending of the file, else text.")]
+Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to standard output.")]
+Companies = Annotated[int, typer.Option("--companies", min=0, metavar="N", help="Companies in the portal.")]
+Contacts = Annotated[int, typer.Option("--contacts", min=0, metavar="N", help="Contacts in the portal.")]
+Owners = Annotated[int, _number("--owners", "Employees who own companies.")]
+Skew = Annotated[float, typer.Option("--skew", metavar="SHARE", help="Companies held by a fifth of the owners.")]
+Gaps = Annotated[float, typer.Option("--gaps", metavar="SHARE", help="IDs that are missing.")]
+Drift = Annotated[float, typer.Option("--drift", metavar="SHARE", help="Contacts with the wrong owner.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Another number: other names and links.")]
+Pace = Annotated[Profile, _choice("--profile", Profile, "How long the portal takes.")]
+PortalLimits = Annotated[Limits, _choice("--limits", Limits, "How much the portal lets through.")]
+
+
+def main() -> None:
+    """Run the command line; the console script."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Cyrillic shows question marks, and no traceback
+    try:
+        code = app(prog_name="reconciler", standalone_mode=False)
+    except TyperException as error:
+        code = _misused(error)
+    sys.exit(code)
+
+
+def _misused(error: TyperException) -> int:
+    """Say in one line what is wrong with the command line; return the exit code."""
+    from reconciler.shell import Shell
+
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "reconciler"
+    # typer's own parsers put "Value error," before what a person needs to know.
+    message = error.format_message().strip().rstrip(".").replace("Value error, ", "")
+    joint = "" if message.endswith("?") else ";"
+    return Shell(Common(json="--json" in sys.argv)).fail(f"{message}{joint} `{path} -h` tells more", error.exit_code)
+
+
+@app.callback(invoke_without_command=True, help=_ABOUT)
 def root(
     ctx: typer.Context,
     *,
-    once: Annotated[bool, typer.Option("--once", help="One full sweep: fix everything, then exit.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --once: do not ask.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="One full sweep: change everything, then exit.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --once: do not ask first.")] = False,
     company: Company = None,
     owner: Owner = None,
     limit: Limit = None,
@@ -125,18 +241,9 @@ def root(
     json: Json = False,
     log_format: Logs = None,
     verbose: Verbose = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,  # noqa: ARG001 - its callback has ended the program
+    version: Version = False,  # noqa: ARG001 - its callback has ended the program
 ) -> None:
-    """Keep every Bitrix24 contact with the owner of its company.
-
-    Without a command: the service, a sweep now, then one every ten minutes.
-
-    Start with `reconciler demo`, which needs no portal. For yours, set RECONCILER_PORTAL__WEBHOOK_URL, then:
-    `reconciler check`, `reconciler plan`, `reconciler --once`.
-
-    Exit codes: 0 done or in sync, 1 failed or incomplete, 2 usage or settings, 3 refused, 4 finished but some
-    changes denied, failed or unknown, 5 another run is at work.
-    """
+    """Run the service, or a sweep with --once; see that the options go together."""
     common = Common(config=config, json=json, log_format=log_format, verbose=verbose)
     ctx.obj = common
     only_once = {"--once": once, "--yes": yes, "--company": company, "--owner": owner, "--limit": limit}
@@ -155,7 +262,7 @@ def root(
     _run(common, commands.serve)
 
 
-@app.command()
+@app.command(epilog=_PLAN_EXAMPLES)
 def plan(
     ctx: typer.Context,
     *,
@@ -171,7 +278,7 @@ def plan(
 ) -> None:
     """Show what would change, and why; write nothing."""
     common = _merged(ctx, config, json, log_format, verbose)
-    shape = _shape(common, format)
+    shape = _shape(common, format, output)
     filters = Filters(company=company, owner=owner, limit=limit)
     from reconciler import commands
 
@@ -182,19 +289,19 @@ def plan(
 def runs(
     ctx: typer.Context,
     *,
-    last: Annotated[int, typer.Option("--last", min=1, metavar="N", help="How many.")] = 20,
+    last: Annotated[int, _number("--last", "How many.")] = 20,
     config: Config = None,
     json: Json = False,
     log_format: Logs = None,
     verbose: Verbose = False,
 ) -> None:
-    """List what was done, newest first."""
+    """List the runs, the newest first."""
     from reconciler import commands
 
     _run(_merged(ctx, config, json, log_format, verbose), lambda shell: commands.runs(shell, last))
 
 
-@app.command()
+@app.command(epilog=_SHOW_EXAMPLES)
 def show(
     ctx: typer.Context,
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or `latest`.")],
@@ -208,15 +315,15 @@ def show(
 ) -> None:
     """Show one run and each of its changes."""
     common = _merged(ctx, config, json, log_format, verbose)
-    if run != "latest" and not (run.isascii() and run.isdigit()):
+    shape = _shape(common, format, output)
+    if run != "latest" and not _is_number(run):
         raise typer.BadParameter("a run is a number, or `latest`")
-    shape = _shape(common, format)
     from reconciler import commands
 
     _run(common, lambda shell: commands.show(shell, "latest" if run == "latest" else int(run), shape, output))
 
 
-@app.command()
+@app.command(short_help="Look whether all is right; one line each, with the way out.")
 def check(
     ctx: typer.Context,
     *,
@@ -225,13 +332,16 @@ def check(
     log_format: Logs = None,
     verbose: Verbose = False,
 ) -> None:
-    """Look at settings, address, rights, clock, database and side effects: one line each, with the way out."""
+    """Look at settings, address, database, clock, rights and side effects: one line each, with the way out.
+
+    The portal is only read. A warning is for you to judge; exit code 1 says that something must be put right.
+    """
     from reconciler import commands
 
     _run(_merged(ctx, config, json, log_format, verbose), commands.check)
 
 
-@app.command()
+@app.command(short_help="Tell whether the service is alive; for containers.", epilog=_HEALTH_NOTES)
 def health(
     ctx: typer.Context,
     *,
@@ -240,13 +350,13 @@ def health(
     log_format: Logs = None,
     verbose: Verbose = False,
 ) -> None:
-    """Tell by the exit code whether the service is alive; for containers."""
+    """Tell by the exit code whether the service is alive; for containers. Asks the journal only."""
     from reconciler import commands
 
     _run(_merged(ctx, config, json, log_format, verbose), commands.health)
 
 
-@app.command()
+@app.command(epilog=_DEMO_EXAMPLES)
 def demo(
     ctx: typer.Context,
     *,
@@ -258,12 +368,13 @@ def demo(
     drift: Drift = 0.05,
     seed: Seed = 1,
     profile: Pace = Profile.INSTANT,
+    config: Unused = None,
     json: Json = False,
     log_format: Logs = None,
     verbose: Verbose = False,
 ) -> None:
     """Tell the whole story on an embedded portal; no account needed."""
-    common = _merged(ctx, None, json, log_format, verbose)
+    common = _merged(ctx, config, json, log_format, verbose)
     spec = {
         "companies": companies,
         "contacts": contacts,
@@ -278,7 +389,7 @@ def demo(
     _run(common, lambda shell: commands.demo(shell, spec, profile.value))
 
 
-@app.command()
+@app.command(short_help="Serve the embedded portal to other programs.", epilog=_SIMULATE_EXAMPLES)
 def simulate(
     ctx: typer.Context,
     *,
@@ -294,12 +405,13 @@ def simulate(
     drift: Drift = 0.05,
     seed: Seed = 1,
     profile: Pace = Profile.INSTANT,
+    config: Unused = None,
     json: Json = False,
     log_format: Logs = None,
     verbose: Verbose = False,
 ) -> None:
-    """Serve the embedded portal to other programs until a signal comes."""
-    common = _merged(ctx, None, json, log_format, verbose)
+    """Serve the embedded portal over HTTP or HTTPS to other programs, until Ctrl-C or SIGTERM."""
+    common = _merged(ctx, config, json, log_format, verbose)
     spec = {
         "companies": companies,
         "contacts": contacts,
@@ -329,10 +441,13 @@ def _merged(ctx: typer.Context, config: Path | None, json: bool, log_format: Log
     )
 
 
-def _shape(common: Common, wanted: Format | None) -> Format:
+def _shape(common: Common, wanted: Format | None, output: Path | None) -> Format:
     if common.json and wanted not in {None, Format.JSON}:
         raise typer.BadParameter("--json and --format say different things; give one of them")
-    return Format.JSON if common.json else wanted or Format.TEXT
+    if common.json:
+        return Format.JSON
+    ending = output.suffix.lower() if output else ""
+    return wanted or Format(_ENDINGS.get(ending, "text"))
 
 
 def _run(common: Common, work: Callable[[Shell], int]) -> None:

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import select
 import sys
+import termios
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from reconciler.core.model import Names, Status
 from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped, UsageError
 from reconciler.foreground import in_foreground
+from reconciler.ops.answers import json_text
+from reconciler.ops.facts import counted
 from reconciler.ops.report import change_row, plan_report, render, run_json, run_report, summary_line
+from reconciler.shell import has_colors, require_writable
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import TextIO
 
     from reconciler.cli import Filters, Format
+    from reconciler.config import Settings
     from reconciler.core.model import Snapshot
     from reconciler.core.plan import Plan
     from reconciler.ops.report import Report
     from reconciler.portal.diagnosis import Finding
-    from reconciler.reconcile import Finished, Worker
+    from reconciler.reconcile import Finished
     from reconciler.shell import Shell
 
 _EXIT_CODES = {
@@ -42,20 +49,28 @@ _PATIENCE = 2.5
 
 def once(shell: Shell, filters: Filters, *, yes: bool) -> int:
     """Sweep, ask where there is somebody to ask, fix, and say what came of it."""
-    from reconciler.portal.reader import Scope
+    from reconciler.portal.reader import Reader, Scope
     from reconciler.reconcile import Order, reconcile
 
     settings = shell.settings()
-    ask = sys.stdin.isatty() and sys.stderr.isatty() and not (yes or shell.json)
+    # Where the question can be read: `2>log` takes standard error away from somebody who is there all the same.
+    ask = next((stream for stream in (sys.stderr, sys.stdout) if stream.isatty()), None)
+    if yes or shell.json or not sys.stdin.isatty():
+        ask = None
 
     def work() -> Finished:
+        began = shell.clock.monotonic()
         with shell.worker(settings) as worker, shell.progress() as progress:
 
             def confirm(plan: Plan, snapshot: Snapshot) -> bool:
-                if not ask:
+                if ask is None:
                     return True
                 with progress.aside():
-                    return _confirm(shell, worker, plan, snapshot)
+                    names = Reader(worker.client, lambda *_: None).names(snapshot.mismatches, snapshot.users)
+                    usage = replace(worker.client.usage, duration_seconds=shell.clock.monotonic() - began)
+                    origin = worker.client.origin
+                    report = plan_report(plan, snapshot=snapshot, names=names, origin=origin, usage=usage)
+                    return _confirm(shell, report, ask)
 
             order = Order(
                 command="once",
@@ -68,20 +83,29 @@ def once(shell: Shell, filters: Filters, *, yes: bool) -> int:
             return reconcile(worker, order)
 
     finished = in_foreground(work, shell.clock)
-    shell.answer(run_json(finished.report), lambda: summary_line(finished.report))
-    return finished.failure.exit_code if finished.failure else _EXIT_CODES[finished.report.status]
+    report, failure = finished.report, finished.failure
+    # What went wrong is told on standard error; what was done until then is the answer all the same.
+    shell.answer(run_json(report), lambda: _sentence(summary_line(replace(report, error=None))))
+    if failure is None:
+        return _EXIT_CODES[report.status]
+    if shell.json:
+        return failure.exit_code
+    raise failure
 
 
-def _confirm(shell: Shell, worker: Worker, plan: Plan, snapshot: Snapshot) -> bool:
+def _sentence(line: str) -> str:
+    return f"{line[:1].upper()}{line[1:]}."
+
+
+def _confirm(shell: Shell, report: Report, stream: TextIO) -> bool:
     """Show the plan and ask, in a way that a signal ends."""
-    from reconciler.portal.reader import Reader
-
-    names = Reader(worker.client, lambda *_: None).names(snapshot.mismatches, snapshot.users)
-    report = plan_report(plan, snapshot=snapshot, names=names, origin=worker.client.origin, usage=worker.client.usage)
-    shell.tell(render(report, "text", width=shell.width, color=shell.colors, most_rows=_ROWS_TO_ASK))
-    shell.tell(f"Change the owner of {len(plan.changes):,} contacts now? [y/N] ", end="")
+    text = render(report, "text", width=shell.width, color=has_colors(stream), most_rows=_ROWS_TO_ASK)
+    shell.tell(text, stream=stream)
+    # What was typed while nobody had asked is no answer.
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
+    shell.tell(f"Change the owner of {counted(len(report.changes), 'contact')} now? [y/N] ", end="", stream=stream)
     while not select.select([sys.stdin], [], [], 0)[0]:
-        worker.clock.sleep(_KEYBOARD_BEAT)
+        shell.clock.sleep(_KEYBOARD_BEAT)
     return sys.stdin.readline().strip().casefold() in {"y", "yes"}
 
 
@@ -89,7 +113,7 @@ def serve(shell: Shell) -> int:
     """Run the service until a signal comes."""
     from reconciler.service import Service
 
-    settings = shell.settings(level=None)
+    settings = shell.settings(brief=False)
 
     def work() -> None:
         with shell.worker(settings) as worker:
@@ -103,17 +127,19 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters) -> 
     """Sweep and show the plan."""
     from reconciler.core.plan import make_plan
     from reconciler.portal.reader import Reader, Scope
-    from reconciler.reconcile import connect
 
     settings = shell.settings()
+    require_writable(output)
 
     def work() -> Report:
-        with connect(settings, shell.clock) as client, shell.progress() as progress:
+        began = shell.clock.monotonic()
+        with shell.connect(settings) as client, shell.progress() as progress:
             reader = Reader(client, progress.read)
             snapshot = reader.sweep(Scope(company=filters.company, owner=filters.owner))
             plan = make_plan(snapshot, portal=settings.portal.key, limit=filters.limit)
             names = reader.names(snapshot.mismatches, snapshot.users)
-            return plan_report(plan, snapshot=snapshot, names=names, origin=client.origin, usage=client.usage)
+            usage = replace(client.usage, duration_seconds=shell.clock.monotonic() - began)
+            return plan_report(plan, snapshot=snapshot, names=names, origin=client.origin, usage=usage)
 
     shell.show(in_foreground(work, shell.clock), shape, output)
     return 0
@@ -127,7 +153,7 @@ def runs(shell: Shell, last: int) -> int:
     settings = shell.settings()
     with open_journal(settings.journal.url, shell.clock, read_only=True) as journal:
         found = journal.runs(last)
-    shell.answer(runs_json(found), lambda: runs_text(found, width=shell.width, color=shell.colors))
+    shell.answer(runs_json(found), lambda: runs_text(found, width=shell.width, color=has_colors(sys.stdout)))
     return 0
 
 
@@ -136,10 +162,12 @@ def show(shell: Shell, which: int | Literal["latest"], shape: Format, output: Pa
     from reconciler.journal.store import open_journal
 
     settings = shell.settings()
+    require_writable(output)
     with open_journal(settings.journal.url, shell.clock, read_only=True) as journal:
         record = journal.find_run(which)
         if record is None or record.report.run is None:
-            raise UsageError(f"there is no run {which} in {journal.path}; `reconciler runs` lists them")
+            wanted = "run" if which == "latest" else f"run {which}"
+            raise UsageError(f"there is no {wanted} in {journal.path}; `reconciler runs` lists them")
         names = Names(users=journal.user_names(record.portal))
         changes = journal.changes(record.report.run)
     report = run_report(
@@ -149,10 +177,17 @@ def show(shell: Shell, which: int | Literal["latest"], shape: Format, output: Pa
         started_at=record.started_at,
         finished_at=record.finished_at,
         rows=[change_row(c.change, names, result=c.result or "", detail=c.detail) for c in changes],
-        origin=settings.portal.webhook().origin if settings.portal.webhook_url else "",
+        origin=_origin(settings, record.portal),
     )
     shell.show(report, shape, output)
     return 0
+
+
+def _origin(settings: Settings, portal: str) -> str:
+    """Return where the cards of this portal are; nothing where the settings name another one, or none."""
+    if settings.portal.webhook_url is None or settings.portal.key != portal:
+        return ""
+    return settings.portal.webhook().origin
 
 
 def check(shell: Shell) -> int:
@@ -160,7 +195,6 @@ def check(shell: Shell) -> int:
     from reconciler.journal.store import open_journal
     from reconciler.ops.display import display
     from reconciler.portal.diagnosis import Finding, State, diagnose
-    from reconciler.reconcile import connect
 
     settings = shell.settings()
 
@@ -175,7 +209,7 @@ def check(shell: Shell) -> int:
                 findings.append(Finding(subject="database", state=State.OK, sentence=str(journal.path)))
         except ReconcilerError as error:
             findings.append(Finding(subject="database", state=State.FAILED, sentence=str(error)))
-        with connect(settings, shell.clock) as client:
+        with shell.connect(settings) as client:
             findings.extend(diagnose(client, shell.clock.now()))
         return findings
 
@@ -223,16 +257,26 @@ def demo(shell: Shell, spec: dict[str, Any], profile: str) -> int:
 
     shell.log("error")
 
+    said = False
+
+    def say(paragraph: str) -> None:
+        nonlocal said
+        with progress.aside():
+            shell.say(("\n" if said else "") + paragraph.strip("\n"))
+        said = True
+
+    progress = shell.progress()
+
     def work() -> dict[str, Any]:
-        with shell.progress() as progress:
+        with progress:
             return tell(
                 spec,
                 profile,
                 clock=shell.clock,
-                say=_nothing if shell.json else shell.say,
+                say=_nothing if shell.json else say,
                 progress=progress,
                 width=shell.width,
-                color=shell.colors,
+                color=has_colors(sys.stdout),
             )
 
     totals = in_foreground(work, shell.clock)
@@ -259,8 +303,6 @@ def simulate(shell: Shell, spec: dict[str, Any], profile: str, *, limits: Any, h
         with serve_portal(portal, host=host, port=port, tls=tls) as address:
             certificate = str(address.tls_certificate) if address.tls_certificate else None
             if shell.json:
-                from reconciler.ops.report import json_text
-
                 document = {
                     "schema": 1,
                     "webhook_url": address.webhook_url,
@@ -271,10 +313,10 @@ def simulate(shell: Shell, spec: dict[str, Any], profile: str, *, limits: Any, h
                 }
                 shell.say(json_text(document, indent=None))  # one line: whoever started us reads until its end
             else:
-                shell.say(f"{describe(seed)}\n\nwebhook address  {address.webhook_url}")
-                shell.say(f"statistics       {address.stats_url}")
-                shell.say(f"certificate      {certificate}\n" if certificate else "")
-                shell.say("serving; Ctrl-C ends it")
+                lines = [describe(seed), "", f"webhook address  {address.webhook_url}"]
+                lines.append(f"statistics       {address.stats_url}")
+                lines += [f"certificate      {certificate}"] if certificate else []
+                shell.say("\n".join([*lines, "", "Serving; Ctrl-C ends it."]))
             while True:
                 shell.clock.sleep(3600)
 

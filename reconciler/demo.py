@@ -7,15 +7,19 @@ else, the next sweep makes its contacts follow, and a last one finds nothing to 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.config import Settings
-from reconciler.core.model import Names, Result, Status
+from reconciler.core.model import Result, Status
+from reconciler.errors import Stopped
 from reconciler.journal.store import open_journal
+from reconciler.ops.facts import counted, rest_hint
 from reconciler.ops.report import plan_report, render, run_json, summary_line
 from reconciler.portal.reader import Reader
 from reconciler.reconcile import Order, Worker, connect, reconcile
 from reconciler.simulator.assembly import build
+from reconciler.simulator.moving_clock import MovingClock
 from reconciler.simulator.seed import SeedSpec, describe
 from reconciler.simulator.server import serve
 
@@ -26,11 +30,18 @@ if TYPE_CHECKING:
     from reconciler.core.model import RunReport, Snapshot
     from reconciler.core.plan import Plan
     from reconciler.ops.progress import Meter
+    from reconciler.ops.report import Report
     from reconciler.simulator.portal import Portal
 
 #: Rows of a plan that are shown.
 _ROWS = 8
-_SUMMED = ("drift", "standing", "requests", "commands", "operating_seconds", "duration_seconds", *Result)
+_SUMMED = (*Result, "requests", "commands", "operating_seconds", "duration_seconds")
+#: The status of all runs together is the last of these that one of them has.
+_TELLING = (Status.IN_SYNC, Status.APPLIED, Status.PARTIAL)
+
+
+#: What passes between two sweeps: the service's interval.
+_SECONDS_BETWEEN = 600.0
 
 
 def tell(
@@ -45,7 +56,7 @@ def tell(
 ) -> dict[str, Any]:
     """Play the story; `say` gets each paragraph. Return the totals of DESIGN 10."""
     seed = SeedSpec(**spec)
-    say(f"A portal with\n{describe(seed)}\n")
+    say(f"A portal with\n{describe(seed)}")
     portal = build(seed, limits="cloud", profile=profile)
     with tempfile.TemporaryDirectory() as folder, serve(portal) as address:
         settings = Settings.model_validate(
@@ -54,37 +65,54 @@ def tell(
                 "journal": {"url": f"sqlite:///{folder}/demo.sqlite3"},
             }
         )
-        with connect(settings, clock) as client, open_journal(settings.journal.url, clock) as journal:
-            worker = Worker(portal="demo", client=client, journal=journal, clock=clock)
 
-            def sweep() -> RunReport:
+        def sweep() -> RunReport:
+            began = clock.monotonic()
+            with connect(settings, clock) as client, open_journal(settings.journal.url, clock) as journal:
+
                 def confirm(plan: Plan, snapshot: Snapshot) -> bool:
                     names = Reader(client, lambda *_: None).names(snapshot.mismatches, snapshot.users)
-                    with progress.aside():
-                        say(_shown(plan, snapshot, names, worker, width=width, color=color))
+                    usage = replace(client.usage, duration_seconds=clock.monotonic() - began)
+                    # Without links to cards: the portal is gone before anybody could open one.
+                    say(_shown(plan_report(plan, snapshot=snapshot, names=names, origin="", usage=usage)))
                     return True
 
+                worker = Worker(portal="demo", client=client, journal=journal, clock=clock)
                 order = Order(command="demo", confirm=confirm, reading=progress.read, writing=progress.write)
                 finished = reconcile(worker, order)
-                if finished.failure is not None:
-                    raise finished.failure
-                say(f"{summary_line(finished.report)}.\n")
-                return finished.report
+            if finished.failure is not None:
+                raise finished.failure
+            if finished.report.status is Status.STOPPED:
+                raise Stopped
+            say(_sentence(summary_line(finished.report)))
+            return finished.report
 
-            say("First sweep: every contact whose owner is not its company's owner.\n")
-            reports = [sweep()]
-            handed_over = _hand_over(portal)
-            if handed_over:
-                say(f"{handed_over} Ten minutes later, the second sweep:\n")
-                reports.append(sweep())
-            say("And once more, to see that nothing is left:\n")
+        def _shown(report: Report) -> str:
+            text = render(report, "text", width=width, color=color, most_rows=_ROWS)
+            # Likewise nobody could ask it for the rest.
+            hidden = len(report.changes) - _ROWS
+            return text.replace(rest_hint(report, hidden), f"… and {hidden:,} more")
+
+        say("First sweep: every contact whose owner is not its company's owner.")
+        reports = [sweep()]
+        if handed_over := _hand_over(portal):
+            _pass_time(portal)
+            say(f"{handed_over}\n\nTen minutes later, the second sweep:")
             reports.append(sweep())
+        _pass_time(portal)
+        say("Ten minutes later, once more, to see that nothing is left:")
+        reports.append(sweep())
     return _totals(reports, portal, say)
 
 
-def _shown(plan: Plan, snapshot: Snapshot, names: Names, worker: Worker, *, width: int, color: bool) -> str:
-    report = plan_report(plan, snapshot=snapshot, names=names, origin=worker.client.origin, usage=worker.client.usage)
-    return render(report, "text", width=width, color=color, most_rows=_ROWS)
+def _sentence(line: str) -> str:
+    return f"{line[:1].upper()}{line[1:]}."
+
+
+def _pass_time(portal: Portal) -> None:
+    """Let the portal's ten minutes go by at once; its meters drain, and the worker's are made anew for each sweep."""
+    if isinstance(portal.clock, MovingClock):
+        portal.clock.advance(_SECONDS_BETWEEN)
 
 
 def _hand_over(portal: Portal) -> str:
@@ -92,7 +120,7 @@ def _hand_over(portal: Portal) -> str:
     company = portal.database.row(
         "SELECT company.id, company.title, assigned_by_id AS owner FROM company JOIN"
         " (SELECT company_id, COUNT(*) AS contacts FROM contact WHERE category_id = 0 GROUP BY company_id)"
-        " ON company_id = company.id WHERE is_my_company = 'N' AND category_id = 0 AND contacts BETWEEN 3 AND 9"
+        " ON company_id = company.id WHERE is_my_company = 'N' AND category_id = 0 AND contacts < 10"
         " ORDER BY contacts DESC, company.id LIMIT 1"
     )
     if company is None:
@@ -113,13 +141,18 @@ def _totals(reports: list[RunReport], portal: Portal, say: Callable[[str], None]
     runs = [run_json(report) for report in reports]
     stats = portal.stats()
     last = reports[-1]
+    summed = {key: round(sum(run[key] for run in runs), 3) for key in _SUMMED}
     totals = {
         "schema": 1,
-        "status": last.status if last.status is not Status.IN_SYNC else runs[0]["status"],
+        "run": None,
+        "status": max((report.status for report in reports), key=_TELLING.index).value,
         "companies": last.companies,
         "contacts": last.contacts,
-        **{key: round(sum(run[key] for run in runs), 3) for key in _SUMMED},
+        # Standing drift is met again in each sweep, and is the same.
+        "drift": sum(run["drift"] - run["standing"] for run in runs) + last.standing,
         "standing": last.standing,
+        **summed,
+        "reasons": runs[-1]["reasons"],
         # Standing drift is left alone for a reason; what the portal counts beyond it should have been corrected.
         "remaining_drift": stats["drift"] - last.standing,
         "noop_updates": stats["noop_updates"],
@@ -127,7 +160,9 @@ def _totals(reports: list[RunReport], portal: Portal, say: Callable[[str], None]
         "runs": runs,
     }
     say(
-        f"The portal's own count: {totals['remaining_drift']} contacts with the wrong owner left, "
-        f"{totals['noop_updates']} needless writes, {sum(stats['rejected'].values())} requests rejected."
+        f"The portal's own count: {counted(totals['remaining_drift'], 'contact')} with the wrong owner left, "
+        f"{counted(totals['noop_updates'], 'needless write')}, "
+        f"{counted(sum(stats['rejected'].values()), 'request')} rejected."
     )
+    say("For your own portal: `reconciler -h`.")
     return totals

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def in_foreground(work: Callable[[], T], clock: Clock) -> T:
     main = threading.get_ident()
     results: list[T] = []
     failures: list[BaseException] = []
+    ended = threading.Event()
 
     def body() -> None:
         try:
@@ -40,21 +42,32 @@ def in_foreground(work: Callable[[], T], clock: Clock) -> T:
         except BaseException as failure:  # noqa: BLE001 - raised again in the main thread
             failures.append(failure)
         finally:
+            ended.set()
             signal.pthread_kill(main, _DONE)
 
     try:
         thread = threading.Thread(target=body, name="work")
         thread.start()
         signals = 0
-        while (caught := signal.sigwait(_ENDING | {_DONE})) != _DONE:
+        while (caught := signal.sigwait(_ENDING | {_DONE})) != _DONE or not ended.is_set():
+            if caught == _DONE:
+                continue  # somebody else's
             signals += 1
             if signals > 1:
                 os._exit(128 + caught)
             clock.stop()
-            print("stopping after the request under way; once more to end at once", file=sys.stderr)  # noqa: T201
+            _tell_stopping()
         thread.join()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if failures:
         raise failures[0]
     return results[0]
+
+
+def _tell_stopping() -> None:
+    """Tell a person that the signal was heard; where nobody looks on, standard error belongs to the logs."""
+    with suppress(OSError):  # the terminal may be gone, and that was the reason
+        if sys.stderr.isatty():
+            # Below the ^C that the terminal shows, and below a question.
+            print("\nstopping after the request under way; once more to end at once", file=sys.stderr)  # noqa: T201

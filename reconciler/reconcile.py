@@ -22,10 +22,9 @@ from reconciler.core.plan import Plan, make_plan
 from reconciler.errors import IncompleteReadError, MissingScopeError, ReconcilerError, Stopped
 from reconciler.ops.logs import context
 from reconciler.portal.client import Client, Limits, http_client
-from reconciler.portal.dialect import REQUEST_SECONDS
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.portal.reader import Reader, Scope
-from reconciler.portal.writer import ChunkLimits, Writer, settle_open
+from reconciler.portal.writer import SETTLED_SECONDS, ChunkLimits, Writer, settle_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -155,9 +154,10 @@ def _settle_open(worker: Worker) -> None:
     intents = worker.journal.open_intents(worker.portal)
     if not intents:
         return
-    # The portal may still be at work on the last request of that run, for as long as it lets one (F5.3).
+    # The portal may still be at work on the last request of that run, for as long as it lets one (F5.3). By the time
+    # of day, which somebody may have set back since.
     latest = max(intent.attempted_at for intent in intents)
-    worker.clock.sleep(REQUEST_SECONDS - (worker.clock.now() - latest).total_seconds())
+    worker.clock.sleep(SETTLED_SECONDS - max(0.0, (worker.clock.now() - latest).total_seconds()))
     for run, group in groupby(intents, key=lambda intent: intent.run):
         changes = [intent.change for intent in group]
         outcomes = settle_open(worker.client, worker.clock, changes, most=worker.chunks.most)
@@ -200,8 +200,13 @@ def _log(report: RunReport) -> None:
     )
 
 
-def connect(settings: Settings, clock: Clock, transport: httpx.BaseTransport | None = None) -> Client:
-    """Make the client that the settings describe; `transport` replaces the network. Raises UsageError."""
+def connect(
+    settings: Settings, clock: Clock, transport: httpx.BaseTransport | None = None, *, patient: bool = True
+) -> Client:
+    """Make the client that the settings describe; `transport` replaces the network. Raises UsageError.
+
+    Not `patient`: a portal that does not answer the very first request is not asked again.
+    """
     portal, limits = settings.portal, settings.portal.resolved_limits
     http = http_client(
         connect_timeout=portal.connect_timeout,
@@ -222,6 +227,7 @@ def connect(settings: Settings, clock: Clock, transport: httpx.BaseTransport | N
             read_timeout=portal.read_timeout,
             body_bytes=portal.body_limit,
             answer_bytes=portal.answer_limit,
+            patient=patient,
         ),
         random=random.Random(),
     )

@@ -1,7 +1,8 @@
 """The schedule: a sweep at once, then one every interval, never two at a time.
 
-A run that comes late is made up for, a failing one leaves the schedule as it is. The scheduler counts by the time of
-day, so a look at the monotonic clock makes sure that a clock that was set back does not put the next run off.
+A run that comes late is made up for: one that falls due while another is under way begins when that one ends. A failing
+run leaves the schedule as it is. The scheduler counts by the time of day, so a look at the monotonic clock makes sure
+that a clock that was set back does not put the next run off.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Service:
         self._started_at = self._worker.clock.monotonic()
         self._running = True
         try:
+            self._worker.clock.sleep(0)  # one that waited for its turn may come after the end was asked for
             reconcile(self._worker, Order(command="service"))
         except Stopped:
             log.info("service.stopped_early")
@@ -65,7 +67,8 @@ class Service:
             next_run_time=datetime.now(UTC),
             misfire_grace_time=None,
             coalesce=True,
-            max_instances=1,
+            # One at a time, because there is one thread; the second may wait for it, instead of being left out.
+            max_instances=2,
         )
         log.info("service.started", portal=self._worker.portal, interval_seconds=self._interval)
         scheduler.start()

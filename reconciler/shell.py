@@ -1,6 +1,7 @@
 """What all commands share: settings, logs, a worker to hand, words for people and exit codes.
 
-`Shell.guard` is the one place where an error becomes a sentence (DESIGN 10).
+`Shell.guard` is the one place where an error becomes a sentence (DESIGN 10). Importing this module is cheap: a mistyped
+option is told before a library is loaded.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from reconciler.clock import Clock, SystemClock
-from reconciler.config import Settings, load_settings
 from reconciler.errors import ReconcilerError, Stopped, UsageError
-from reconciler.ops import logs
+from reconciler.ops.answers import json_text
 from reconciler.ops.display import display
-from reconciler.ops.report import json_text, render
 from reconciler.portal.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import TextIO
 
     from reconciler.cli import Common, Format
+    from reconciler.config import Settings
     from reconciler.ops.progress import Meter
     from reconciler.ops.report import Report
+    from reconciler.portal.client import Client
     from reconciler.reconcile import Worker
 
 
@@ -38,6 +40,8 @@ class Shell:
         self.json = common.json
         self.clock: Clock = SystemClock()
         self._common = common
+        #: Whether somebody waits for the answer: all commands but the service.
+        self._brief = True
         # Until the settings are read, the environment is where the token may stand.
         self._redact = Redactor([os.environ.get("RECONCILER_PORTAL__WEBHOOK_URL", "")])
 
@@ -46,42 +50,57 @@ class Shell:
         try:
             return work(self)
         except Stopped:
-            return self._fail("stopped before the end", 1)
+            return self.fail("stopped before the end", 1)
         except BrokenPipeError:
-            # Whoever read our output has gone; the interpreter must not try to flush what is left.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
+            raise  # whoever read our output has gone: the command line ends without a word
         except ReconcilerError as error:
             self._trace()
-            return self._fail(str(error), error.exit_code)
+            return self.fail(str(error), error.exit_code)
         except Exception as error:  # noqa: BLE001 - the last line of defence
             self._trace()
-            what = f"something unforeseen happened ({type(error).__name__}: {error})"
-            return self._fail(f"{what}; run it again with -v and report it", 1)
+            way_out = "report it with the lines above" if self._common.verbose else "run it again with -v and report it"
+            return self.fail(f"something unforeseen happened ({type(error).__name__}: {error}); {way_out}", 1)
 
-    def settings(self, *, level: str | None = "warning") -> Settings:
-        """Read the settings and set the logs up; `level` None: the one that is set, not that of a short command."""
+    def settings(self, *, brief: bool = True) -> Settings:
+        """Read the settings and set the logs up; not `brief` is the service, which logs as the settings say."""
+        from reconciler.config import load_settings
+
         settings = load_settings(self._common.config)
         self._redact = Redactor(settings.portal.secrets())
-        self.log(level or settings.log.level, settings.log.format)
+        self._brief = brief
+        self.log("warning" if brief else settings.log.level, settings.log.format)
         return settings
 
     def log(self, level: str, form: Literal["auto", "console", "json"] = "auto") -> None:
         """Set the logs up; the flags win."""
+        import logging
+
+        from reconciler.ops import logs
+
         chosen = self._common.log_format
         form = form if chosen is None else "json" if chosen.value == "json" else "console"
         logs.configure("debug" if self._common.verbose else level, form, self._redact)
         logs.install_hooks()
+        # How a run ended is what a brief command answers: the same once more, as a log record, is noise.
+        quiet = self._brief and not self._common.verbose
+        logging.getLogger("reconciler.run").setLevel(logging.CRITICAL if quiet else logging.NOTSET)
+
+    def connect(self, settings: Settings) -> Client:
+        """Make the client that the settings describe. Raises UsageError."""
+        from reconciler.reconcile import connect
+
+        # Whoever waits for an answer hears at once that there is no portal; the service has all night.
+        return connect(settings, self.clock, patient=not self._brief)
 
     @contextmanager
     def worker(self, settings: Settings) -> Iterator[Worker]:
         """Give the worker that the settings describe."""
         from reconciler.journal.store import open_journal
-        from reconciler.reconcile import Worker, chunk_limits, connect
+        from reconciler.reconcile import Worker, chunk_limits
 
         with ExitStack() as stack:
             # The client first: a wrong address is told before a database is made.
-            client = stack.enter_context(connect(settings, self.clock))
+            client = stack.enter_context(self.connect(settings))
             journal = stack.enter_context(open_journal(settings.journal.url, self.clock))
             yield Worker(
                 portal=settings.portal.key,
@@ -99,40 +118,32 @@ class Shell:
 
     def answer(self, document: Mapping[str, Any], text: Callable[[], str]) -> None:
         """Give the answer of a command: the document with --json, else the text."""
-        self.say(json_text(document) if self.json else text())
+        self.say(json_text(self._redact(document)) if self.json else text())
 
     def show(self, report: Report, shape: Format, output: Path | None) -> None:
         """Give a document as the answer, or write it to a file."""
+        from reconciler.ops.report import render
+
         if output is None:
-            self.say(render(report, shape.value, width=self.width, color=self.colors))
+            self.say(render(report, shape.value, width=self.width, color=has_colors(sys.stdout)))
             return
+        # Excel takes a file for UTF-8 only with the mark.
+        encoding = "utf-8-sig" if shape.value == "csv" else "utf-8"
         try:
-            # Excel takes a file for UTF-8 only with the mark.
-            encoding = "utf-8-sig" if shape.value == "csv" else "utf-8"
             output.write_text(render(report, shape.value), encoding=encoding, newline="")
         except OSError as error:
-            sentence = f"{output} cannot be written ({error.strerror}); name another file with --output"
-            raise UsageError(sentence) from error
+            raise _not_writable(output, error.strerror) from error
 
     def say(self, text: str) -> None:
         """Print to standard output."""
         print(text.removesuffix("\n"), flush=True)  # noqa: T201 - the one place that answers
 
-    def tell(self, text: str, *, end: str = "\n") -> None:
-        """Print to standard error."""
-        print(self._redact(text), file=sys.stderr, end=end, flush=True)  # noqa: T201 - the one place that tells
+    def tell(self, text: str, *, end: str = "\n", stream: TextIO | None = None) -> None:
+        """Print to standard error, or to another stream for people."""
+        print(self._redact(text), file=stream or sys.stderr, end=end, flush=True)
 
-    @property
-    def width(self) -> int:
-        """Columns of the terminal, or what is easy to read elsewhere."""
-        return shutil.get_terminal_size((100, 24)).columns
-
-    @property
-    def colors(self) -> bool:
-        """Whether standard output takes colours."""
-        return sys.stdout.isatty() and "NO_COLOR" not in os.environ
-
-    def _fail(self, sentence: str, code: int) -> int:
+    def fail(self, sentence: str, code: int) -> int:
+        """Say what went wrong; return the exit code."""
         sentence = self._redact(sentence)
         if self.json:
             self.say(json_text({"schema": 1, "status": "failed", "error": sentence, "exit_code": code}))
@@ -140,6 +151,32 @@ class Shell:
             self.tell(f"reconciler: {display(sentence)}")
         return code
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal, or what is easy to read elsewhere."""
+        return shutil.get_terminal_size((100, 24)).columns
+
     def _trace(self) -> None:
         if self._common.verbose:
-            self.tell(traceback.format_exc())
+            self.tell("\n".join(display(line) for line in traceback.format_exc().splitlines()))
+
+
+def has_colors(stream: TextIO) -> bool:
+    """Tell whether colours are welcome there."""
+    return stream.isatty() and "NO_COLOR" not in os.environ
+
+
+def require_writable(output: Path | None) -> None:
+    """Find out that a file cannot be written before the work is done whose result it is to hold. Raises UsageError."""
+    if output is None:
+        return
+    if output.is_dir():
+        raise _not_writable(output, "it is a directory")
+    if not output.parent.is_dir():
+        raise _not_writable(output, "there is no such directory")
+    if not os.access(output if output.exists() else output.parent, os.W_OK):
+        raise _not_writable(output, "no permission")
+
+
+def _not_writable(output: Path, reason: str | None) -> UsageError:
+    return UsageError(f"{output} cannot be written ({reason}); name another file with --output")

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from support.world import World
 
 # No deadline: a busy machine is no bug. In the gate the same examples each time: red means that the change did it.
 settings.register_profile(
     "reconciler", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
 )
 settings.load_profile("reconciler")
+
+
+@pytest.fixture
+def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Return what makes a portal, a worker and a journal on one virtual time."""
+    from support.world import World  # noqa: PLC0415 - most tests need none of it
+
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> World:
+            return stack.enter_context(closing(World(tmp_path, **options)))
+
+        yield make

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.model import Result, RunReport, Standing, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.ops.report import Report, Row
-
-_BEYOND_ASCII = re.compile(r"[^\n\x20-\x7e]")
 
 
 def run_json(report: RunReport) -> dict[str, Any]:
@@ -41,21 +38,48 @@ def as_json(report: Report) -> dict[str, Any]:
 
     A plan has no run and no outcomes yet: `run` is null, `status` is `planned` or `in_sync`, every outcome is 0.
     """
+    return _head(report) | {name: list(rows) for name, rows in _tables(report)}
+
+
+def json_pieces(report: Report) -> Iterator[str]:
+    """Yield the text of the whole document, a row on a line.
+
+    A plan may have 50,000 rows: built as one value and indented, they took 100 MB.
+    """
+    yield json_text(_head(report)).removesuffix("\n}")
+    for name, rows in _tables(report):
+        yield f',\n  "{name}": ['
+        lines = (json_text(row, indent=None) for row in rows)
+        first = next(lines, None)
+        if first is not None:
+            yield f"\n    {first}"
+            yield from (f",\n    {line}" for line in lines)
+            yield "\n  "
+        yield "]"
+    yield "\n}\n"
+
+
+def _head(report: Report) -> dict[str, Any]:
+    """Return the document without its rows."""
     document = run_json(report.counts) | {"portal": report.portal, "origin": report.origin, "notes": list(report.notes)}
     if report.kind == "plan":
         document["status"] = "planned" if report.changes else Status.IN_SYNC.value
-        return document | {
-            "digest": report.digest,
-            "taken_at": report.started_at.isoformat(),
-            "changes": [_row_json(row) for row in report.changes],
-            "skipped": [_row_json(row) | {"reason": row.result, "detail": row.detail} for row in report.standing],
-        }
+        return document | {"digest": report.digest, "taken_at": report.started_at.isoformat()}
     return document | {
         "command": report.command,
         "started_at": report.started_at.isoformat(),
         "finished_at": report.finished_at.isoformat() if report.finished_at else None,
-        "changes": [_row_json(row) | {"result": row.result or None, "detail": row.detail} for row in report.changes],
     }
+
+
+def _tables(report: Report) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """Yield the names of the lists that end the document, and their rows."""
+    if report.kind == "plan":
+        yield "changes", map(_row_json, report.changes)
+        yield "skipped", (_row_json(row) | {"reason": row.result, "detail": row.detail} for row in report.standing)
+    else:
+        rows = report.changes
+        yield "changes", (_row_json(row) | {"result": row.result or None, "detail": row.detail} for row in rows)
 
 
 def _row_json(row: Row) -> dict[str, Any]:
@@ -74,9 +98,10 @@ def _row_json(row: Row) -> dict[str, Any]:
 def json_text(document: Mapping[str, Any] | Sequence[Any], *, indent: int | None = 2) -> str:
     """Write JSON that is safe to print: letters of any alphabet stay readable, invisible characters are escaped."""
     text = json.dumps(document, ensure_ascii=False, indent=indent)
-    return text if text.isascii() and "\x7f" not in text else _BEYOND_ASCII.sub(_escaped, text)
+    # `json` itself has escaped all that ends a line, but for the ends of lines it made.
+    lines = text.split("\n")
+    return "\n".join(line if line.isprintable() else "".join(map(_escaped, line)) for line in lines)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    letter = found.group()
+def _escaped(letter: str) -> str:
     return letter if letter.isprintable() else "\\u007f" if letter == "\x7f" else json.dumps(letter)[1:-1]

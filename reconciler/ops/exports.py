@@ -31,6 +31,7 @@ from reconciler.ops.report import Row
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import tzinfo
+    from typing import TextIO
 
     from reconciler.ops.report import Report
 
@@ -53,12 +54,18 @@ _MOST_PEOPLE = 20
 
 
 def csv(report: Report) -> str:
-    """Return every row, changes first, then what is left alone; lines end with a line feed.
+    """Return what `write_csv` writes."""
+    out = io.StringIO()
+    write_csv(report, out)
+    return out.getvalue()
+
+
+def write_csv(report: Report, out: TextIO) -> None:
+    """Write every row, changes first, then what is left alone; lines end with a line feed.
 
     The columns are the fields of `Row`, then the addresses of both cards. `result` says `planned` for a change of a
     plan, `open` for a change of a run that has no outcome yet, else the outcome or the reason it is left alone.
     """
-    out = io.StringIO()
     writer = csv_.writer(out, lineterminator="\n")
     names = [field.name for field in fields(Row)]
     writer.writerow([*names, "contact_card", "company_card"])
@@ -69,7 +76,6 @@ def csv(report: Report) -> str:
         cells = [cell(value) if isinstance(value, str) else value for value in values.values()]
         cards = (card(report.origin, "contact", row.contact), card(report.origin, "company", row.company))
         writer.writerow([*cells, *cards])
-    return out.getvalue()
 
 
 def cell(text: str) -> str:

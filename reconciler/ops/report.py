@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from reconciler.core.model import Change, Names, RunReport, Skip, Status
-from reconciler.ops.answers import as_json, json_text, run_json
+from reconciler.ops.answers import as_json, json_pieces, json_text, run_json
 from reconciler.ops.facts import summary_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, tzinfo
+    from typing import TextIO
 
     from reconciler.core.model import Snapshot, Usage
     from reconciler.core.plan import Plan
 
 __all__ = ["SIDE_EFFECTS", "Format", "Report", "Row", "as_json", "json_text", "plan_report", "render", "run_json"]
-__all__ += ["run_report", "summary_line"]
+__all__ += ["run_report", "summary_line", "write"]
 
 Format = Literal["text", "json", "markdown", "csv", "html"]
 
@@ -171,6 +172,19 @@ def _skip_row(skip: Skip, names: Names) -> Row:
     return change_row(change, names, result=skip.reason.value, detail=skip.reason.sentence)
 
 
+def write(report: Report, format: Format, file: TextIO) -> None:  # noqa: A002 - the command line's word
+    """Write what `render` returns; JSON and CSV row by row, since a plan of 50,000 is too long to be made in one."""
+    match format:
+        case "json":
+            file.writelines(json_pieces(report))
+        case "csv":
+            from reconciler.ops.exports import write_csv  # noqa: PLC0415 - as below
+
+            write_csv(report, file)
+        case _:
+            file.write(render(report, format))
+
+
 def render(
     report: Report,
     format: Format,  # noqa: A002 - the command line's word
@@ -189,7 +203,7 @@ def render(
     most = _MOST_ROWS.get(format, 0) if most_rows is None else most_rows
     match format:
         case "json":
-            return json_text(as_json(report)) + "\n"
+            return "".join(json_pieces(report))
         case "text":
             from reconciler.ops.tables import text  # noqa: PLC0415 - rich costs time, and only text needs it
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.cookiejar
 import re
 import ssl
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -29,7 +30,7 @@ from reconciler.errors import (
     UnreachableError,
     UsageError,
 )
-from reconciler.portal.dialect import BATCH, BATCH_COMMANDS
+from reconciler.portal.dialect import BATCH, BATCH_COMMANDS, REQUEST_SECONDS
 from reconciler.portal.wire import Answer, BatchAnswer, Command, Timing, batch_body, decode_batch
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger("reconciler.portal")
 
 #: First and longest pause before a repetition, in seconds; the real one is a random part of it (full jitter).
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+#: Seconds that a request of reads is planned to take: half of what the portal lets it (F5.3).
+READ_SECONDS = REQUEST_SECONDS / 2
+#: Bytes of a batch's body besides its commands, and beside each of them: quotes, key, colon and comma.
+_ENVELOPE, _BESIDE = 24, 12
 #: How a cloud portal's host ends: a rename stays inside the family (DESIGN 12).
 _CLOUD = re.compile(r"[a-z0-9-]+\.(?P<family>bitrix24\.[a-z]{2,3}(\.[a-z]{2})?)", re.IGNORECASE)
 
@@ -60,6 +65,9 @@ class Limits:
     body_bytes: int = 512_000
     #: Longest answer read.
     answer_bytes: int = 50_000_000
+    #: Whether to try again before the portal has answered for the first time: not when a person waits, because an
+    #: address that never worked is wrong more often than the portal is away.
+    patient: bool = True
 
 
 def http_client(
@@ -119,6 +127,7 @@ class Client:
         self._limits = limits
         self._body_bytes = limits.body_bytes
         self._moved = False
+        self._reached = False
         self.throttle = throttle
         self.budget = budget
         self.usage = Usage()
@@ -153,14 +162,37 @@ class Client:
                 raise answer
         return [answer for answer in answers if isinstance(answer, Answer)]
 
+    def read_together(self, commands: Sequence[Command]) -> list[Answer]:
+        """As `read`, but all answers, at most fifty, are of one request: it is repeated as a whole, never in parts."""
+        for attempt in range(1, self._limits.attempts + 1):
+            answers = self._repeat(commands).answers
+            failures = [answer for answer in answers if isinstance(answer, PortalError)]
+            if not failures:
+                break
+            lasting = [f for f in failures if not isinstance(f, TransientError | OperationTimeLimitError)]
+            if lasting or attempt == self._limits.attempts:
+                raise (lasting or failures)[0]
+            if any(isinstance(failure, TransientError) for failure in failures):
+                self._clock.sleep(self._pause(attempt))
+        return [answer for answer in answers if isinstance(answer, Answer)]
+
     def ask(self, commands: Sequence[Command]) -> list[Answer | PortalError]:
         """As `read`, but errors of single commands that repetition cannot mend are returned in their place."""
         answers: dict[int, Answer | PortalError] = {}
         waiting = list(range(len(commands)))
         for attempt in range(1, self._limits.attempts + 1):
-            for indexes in self._pack(commands, waiting):
-                batch = self._halved([commands[index] for index in indexes])
-                answers.update(zip(indexes, batch, strict=True))
+            left = waiting
+            while left:
+                next_ones = [commands[index] for index in left[:BATCH_COMMANDS]]
+                batch = next_ones[: self._fitting(next_ones)]
+                try:
+                    found = self._repeat(batch, whole=len(batch) == 1).answers
+                except (TooLargeError, TransientError) as failure:
+                    if not self._learn(batch, failure):
+                        raise
+                    continue
+                answers.update(zip(left, found, strict=False))
+                left = left[len(batch) :]
             waiting = [i for i in waiting if isinstance(answers[i], TransientError | OperationTimeLimitError)]
             if not waiting:
                 break
@@ -174,39 +206,66 @@ class Client:
         Raises RateLimitedError, AuthorizationError, BlockedError: nothing of it was carried out. Raises
         UnreachableError, NotJsonError, ServerFaultError: what became of it is not known.
         """
-        self.throttle.acquire()
-        self.sent_at = self._clock.monotonic()
-        self.usage = replace(self.usage, requests=self.usage.requests + 1, commands=self.usage.commands + len(commands))
+        self.usage = replace(self.usage, commands=self.usage.commands + len(commands))
         try:
             status, body = self._post(batch_body([command.encode() for command in commands]))
             batch = decode_batch(body, status, len(commands))
         except RateLimitedError:
+            self._reached = True
             self.throttle.refused()
             raise
         except OperationTimeLimitError:
             self.budget.exhausted(BATCH)
             raise
+        self._reached = True
         self.throttle.accepted()
         self._meter(commands, batch)
         return batch
 
-    def _halved(self, commands: Sequence[Command]) -> Sequence[Answer | PortalError]:
-        """Send a batch of reads, in halves where the web server finds it too long."""
-        try:
-            return self._repeat(commands).answers
-        except TooLargeError:
-            if len(commands) == 1:
-                raise
-            middle = len(commands) // 2
-            self._body_bytes = max(self._body_bytes // 2, 1)
-            return [*self._halved(commands[:middle]), *self._halved(commands[middle:])]
+    def _learn(self, commands: Sequence[Command], failure: PortalError) -> bool:
+        """Say whether a failed request would rather pass with fewer commands; if so, plan for that from here on."""
+        if len(commands) == 1:
+            return False
+        if isinstance(failure, TooLargeError):
+            refused = sum(len(command.encode()) + _BESIDE for command in commands) + _ENVELOPE
+            self._body_bytes = min(self._body_bytes, refused // 2)
+            return True
+        if not self._was_cut():
+            return False
+        # An error tells no seconds (F1.2): as if the commands had taken them all.
+        seconds = (self._clock.monotonic() - self.sent_at) / len(commands)
+        for method, calls in Counter(command.method for command in commands).items():
+            self.budget.observe(method, [Timing(duration=seconds)] * calls, 0.0)
+        return True
 
-    def _repeat(self, commands: Sequence[Command]) -> BatchAnswer:
-        """Send a batch of reads until it is answered as a whole."""
+    def _was_cut(self) -> bool:
+        """Say whether the request that failed just now took longer than one may be planned to take."""
+        return self._clock.monotonic() - self.sent_at > READ_SECONDS
+
+    def _repeat(self, commands: Sequence[Command], *, whole: bool = True) -> BatchAnswer:
+        """Send a batch of reads until it is answered; wait for the budget first, and when it is used up.
+
+        Without `whole` a request that the portal cut for its time is not repeated: the caller sends less.
+        """
+        left = self._limits.attempts
+        while True:
+            self._await_budget(commands)
+            left -= 1
+            try:
+                return self._patiently(commands, whole=whole)
+            except OperationTimeLimitError as refusal:  # of `batch` itself: the budget knows now how long to wait
+                if not left:
+                    raise
+                log.warning("portal.operation_limit", error=str(refusal))
+
+    def _patiently(self, commands: Sequence[Command], *, whole: bool) -> BatchAnswer:
+        """Send a batch of reads, again where that may help, up to the limits on attempts and on time."""
         started = self._clock.monotonic()
 
         def give_up(state: tenacity.RetryCallState) -> bool:
             spent = self._clock.monotonic() - started + state.upcoming_sleep
+            if not (self._limits.patient or self._reached):
+                return True
             return state.attempt_number >= self._limits.attempts or spent > self._limits.retry_seconds
 
         def note(state: tenacity.RetryCallState) -> None:
@@ -214,20 +273,15 @@ class Client:
             log.warning("portal.retry", attempt=state.attempt_number, pause=state.upcoming_sleep, error=str(failure))
 
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TransientError),
+            retry=tenacity.retry_if_exception(
+                lambda failure: isinstance(failure, TransientError) and (whole or not self._was_cut())
+            ),
             stop=give_up,
             wait=lambda state: self._pause(state.attempt_number),
             sleep=self._clock.sleep,
             before_sleep=note,
             reraise=True,
         )
-        for _ in range(self._limits.attempts - 1):
-            self._await_budget(commands)
-            try:
-                return retrying(self.send, commands)
-            except OperationTimeLimitError as refusal:  # of `batch` itself: the budget knows now how long to wait
-                log.warning("portal.operation_limit", error=str(refusal))
-        self._await_budget(commands)
         return retrying(self.send, commands)
 
     def _await_budget(self, commands: Sequence[Command]) -> None:
@@ -239,21 +293,25 @@ class Client:
                 log.info("portal.budget_wait", method=method, seconds=round(wait, 1))
                 self._clock.sleep(wait)
 
-    def _pack(self, commands: Sequence[Command], indexes: Sequence[int]) -> list[list[int]]:
-        """Divide commands into batches within the portal's 50 and the limit on a body."""
-        batches: list[list[int]] = []
-        room = 0
-        for index in indexes:
-            size = len(commands[index].encode()) + 12  # quotes, key, colon and comma
-            if not batches or len(batches[-1]) == BATCH_COMMANDS or size > room:
-                batches.append([])
-                room = self._body_bytes
-            batches[-1].append(index)
-            room -= size
-        return batches
+    def _fitting(self, commands: Sequence[Command]) -> int:
+        """Return how many of the first commands, at least one, make the next batch.
+
+        They fit into the limit on a body, into the seconds of a request by what their like took last, and into what
+        the budget leaves to each method.
+        """
+        self._await_budget(commands[:1])
+        room, seconds = self._body_bytes - _ENVELOPE, READ_SECONDS
+        affordable = {method: self.budget.affordable(method) for method in {command.method for command in commands}}
+        for count, command in enumerate(commands):
+            room -= len(command.encode()) + _BESIDE
+            seconds -= self.budget.cost(command.method)
+            affordable[command.method] -= 1
+            if count and (room < 0 or seconds < 0 or affordable[command.method] < 0):
+                return count
+        return len(commands)
 
     def _pause(self, attempt: int) -> float:
-        return self._random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt))
+        return self._random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1)))
 
     def _meter(self, commands: Sequence[Command], batch: BatchAnswer) -> None:
         """Let the budget see what the portal measured, per method and for the envelope (F15)."""
@@ -272,30 +330,33 @@ class Client:
         self.usage = replace(self.usage, operating_seconds=self.usage.operating_seconds + counted)
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
-        response_status, location, content = self._exchange(body)
-        if location is not None:
-            self._follow(location)
-            response_status, location, content = self._exchange(body)
-            if location is not None:
+        response_status, target, content = self._exchange(body)
+        if target is not None:
+            self._follow(target)
+            response_status, target, content = self._exchange(body)
+            if target is not None:
                 raise MovedError("the portal redirects twice; put its present address into portal.webhook_url")
         if response_status in {413, 414}:
             raise TooLargeError("the web server finds the request too long; lower portal.body_limit")
         return response_status, content
 
-    def _exchange(self, body: bytes) -> tuple[int, str | None, bytes]:
-        """POST once; return status, the Location of a redirect, and the body."""
+    def _exchange(self, body: bytes) -> tuple[int, httpx.URL | None, bytes]:
+        """POST once; return status, where a redirect leads, and the body."""
+        self.throttle.acquire()
+        self.sent_at = self._clock.monotonic()
+        self.usage = replace(self.usage, requests=self.usage.requests + 1)
         deadline = self._clock.monotonic() + 2 * self._limits.read_timeout
         content = bytearray()
         try:
-            with self._http.stream("POST", f"{self._webhook.base_url}{BATCH}.json", content=body) as response:
+            with self._http.stream("POST", self._url(), content=body) as response:
                 for chunk in response.iter_bytes():
                     content += chunk
                     if len(content) > self._limits.answer_bytes:
                         _give_up(f"the answer is longer than {self._limits.answer_bytes} bytes (portal.answer_limit)")
                     if self._clock.monotonic() > deadline:
                         _give_up("the answer trickles in too slowly")
-                location = response.headers.get("Location") if response.is_redirect else None
-                return response.status_code, location, bytes(content)
+                target = response.next_request.url if response.next_request else None
+                return response.status_code, target, bytes(content)
         except httpx.TimeoutException as cause:
             raise UnreachableError(f"{self.host} did not answer in time; is the portal up?") from cause
         except httpx.TransportError as cause:
@@ -304,17 +365,20 @@ class Client:
         except httpx.HTTPError as cause:  # an answer that cannot be decoded
             raise NotJsonError(f"{self.host} sent an answer that cannot be read") from cause
 
-    def _follow(self, location: str) -> None:
-        """Take over the portal's new address, inside the cloud's family only (F6, DESIGN 12)."""
-        try:
-            new = httpx.URL(location)
-        except httpx.InvalidURL as cause:
-            raise MovedError(f"{self.host} redirects to an address that is none") from cause
+    def _url(self) -> str:
+        return f"{self._webhook.base_url}{BATCH}.json"
+
+    def _follow(self, new: httpx.URL) -> None:
+        """Take over the portal's new address, for the same path inside the cloud's family only (F6, DESIGN 12).
+
+        The path tells a rename from a page for people, such as the one where a closed portal's visitors are sent.
+        """
         old, name = _CLOUD.fullmatch(self.host), _CLOUD.fullmatch(new.host)
         same_family = old and name and old["family"].casefold() == name["family"].casefold()
-        if self._moved or not (same_family and new.scheme == "https" and new.port is None):
+        same_path = new.path == httpx.URL(self._url()).path
+        if self._moved or not (same_family and same_path and new.scheme == "https" and new.port is None):
             raise MovedError(
-                f"{self.host} redirects to {new.host or 'an unknown host'}, which is not followed; "
+                f"{self.host} redirects to {new.scheme}://{new.host}, which is not followed; "
                 "if that is your portal, put its address into portal.webhook_url"
             )
         log.warning("portal.moved", old=self.host, new=new.host)
@@ -333,5 +397,5 @@ def _reason(failure: httpx.TransportError) -> str:
     while root.__cause__ is not None or root.__context__ is not None:
         root = root.__cause__ or root.__context__ or root
     if isinstance(root, ssl.SSLCertVerificationError):
-        return "its certificate is not trusted: portal.ca_bundle names another authority"
+        return "its certificate is not trusted; for one of your own authority set portal.ca_bundle"
     return type(failure).__name__ if not isinstance(root, OSError) else (root.strerror or type(root).__name__)

@@ -40,10 +40,10 @@ def look_at(client: Client, clock: Clock, chunk: Sequence[Change], *, companies:
     commands = commands_to_look(chunk, companies=companies)
     for _ in range(READINGS - 1):
         try:
-            return looked(client.read(commands), chunk, clock.monotonic())
+            return looked(client.read_together(commands), chunk, clock.monotonic())
         except NotJsonError as doubt:
             log.warning("portal.look_again", error=str(doubt))
-    return looked(client.read(commands), chunk, clock.monotonic())
+    return looked(client.read_together(commands), chunk, clock.monotonic())
 
 
 def commands_to_look(chunk: Sequence[Change], *, companies: bool) -> list[Command]:
@@ -80,8 +80,10 @@ def _rows(answer: Answer, asked: set[int]) -> Iterator[tuple[int, Mapping[str, A
     """Yield the rows of a look by ID. Raises ValueError for a foreign row, or a page shorter than the count."""
     if not isinstance(answer.result, list) or len(answer.result) != (answer.total or 0):
         raise ValueError("a page came short")
+    last = 0
     for row in answer.result:
         number = identifier(row.get(ID))
-        if number not in asked:
-            raise ValueError(f"ID {number} was not asked for")
+        if number not in asked or number <= last:
+            raise ValueError(f"ID {number} was not asked for, or came out of place")
         yield number, row
+        last = number

@@ -1,7 +1,7 @@
 """Staying inside the portal's two meters: requests per second and seconds per method (F5, F15).
 
 Both are kept here as the portal keeps them, with a margin, so that a request is held back before it would be
-refused. What the portal reports wins over what was reckoned.
+refused. Of what the portal reports and what was reckoned the higher counts.
 """
 
 from __future__ import annotations
@@ -151,11 +151,16 @@ class Budget:
             return float("inf")
         cost = self._meter(method).cost
         per_call = UNMEASURED if cost is None else cost * 1.5
-        if per_call <= FLOOR:
-            return float("inf")
         used = max(self._used(method), self._used(BATCH))
-        fitting = max(0.0, (self._limit - RESERVE - used) / per_call)
+        left = self._limit - RESERVE - used
+        if left > 0 and per_call <= FLOOR:  # not counted; yet over the limit the portal refuses such a call too
+            return float("inf")
+        fitting = max(0.0, left / max(per_call, FLOOR))
         return fitting if used else max(1.0, fitting)
+
+    def cost(self, method: str) -> float:
+        """Return the mean seconds of a call in the last batch; 0 where nothing is known."""
+        return self._meter(method).cost or 0.0
 
     def wait(self, method: str) -> float:
         """Return the seconds until something of the method's window falls away."""

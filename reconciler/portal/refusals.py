@@ -10,6 +10,9 @@ from reconciler import errors
 
 _Kind = type[errors.PortalError]
 
+#: Characters of the portal's own words that are repeated in an error.
+LONGEST = 300
+
 _NEW_WEBHOOK = "make a new inbound webhook in the portal and put its address into portal.webhook_url"
 _ASK_ADMINISTRATOR = "ask the portal's administrator"
 
@@ -58,6 +61,11 @@ _BY_CODE: dict[str, tuple[_Kind, str]] = {
         errors.BadRequestError,
         "the portal does not have this method; is its CRM module switched on?",
     ),
+    # A spelling that is documented and was never seen; "not found" in its description means no record.
+    "METHOD_NOT_FOUND": (
+        errors.BadRequestError,
+        "the portal does not have this method; is its CRM module switched on?",
+    ),
     "NOT_FOUND": (errors.NotFoundError, "the record does not exist"),
     "OWNER_NOT_FOUND": (errors.NotFoundError, "the record does not exist"),
     "ERROR_BATCH_LENGTH_EXCEEDED": (errors.BadRequestError, "the batch is too long for the portal"),
@@ -76,8 +84,14 @@ _BY_CODE: dict[str, tuple[_Kind, str]] = {
 def classify(code: str, description: str, *, status: int | None) -> errors.PortalError:
     """Turn an error answer into the error to raise or to note. `status` is None for a command of a batch."""
     kind, sentence = _BY_CODE.get(code) or _by_description(code, description, status)
-    said = f"{code}: {description}" if code and description else code or description
+    said = ": ".join(part for part in (code, _short(description)) if part)
     return kind(f"{sentence} (the portal says: {said})" if said else sentence, code=code, status=status)
+
+
+def _short(description: str) -> str:
+    """Return a description as part of a sentence: handlers of third parties answer with whole pages (F11.25)."""
+    line = " ".join(description.split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
 def _by_description(code: str, description: str, status: int | None) -> tuple[_Kind, str]:

@@ -41,19 +41,19 @@ class Command:
 
 
 def _pairs(name: str, value: Value) -> Iterator[str]:
-    if isinstance(value, bool) or value in ([], {}):
-        raise ValueError(f"{name} cannot be sent: {value!r}")
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _pairs(f"{name}[{_quoted(key)}]", inner)
-    elif isinstance(value, list):
+    elif isinstance(value, list) and value:
         for item in value:
             yield f"{name}[]={_quoted(item)}"
     else:
         yield f"{name}={_quoted(value)}"
 
 
-def _quoted(value: int | str) -> str:
+def _quoted(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"cannot be sent: {value!r}")  # noqa: TRY004 - ValueError is what `encode` promises
     return str(value) if isinstance(value, int) else _quoted_text(value)
 
 
@@ -119,7 +119,7 @@ def decode_batch(body: bytes, status: int, count: int) -> BatchAnswer:
         began = moment(envelope["time"]["date_start"])
         answers = tuple(_answer(f"c{index}", results, failures, totals, times) for index in range(count))
         return BatchAnswer(answers=answers, timing=_timing(envelope["time"]), began=began)
-    except (KeyError, TypeError, ValueError, AttributeError) as cause:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as cause:
         raise NotJsonError("the portal's answer to a batch has an unknown shape", status=status) from cause
 
 

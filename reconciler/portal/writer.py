@@ -7,9 +7,8 @@ whose answer was lost is never simply repeated: the contacts are read first.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,11 +28,7 @@ from reconciler.errors import (
     TransientError,
     UnreachableError,
 )
-from reconciler.portal.dialect import (
-    CONTACT_UPDATE,
-    OWNER,
-    REQUEST_SECONDS,
-)
+from reconciler.portal.dialect import CONTACT_UPDATE, OWNER, REQUEST_SECONDS
 from reconciler.portal.looks import Look, commands_to_look, look_at, looked
 from reconciler.portal.wire import Answer, Command
 
@@ -49,8 +44,14 @@ log = structlog.get_logger("reconciler.writer")
 CHECK_SECONDS = 2.0
 #: How often a change is sent before it is given up.
 SENDINGS = 4
+#: How many fresh checks in a row may come too late for their write before the run is given up.
+CHECKS = 10
+#: How many answers in a row may be lost before the run is given up: more than one broken company's contacts.
+LOSSES = 25
 #: What the next chunk may grow by.
 GROWTH = 1.5
+#: So long after a request left, the portal is no longer at work on it: its own limit (F5.3), and the way there.
+SETTLED_SECONDS = REQUEST_SECONDS + 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,7 @@ class Writer:
         self._size = limits.start
         self._queue: deque[Change] = deque()
         self._sendings: Counter[int] = Counter()
+        self._losses = 0
         #: Longest time between a check's answer and the departure of its write, in seconds.
         self.longest_gap = 0.0
 
@@ -102,7 +104,7 @@ class Writer:
             self._clock.sleep(0)
             if not chunk:
                 chunk, look = self._take(), None
-            if look is None or self._age(look) + self._client.throttle.delay(1) > CHECK_SECONDS:
+            if look is None or not self._in_time(look):
                 look = self._look_afresh(chunk)
             due = self._still_due(chunk, look)
             if due:
@@ -121,26 +123,36 @@ class Writer:
 
     def _take_affordable(self, *, beside: int) -> list[Change]:
         """Take as many changes as fit beside so many others; may be none."""
-        affordable = self._client.budget.affordable(CONTACT_UPDATE) - beside
-        size = int(max(0, min(self._size, affordable, len(self._queue))))
-        return [self._queue.popleft() for _ in range(size)]
+        return [self._queue.popleft() for _ in range(min(self._fitting(beside=beside), len(self._queue)))]
 
-    def _age(self, look: Look) -> float:
-        return self._clock.monotonic() - look.at
+    def _fitting(self, *, beside: int) -> int:
+        """Return how many changes fit into a chunk, so many others being on their way."""
+        return int(max(0, min(self._size, self._client.budget.affordable(CONTACT_UPDATE) - beside)))
+
+    def _in_time(self, look: Look) -> bool:
+        """Tell whether a write that is sent now leaves soon enough after its check."""
+        return self._clock.monotonic() - look.at + self._client.throttle.delay(1) <= CHECK_SECONDS
 
     def _look_afresh(self, chunk: Sequence[Change]) -> Look:
         """Check a chunk in a request of its own, timed so that the write can follow at once."""
-        self._clock.sleep(self._client.throttle.delay(2))
-        return look_at(self._client, self._clock, chunk, companies=True)
+        for _ in range(CHECKS):
+            self._clock.sleep(self._client.throttle.delay(2))
+            look = look_at(self._client, self._clock, chunk, companies=True)
+            if self._in_time(look):
+                return look
+        raise RateLimitedError("the portal gets so many requests that no write can follow its check in two seconds")
 
     def _still_due(self, chunk: Sequence[Change], look: Look) -> list[Change]:
         """Settle what a check forbids; return the rest."""
-        verdicts = {
-            change: before_write(change, look.contacts.get(change.contact), look.owners.get(change.company))
-            for change in chunk
-        }
+        verdicts = {change: self._before_write(change, look) for change in chunk}
         self._report([outcome for outcome in verdicts.values() if outcome is not None])
         return [change for change, outcome in verdicts.items() if outcome is None]
+
+    def _before_write(self, change: Change, look: Look) -> Outcome | None:
+        outcome = before_write(change, look.contacts.get(change.contact), look.owners.get(change.company))
+        if outcome is not None and outcome.result is Result.ALREADY and self._sendings[change.contact]:
+            return replace(outcome, result=Result.APPLIED, detail="an earlier attempt took effect late")
+        return outcome
 
     def _write(self, due: list[Change], look: Look) -> tuple[list[Change], Look | None]:
         """Send the updates; return the next chunk with its check, if the answer brought one."""
@@ -149,6 +161,10 @@ class Writer:
         commands = [*map(_update, due), *commands_to_look(due, companies=False), *checks]
         self._intend(due)
         self._sendings.update(change.contact for change in due)
+        if not self._in_time(look):  # the journal's disk was slow
+            self._again(following)
+            self._again(due)
+            return [], None
         try:
             batch = self._client.send(commands)
         except (RateLimitedError, OperationTimeLimitError, TooLargeError) as refusal:
@@ -161,15 +177,22 @@ class Writer:
         except (UnreachableError, NotJsonError, ServerFaultError) as loss:
             log.warning("writer.answer_lost", changes=len(due), error=str(loss))
             self._size = max(1, len(due) // 2)
+            self._losses += 1
             self._again(following)
             self._find_out(due)
+            if self._losses >= LOSSES:
+                raise
             return [], None
         finally:
             self.longest_gap = max(self.longest_gap, self._client.sent_at - look.at)
+        self._losses = 0
         self._adapt(len(due), self._clock.monotonic() - self._client.sent_at)
         next_look = self._next_look(following, batch.answers[len(due) + 1 :])
         self._take_note(due, batch.answers)
-        return following, next_look
+        # What fitted before this answer may be too much after it: updates got slower, or the budget is used up.
+        fitting = self._fitting(beside=0)
+        self._again(following[fitting:])
+        return following[:fitting], next_look
 
     def _find_out(self, due: Sequence[Change]) -> None:
         """Settle a chunk whose answer was lost by reading it; send again what surely was not written."""
@@ -182,7 +205,7 @@ class Writer:
         if not pending:
             return
         # The portal may still be at work on the request, for as long as it lets one run (F5.3).
-        self._clock.sleep(sent_at + REQUEST_SECONDS - self._clock.monotonic())
+        self._clock.sleep(sent_at + SETTLED_SECONDS - self._clock.monotonic())
         look = self._look_back(pending)
         self._settle_or_again(
             (change, after_write(change, look.contacts.get(change.contact), answered=False)) for change in pending
@@ -194,23 +217,10 @@ class Writer:
         fatal: PortalError | None = None
         verdicts: list[tuple[Change, Outcome | None]] = []
         for change, answer in zip(due, answers, strict=False):
-            row = rows.get(change.contact)
-            match answer:
-                case Answer(result=True):
-                    verdicts.append((change, after_write(change, row, answered=True)))
-                case Answer():
-                    odd = _failed(change, "the portal answered neither yes nor an error")
-                    verdicts.append((change, after_write(change, row, answered=False) or odd))
-                case DeniedError():
-                    verdicts.append((change, Outcome(change=change, result=Result.DENIED, detail=str(answer))))
-                case NotFoundError():
-                    verdicts.append((change, Outcome(change=change, result=Result.GONE, detail=str(answer))))
-                case OperationTimeLimitError() | TransientError():
-                    verdicts.append((change, after_write(change, row, answered=False)))
-                case RefusedError():
-                    verdicts.append((change, _failed(change, str(answer))))
-                case PortalError():  # the webhook itself: the next chunk would fare no better
-                    fatal = answer
+            try:
+                verdicts.append((change, _verdict(change, answer, rows.get(change.contact))))
+            except PortalError as failure:  # the webhook itself: the next chunk would fare no better
+                fatal = failure
         self._settle_or_again(verdicts)
         if fatal is not None:
             raise fatal
@@ -256,7 +266,7 @@ class Writer:
     def _adapt(self, updates: int, seconds: float) -> None:
         """Aim the next chunk at the target time; grow by at most half (DESIGN 5)."""
         fitting = self._limits.target_seconds / max(seconds / updates, 1e-6)
-        self._size = int(max(1, min(fitting, math.ceil(self._size * GROWTH), self._limits.most)))
+        self._size = int(max(1, min(fitting, max(self._size + 1, self._size * GROWTH), self._limits.most)))
 
     def _report(self, outcomes: Sequence[Outcome]) -> None:
         if outcomes:
@@ -273,6 +283,29 @@ def settle_open(client: Client, clock: Clock, changes: Sequence[Change], *, most
             outcome = after_write(change, contacts.get(change.contact), answered=False)
             outcomes.append(outcome or _failed(change, "not written: the run ended before"))
     return outcomes
+
+
+def _verdict(change: Change, answer: Answer | PortalError, row: ContactRow | None) -> Outcome | None:
+    """Decide an answered update by what the portal said and what it shows; None: send it again.
+
+    Raises the answer when it is about the webhook as a whole.
+    """
+    said_yes = isinstance(answer, Answer) and answer.result is True
+    seen = after_write(change, row, answered=said_yes)
+    if said_yes or (seen is not None and seen.result is Result.APPLIED):
+        return seen  # an error does not mean that nothing was written (F11.25)
+    match answer:
+        case DeniedError():
+            return Outcome(change=change, result=Result.DENIED, detail=str(answer))
+        case NotFoundError():
+            return Outcome(change=change, result=Result.GONE, detail=str(answer))
+        case RefusedError():
+            return _failed(change, str(answer))
+        case OperationTimeLimitError() | TransientError():
+            return seen
+        case PortalError():
+            raise answer
+    return seen or _failed(change, "the portal answered neither yes nor an error")
 
 
 def _update(change: Change) -> Command:

@@ -7,6 +7,7 @@ the CRM are `'Y'` or `'N'` as on the portal, `NULL` is "empty".
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -86,6 +87,8 @@ class Database:
         self.connection = sqlite3.connect(
             ":memory:", check_same_thread=False, isolation_level=None, cached_statements=256
         )
+        # A connection that nobody closed is a ResourceWarning from Python 3.13 on.
+        weakref.finalize(self, self.connection.close)
         self.connection.row_factory = sqlite3.Row
         # The portal's collation ignores case in every alphabet, SQLite's only in ASCII.
         self.connection.create_function("fold", 1, _fold, deterministic=True)

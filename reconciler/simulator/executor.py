@@ -12,6 +12,7 @@ from reconciler.simulator.errors import Refusal, RestError
 from reconciler.simulator.faults import target
 from reconciler.simulator.filters import parse_key
 from reconciler.simulator.incoming import take_start
+from reconciler.simulator.meters import BATCH
 from reconciler.simulator.php import PhpArray
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Executor:
 
     site: Site
     clock: Clock
-    wall: Callable[[], float]
+    #: Seconds by which the portal's clock is ahead of the true time.
+    ahead: Callable[[], float]
     utc_offset: int
     faults: Callable[[], Faults]
     counters: Counters
@@ -110,6 +112,19 @@ class Executor:
         if self.meter is not None:
             self.meter.record(method, seconds, in_batch)
 
+    def settle(self, times: PhpArray, seconds: float) -> None:
+        """Count the seconds of a whole batch, and let its sub-results say what they may say only then (F15)."""
+        if self.meter is None:
+            return
+        self.meter.record(BATCH, seconds, False)
+        if self.meter.bills_to_batch:
+            for position, time in enumerate(times.values()):
+                time.update(self.meter.fields(BATCH, position, ahead=self.ahead()))
+
+    def wall(self) -> float:
+        """Return the portal's own time of day, in epoch seconds."""
+        return self.clock.now().timestamp() + self.ahead()
+
     def timing(
         self, method: str, started: float, duration: float, processing: float, position: int | None
     ) -> dict[str, Any]:
@@ -121,8 +136,13 @@ class Executor:
             "processing": _number(processing),
             "date_start": iso(started, self.utc_offset),
             "date_finish": iso(started + duration, self.utc_offset),
-            **(self.meter.fields(method, position) if self.meter is not None else {}),
+            **self._operating(method, position),
         }
+
+    def _operating(self, method: str, position: int | None) -> dict[str, float | int]:
+        if self.meter is None or (position is not None and self.meter.bills_to_batch):
+            return {}  # a batch that is billed as one is billed at its end: see `settle`
+        return self.meter.fields(method, position, ahead=self.ahead())
 
     def _end(self, method: str, result: Result, begun: float, slower: float) -> float:
         """Return when the call is over: after the modelled seconds, or now if it really took longer."""

@@ -160,10 +160,16 @@ class OperatingMeter:
                 now, account = self._account(method)
                 account.add(now, seconds * weight)
 
-    def fields(self, method: str, position: int | None) -> dict[str, float | int]:
+    @property
+    def bills_to_batch(self) -> bool:
+        """Whether the calls of a batch are billed as one, so that none of them knows the sum before its end (F15)."""
+        return self._model in _TO_BATCH
+
+    def fields(self, method: str, position: int | None, *, ahead: float = 0.0) -> dict[str, float | int]:
         """Return what the answer's `time` says of the method.
 
-        `position` is the index of a sub-result within its batch, None for a single call or the envelope.
+        `position` is the index of a sub-result within its batch, None for a single call or the envelope; `ahead` says
+        by how many seconds the portal's clock, on which `operating_reset_at` is, is ahead of the meter's.
         """
         if self._limit is None or self._model is OperatingModel.ABSENT:
             return {}
@@ -173,7 +179,7 @@ class OperatingMeter:
             now, account = self._account(method)
             silent = self._model is OperatingModel.FIRST and bool(position)
             used = 0.0 if silent else account.total()
-            return {"operating_reset_at": int(account.reset_at(now)), "operating": round(used, 6) or 0}
+            return {"operating_reset_at": int(account.reset_at(now) + ahead), "operating": round(used, 6) or 0}
 
     def used(self) -> dict[str, float]:
         """Return the seconds in the window now, by method; methods at zero are left out."""

@@ -1,7 +1,7 @@
 """The embedded portal: a request in, an answer out, with everything between as F says.
 
 `Portal.handle` tells the story in the portal's own order: the edge (rename, rate, body), the address and the method,
-then who is calling, then the limits, then the call or the batch. People and tests act through the same object.
+then who is calling, then the limits, then the call or the batch. People act through `Portal.people`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Portal:
         self._executor = Executor(
             site=Site(database, self._edits),
             clock=clock,
-            wall=self.wall,
+            ahead=lambda: self.clock_offset,
             utc_offset=self._utc_offset,
             faults=lambda: self.faults,
             counters=self._counters,
@@ -76,21 +76,8 @@ class Portal:
             costs=costs,
             happen=self._happen,
         )
-        #: The people who work in this portal; their acts are offered here too.
+        #: The people who work in this portal, and what they do there.
         self.people = People(database, self._edits, lambda: int(self.wall()))
-        self.edit_contact = self.people.edit_contact
-        self.edit_company = self.people.edit_company
-        self.create_contact = self.people.create_contact
-        self.create_company = self.people.create_company
-        self.delete_contact = self.people.delete_contact
-        self.restore_contact = self.people.restore_contact
-        self.delete_company = self.people.delete_company
-        self.merge_companies = self.people.merge_companies
-        self.bind = self.people.bind
-        self.bind_from_company = self.people.bind_from_company
-        self.unbind = self.people.unbind
-        self.unbind_from_company = self.people.unbind_from_company
-        self.dismiss_user = self.people.dismiss_user
 
     @property
     def meter(self) -> OperatingMeter | None:
@@ -227,8 +214,8 @@ class Portal:
             if answer.result.total is not None:
                 body["total"] = answer.result.total
         now = self.clock.monotonic()
-        if method == batch.NAME and self.meter is not None:
-            self.meter.record(batch.NAME, now - working, False)
+        if method == batch.NAME:
+            self._executor.settle(body["result"]["result_time"], now - working)
         body["time"] = self._executor.timing(method, started, now - begun, now - working, None)
         return as_json(200, body, seconds=now - begun)
 

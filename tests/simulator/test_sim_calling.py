@@ -161,7 +161,7 @@ def test_https_required() -> None:
 
 def test_a_dismissed_owner_ends_the_webhook(office: Office) -> None:
     """F11.16, F6: authorization_error when the webhook's owner is dismissed."""
-    office.portal.dismiss_user(1)
+    office.portal.people.dismiss_user(1)
     answer = office.call("profile")
     assert (answer.status, answer.error) == (401, ("authorization_error", "Unable to authorize user"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from reconciler.simulator.database import Database
@@ -17,6 +19,13 @@ def test_versions_and_counts() -> None:
     assert database.write("UPDATE user SET name = 'x'") == 1
     assert database.version > before
     assert database.count(sql) == (1, False)
+
+
+def test_a_forgotten_database_closes_its_connection() -> None:
+    """Python 3.13 warns about a connection that nobody closed, and a warning is an error here."""
+    connection = Database().connection
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 def test_bulk_is_all_or_nothing() -> None:

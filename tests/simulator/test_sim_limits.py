@@ -54,14 +54,29 @@ def test_operating_stands_with_each_command() -> None:
     assert answer.json["time"]["operating"] == 0
 
 
-def test_only_the_first_sub_result_reports() -> None:
-    """F15: as recorded: the first sub-result says the sum so far, later ones 0, the envelope the whole."""
-    office = office_with(OperatingModel.FIRST, write=1)
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        pytest.param(OperatingModel.BATCH, [2.7, 2.7, 2.7], id="all-say-the-sum"),
+        pytest.param(OperatingModel.FIRST, [2.7, 0, 0], id="only-the-first-says-it"),
+    ],
+)
+def test_a_batch_that_is_billed_as_one_is_billed_at_its_end(model: OperatingModel, told: list[float]) -> None:
+    """F15: as recorded: no sub-result says less than the envelope, whichever call it was; a failed one says nothing."""
+    office = office_with(model, write=0.9)
     cmd = {"gone": "crm.contact.update?id=99&fields[A]=1"}
-    cmd |= {f"c{number}": f"crm.contact.update?id={number}&fields[OPENED]=Y" for number in (1, 2, 3)}
-    answer = office.call("batch", cmd=cmd)
-    assert [time["operating"] for time in answer.result["result_time"].values()] == [1, 0, 0]
-    assert answer.json["time"]["operating"] == 3
+    answer = office.call("batch", cmd=cmd | {f"u{i}": f"crm.contact.update?id={i}&fields[A]=1" for i in (1, 2, 3)})
+    assert [time["operating"] for time in answer.result["result_time"].values()] == told
+    assert answer.json["time"]["operating"] == 2.7
+
+
+def test_the_reset_is_on_the_portals_own_clock() -> None:
+    """F5.2: operating_reset_at is measured by the clock that wrote the answer, however wrong it goes."""
+    office = office_with(read=1)
+    office.portal.clock_offset = 90.5
+    time = office.call("crm.contact.list").json["time"]
+    assert time["operating_reset_at"] == START + 601 + 90
+    assert time["operating_reset_at"] - time["finish"] == pytest.approx(600, abs=1)
 
 
 def test_no_counters_at_all() -> None:
@@ -132,7 +147,7 @@ def test_a_person_edits_in_the_meantime() -> None:
     """DESIGN 11: the portal waits outside its locks, so others get at the data between two commands."""
     office = office_with(read=10)
     seen = []
-    office.clock.call_later(15, lambda: office.portal.edit_contact(1, ANN, assigned_by_id=BOB))
+    office.clock.call_later(15, lambda: office.portal.people.edit_contact(1, ANN, assigned_by_id=BOB))
     look = command("crm.contact.get", {"id": 1})
     maps = office.batch({"a": look, "b": look, "c": look})
     seen = [maps["result"][key]["ASSIGNED_BY_ID"] for key in "abc"]
@@ -143,7 +158,7 @@ def test_reset() -> None:
     """DESIGN 11: counters, history, limits and faults start again; the data stay."""
     office = office_with(limit=2, read=3)
     office.call("crm.contact.list")
-    office.portal.edit_contact(1, ANN, assigned_by_id=BOB)
+    office.portal.people.edit_contact(1, ANN, assigned_by_id=BOB)
     office.portal.faults.load([{"kind": "html_502"}])
     office.portal.reset()
     assert office.portal.history == []

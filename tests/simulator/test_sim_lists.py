@@ -57,7 +57,7 @@ def test_nothing_found(office: Office, start: int, total: int) -> None:
 def test_count_follows_the_data(office: Office) -> None:
     """A cached COUNT is forgotten when anything changes."""
     assert office.list().json["total"] == 120
-    office.portal.delete_contact(7)
+    office.portal.people.delete_contact(7)
     assert office.list().json["total"] == 119
 
 

@@ -167,7 +167,7 @@ def links(office: Office, contact_id: int = 1) -> tuple[list[int], int | None]:
 def test_company_id_already_linked() -> None:
     """F3: COMPANY_ID of a company that is linked already is ignored; primary is not switched."""
     office = office_with()
-    office.portal.bind(1, 20)
+    office.portal.people.bind(1, 20)
     office.call("crm.contact.update", id=1, fields={"COMPANY_ID": 20})
     assert links(office) == ([10, 20], 10)
 
@@ -175,7 +175,7 @@ def test_company_id_already_linked() -> None:
 def test_company_id_not_linked() -> None:
     """F3: another COMPANY_ID replaces all links by the single one, and is an update with a date."""
     office = office_with("factory")
-    office.portal.bind(1, 20)
+    office.portal.people.bind(1, 20)
     office.call("crm.contact.update", id=1, fields={"COMPANY_ID": 30})
     assert links(office) == ([30], 30)
     assert office.row("contact", 1)["date_modify"] == START + 3600

@@ -1,0 +1,269 @@
+"""The budget: seconds per method in ten minutes, by what the portal says and by what was reckoned (F5.2, F15)."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from support.portal_fixture import Office
+from support.portal_line import Line
+
+from reconciler.clock import Timeline, VirtualClock
+from reconciler.portal.dialect import BATCH, COMPANY_LIST, CONTACT_LIST
+from reconciler.portal.pacing import RESERVE, UNMEASURED, Budget
+from reconciler.portal.wire import Command, Timing
+from reconciler.simulator.costs import CostModel, Profile
+from reconciler.simulator.meters import OperatingMeter, OperatingModel
+
+M = "crm.contact.update"
+
+
+def told(*figures: float | None, reset_at: float | None = None, duration: float | None = None) -> list[Timing]:
+    """Return what the sub-results of a batch say."""
+    return [Timing(operating=figure, operating_reset_at=reset_at, duration=duration) for figure in figures]
+
+
+def test_nothing_known_yet() -> None:
+    """Planned for the tail of what updates take, which is a second (F16)."""
+    assert Budget(VirtualClock(), limit=480).affordable(M) == (480 - RESERVE) / UNMEASURED
+
+
+def test_no_limit() -> None:
+    """A self-hosted portal with the limiter off."""
+    budget = Budget(VirtualClock(), limit=None)
+    budget.observe(M, told(1000, duration=50), 0)
+    assert budget.affordable(M) == math.inf
+
+
+def test_the_next_calls_are_expected_to_cost_half_as_much_again() -> None:
+    """DESIGN 5: predicted from the cost seen so far, which the portal need not have counted itself."""
+    budget = Budget(VirtualClock(), limit=480)
+    assert budget.observe(M, told(None, None, duration=2), 0) == 4
+    assert budget.cost(M) == 2
+    assert budget.affordable(M) == (480 - RESERVE - 4) / 3
+
+
+@pytest.mark.parametrize(
+    ("figures", "used"),
+    [
+        pytest.param((46.0, 0, 0), 46, id="first-sub-result-only"),
+        pytest.param((4.0, 8.0, 12.0), 12, id="cumulative"),
+        pytest.param((None, 46.0), 46, id="one-absent"),
+        pytest.param((None, None), 8, id="absent"),
+        pytest.param((0, 0), 8, id="zero"),
+        pytest.param((3.0, 3.0), 8, id="less-than-reckoned"),
+    ],
+)
+def test_of_the_reported_figures_the_highest_counts(figures: tuple[float | None, ...], used: float) -> None:
+    """F15: never the sum; a zero behind a figure is no news, and no figure at all leaves what was reckoned."""
+    budget = Budget(VirtualClock(), limit=480)
+    budget.observe(M, told(*figures, duration=8 / len(figures)), 0)
+    assert budget.affordable(M) == (480 - RESERVE - used) / (1.5 * 8 / len(figures))
+
+
+def test_a_zero_in_a_later_answer_is_no_news() -> None:
+    """F15: the figure stands until its time is up."""
+    clock = VirtualClock()
+    budget = Budget(clock, limit=480)
+    budget.observe(M, told(400.0, reset_at=600, duration=1), 0)
+    clock.sleep(60)
+    budget.observe(M, told(0, duration=1), 60)
+    assert budget.affordable(M) == (480 - RESERVE - 401) / 1.5
+
+
+def test_a_later_figure_replaces_the_one_before() -> None:
+    """It is cumulative, and may have fallen as the oldest minute left the window."""
+    clock = VirtualClock()
+    budget = Budget(clock, limit=480)
+    budget.observe(M, told(400.0, reset_at=100), 0)
+    clock.sleep(90)
+    budget.observe(M, told(20.0, reset_at=600), 90)
+    assert budget.affordable(M) == (480 - RESERVE - 20) / UNMEASURED
+
+
+def test_what_came_after_the_figure_is_added_to_it() -> None:
+    """An answer without a figure still cost seconds."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    budget.observe(M, told(400.0, reset_at=600), 0)
+    clock.sleep(1)
+    budget.observe(M, told(None, duration=30), 1)
+    assert budget.affordable(M) == (480 - RESERVE - 430) / 45
+
+
+def test_the_window_moves_on() -> None:
+    """Ten minutes after a call its seconds are back."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    for _ in range(2):
+        budget.observe(M, told(None, duration=200), 0)
+        clock.sleep(100)
+    assert budget.affordable(M) < 1
+    assert budget.wait(M) == 400
+    clock.sleep(400)
+    assert budget.affordable(M) == (480 - RESERVE - 200) / 300
+    clock.sleep(100)
+    assert budget.affordable(M) == (480 - RESERVE) / 300
+
+
+@pytest.mark.parametrize(
+    ("reset_at", "wait"),
+    [
+        pytest.param(1_250.0, 250, id="told"),
+        pytest.param(None, 600, id="not-told"),
+        pytest.param(999.0, 1, id="past"),
+        pytest.param(9_999_999.0, 600, id="absurd"),
+    ],
+)
+def test_how_long_a_full_window_lasts(reset_at: float | None, wait: float) -> None:
+    """The portal's own clock counts, and no figure lasts longer than the window; never a busy loop."""
+    budget = Budget(VirtualClock(), limit=480)
+    budget.observe(M, told(475.0, reset_at=reset_at), 1_000)
+    assert budget.wait(M) == wait
+
+
+def test_calls_too_short_to_be_counted_are_free() -> None:
+    """F15: 0.1 s each, however many of them; half as much again is allowed for."""
+    budget = Budget(VirtualClock(), limit=480)
+    assert budget.observe(M, told(0, 0, duration=0.06), 0) == 0
+    assert budget.affordable(M) == math.inf
+
+
+def test_a_method_over_its_limit_waits_even_for_short_calls() -> None:
+    """F5.2: the portal refuses it before it looks how long it would take."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    budget.observe(M, told(485.0, reset_at=600), 0)
+    clock.sleep(1)
+    budget.observe(M, told(None, duration=0.01), 1)
+    assert budget.affordable(M) == 0
+    assert budget.wait(M) == 599
+
+
+def test_one_call_is_always_allowed_in_an_empty_window() -> None:
+    """Or a method that costs more than the limit could never be called again."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    budget.observe(M, told(None, duration=470), 0)
+    assert budget.affordable(M) < 1
+    clock.sleep(600)
+    assert budget.affordable(M) == 1
+
+
+def test_the_envelope_counts_for_every_method() -> None:
+    """F15: some portals bill all to `batch`; what it has used is gone for everyone."""
+    budget = Budget(VirtualClock(), limit=480)
+    budget.observe(BATCH, told(460.0, reset_at=600), 0)
+    assert budget.affordable(M) == 10 / UNMEASURED
+    assert budget.affordable(COMPANY_LIST) == 10 / UNMEASURED
+    assert budget.wait(M) == 600
+
+
+def test_exhausted_without_a_word() -> None:
+    """F5.2: five minutes, the ban of the newer limiter; other methods go on."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    budget.exhausted(M)
+    assert budget.affordable(M) == 0
+    assert budget.wait(M) == 300
+    assert budget.affordable(COMPANY_LIST) > 1
+    clock.sleep(300)
+    assert budget.affordable(M) > 1
+
+
+def test_exhausted_with_a_known_end() -> None:
+    """The longer of the ban and the announced end."""
+    for reset_at, free_at in ((500, 500), (200, 300)):
+        budget = Budget(clock := VirtualClock(), limit=480)
+        budget.observe(M, told(470.0, reset_at=reset_at), 0)
+        budget.exhausted(M)
+        while budget.affordable(M) < 1:
+            clock.sleep(budget.wait(M))
+        assert clock.monotonic() == free_at
+
+
+def test_an_exhausted_envelope_stops_all() -> None:
+    """`batch` itself may be refused (F15)."""
+    budget = Budget(VirtualClock(), limit=None)
+    budget.exhausted(BATCH)
+    assert (budget.affordable(M), budget.affordable(CONTACT_LIST)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "reported", "learned"),
+    [
+        pytest.param(480, 420.0, 420, id="lower"),
+        pytest.param(480, 500.0, 480, id="higher"),
+        pytest.param(480, 15.0, 480, id="too-low-to-be-true"),
+        pytest.param(480, None, 480, id="not-told"),
+        pytest.param(None, 420.0, 420, id="none-before"),
+        pytest.param(None, None, None, id="none-and-not-told"),
+    ],
+)
+def test_a_refusal_teaches_the_limit(limit: float | None, reported: float | None, learned: float | None) -> None:
+    """DESIGN 5: only the portal's own figure is proof of what it allows."""
+    budget = Budget(clock := VirtualClock(), limit=limit)
+    budget.observe(M, told(reported, duration=1), 0)
+    budget.exhausted(M)
+    clock.sleep(1200)
+    assert budget.affordable(M) == (math.inf if learned is None else (learned - RESERVE) / 1.5)
+
+
+def test_an_answer_without_timings() -> None:
+    """Nothing to learn from it."""
+    budget = Budget(VirtualClock(), limit=480)
+    assert budget.observe(M, [], 0) == 0
+    assert budget.observe(M, [Timing()], 0) == 0
+    assert budget.cost(M) == 0
+    assert budget.wait(M) == 1
+
+
+# On the embedded portal ---------------------------------------------------------------------------------------------
+
+
+def slow_line(model: OperatingModel, *, allowed: float = 480, seconds: float = 3, ban: bool = False) -> Line:
+    """Return a line to a portal whose lists take seconds each, and a client that believes in 480."""
+    clock = VirtualClock(Timeline())
+    meter = OperatingMeter(clock, model, allowed, ban)
+    office = Office(clock=clock, meter=meter, costs=CostModel(Profile(read=seconds)))
+    return Line(office, operating=480)
+
+
+PAGES = [Command(CONTACT_LIST, {"order": {"ID": "ASC"}, "select": ["ID"], "start": 0})] * 300
+
+
+@pytest.mark.parametrize("ban", [False, True], ids=["window", "ban"])
+@pytest.mark.parametrize("model", OperatingModel)
+def test_slow_lists_never_meet_the_limit(model: OperatingModel, ban: bool) -> None:
+    """F15: 300 lists of 3 s each, under every model: held back before a refusal, none left out, none cut at 60 s."""
+    line = slow_line(model, ban=ban)
+    answers = [*line.client.read(PAGES[:1]), *line.client.read(PAGES[1:])]
+    assert len(answers) == 300
+    assert line.stats["rejected"] == {}
+    assert line.stats["commands"] == {CONTACT_LIST: 300}
+    assert 900 < line.clock.monotonic() < 2_000
+
+
+def test_a_portal_that_turns_slow_is_read_in_smaller_requests() -> None:
+    """F5.3: 50 lists of 3 s are cut at 60 s, always; halved once, and planned by their time from then on."""
+    line = slow_line(OperatingModel.DOCS)
+    assert len(line.client.read(PAGES[:60])) == 60
+    assert line.stats["rejected"] == {}
+    assert line.stats["commands"][CONTACT_LIST] <= 60 + 2 * 21
+    requests = line.stats["requests"]
+    assert len(line.client.read(PAGES[:20])) == 20
+    assert line.stats["requests"] - requests == 2
+
+
+@pytest.mark.parametrize("model", [OperatingModel.DOCS, OperatingModel.BATCH, OperatingModel.FIRST])
+def test_a_lower_limit_is_learned(model: OperatingModel) -> None:
+    """DESIGN 5: refused once, inside the batch or as a whole; asked again later, and not refused a second time."""
+    line = slow_line(model, allowed=200)
+    assert len(line.client.read(PAGES)) == 300
+    assert line.stats["rejected"]["OPERATION_TIME_LIMIT"] <= 10
+    before = line.stats["rejected"]
+    line.client.read(PAGES)
+    assert line.stats["rejected"] == before
+
+
+def test_the_seconds_of_a_run_are_added_up() -> None:
+    """What the meter counts, for the report."""
+    line = slow_line(OperatingModel.DOCS)
+    line.client.read(PAGES[:20])
+    assert line.client.usage.operating_seconds == pytest.approx(60)
+    assert line.client.usage.commands == 20

@@ -1,0 +1,210 @@
+"""How many updates travel at once, and when: the portal's meters are never overrun, and no check grows old."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.portal_fixture import BOB
+from support.world import CLEO, change
+
+from reconciler.core.model import Outcome, Result
+from reconciler.errors import RateLimitedError
+from reconciler.portal.writer import CHECK_SECONDS, ChunkLimits, Writer
+from reconciler.simulator.costs import Profile
+from reconciler.simulator.meters import OperatingModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from support.world import Exchange, World
+
+    from reconciler.core.model import Change
+
+
+def sizes(world: World) -> list[int]:
+    """Return how many updates each request carried."""
+    return [len(write.updates) for write in world.witness.writes]
+
+
+def every(seconds: float) -> Profile:
+    """Make a portal whose updates all take the same time."""
+    return Profile(write_median=seconds)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "expected"),
+    [
+        pytest.param(ChunkLimits(), [10, 10, 15, 22, 25, 25, 13], id="default"),
+        pytest.param(ChunkLimits(start=1, most=25), [1, 1, 2, 3, 4, 6, 9, 13, 19, 25, 25, 12], id="from-one"),
+        pytest.param(ChunkLimits(start=4, most=4), [4] * 30, id="fixed"),
+    ],
+)
+def test_chunks_grow_by_half(make_world: Callable[..., World], chunks: ChunkLimits, expected: list[int]) -> None:
+    """10, 15, 22, 25, always one answer behind, because the next chunk's check travels along."""
+    world = make_world(chunks=chunks)
+    world.drift(120)
+    world.run()
+    assert sizes(world) == expected
+    # One request a chunk, and one for the first check.
+    assert len(world.witness.exchanges) == 4 + 1 + len(expected)
+
+
+@pytest.mark.parametrize("slow", [1.0, 2.0, 2.3], ids=lambda seconds: f"{seconds:g}s")
+def test_updates_that_get_slow_at_once_do_not_meet_the_cut(make_world: Callable[..., World], slow: float) -> None:
+    """A step from 0.1 to 2 seconds an update stays below 60 seconds a request; the next chunk is smaller already."""
+    world = make_world(profile=every(0.1))
+    world.drift(150)
+
+    def step(exchange: Exchange) -> None:
+        if len(world.witness.writes) == 5 and exchange.updates:
+            world.portal.costs.profile = every(slow)  # type: ignore[union-attr] # it was given one
+
+    world.witness.before = step
+    world.run()
+    assert world.outcomes() == {"applied": 150}
+    assert max(write.left - write.arrived for write in world.witness.writes) < 60
+    assert sizes(world)[4] == 25
+    assert max(sizes(world)[5:]) <= 15 / slow
+
+
+def test_chunks_grow_back_when_updates_get_fast(make_world: Callable[..., World]) -> None:
+    """The target is fifteen seconds a request, in both directions."""
+    world = make_world(profile=every(3.0))
+    world.drift(60)
+
+    def step(exchange: Exchange) -> None:
+        if len(world.witness.writes) == 3 and exchange.updates:
+            world.portal.costs.profile = every(0.1)  # type: ignore[union-attr] # it was given one
+
+    world.witness.before = step
+    world.run()
+    assert sizes(world) == [10, 5, 5, 5, 7, 10, 15, 3]
+
+
+@pytest.mark.parametrize("ban", [False, True], ids=["window", "ban"])
+@pytest.mark.parametrize("model", OperatingModel)
+def test_a_backfill_stays_within_the_budget(
+    make_world: Callable[..., World], model: OperatingModel, *, ban: bool
+) -> None:
+    """1,000 seconds of updates under 480 in ten minutes: nothing is rejected, and little time is wasted."""
+    world = make_world(profile=every(4.0), model=model, ban=ban)
+    world.drift(250, each=50)
+    finished = world.run()
+    assert world.outcomes() == {"applied": 250}
+    assert world.portal.stats()["rejected"] == {}
+    assert finished.report.usage.duration_seconds < 1.1 * 1000 * 600 / 480
+    assert max(write.left - write.arrived for write in world.witness.writes) < 60
+
+
+def test_updates_that_get_slow_do_not_overrun_the_budget(make_world: Callable[..., World]) -> None:
+    """What was taken when updates were fast is put back when they are slow and the window is nearly full."""
+    world = make_world(profile=every(1.0))
+    world.drift(500, each=50)
+
+    def step(_: Exchange) -> None:
+        if world.portal.stats()["operating_seconds"].get("crm.contact.update", 0) > 400:
+            world.portal.costs.profile = every(2.0)  # type: ignore[union-attr] # it was given one
+
+    world.witness.before = step
+    world.run()
+    assert world.outcomes() == {"applied": 500}
+    assert world.portal.stats()["rejected"] == {}
+
+
+def test_a_full_bucket_makes_checks_old_and_they_are_taken_anew(make_world: Callable[..., World]) -> None:
+    """Other software fills the bucket: requests are refused and delayed, but no write leaves on an old check."""
+    world = make_world()
+    world.drift(60)
+    world.faults({"kind": "rate_limited", "every": 3})
+    world.run()
+    assert world.portal.drift() == 0
+    assert world.portal.stats()["rejected"]["QUERY_LIMIT_EXCEEDED"] > 5
+
+
+def test_a_bucket_that_leaves_no_room_for_two_requests_ends_the_run(make_world: Callable[..., World]) -> None:
+    """Each check is refused three times and then passes, too late for a write to follow: the run gives up, honestly."""
+    world = make_world()
+    world.drift(5)
+    refused: list[int] = []
+
+    def refuse(exchange: Exchange) -> None:
+        number = len(world.witness.exchanges)
+        if exchange.checked and not {number - 3, number - 2, number - 1} <= set(refused):
+            refused.append(number)
+            world.faults({"kind": "rate_limited", "request": number})
+
+    world.witness.before = refuse
+    finished = world.run()
+    assert isinstance(finished.failure, RateLimitedError)
+    assert "no write can follow its check" in str(finished.failure)
+    assert world.portal.history == []
+
+
+def test_a_check_of_two_moments_is_no_check(make_world: Callable[..., World]) -> None:
+    """The companies are answered seconds after the contacts: somebody's edit in between is not overlooked."""
+    world = make_world()
+    world.drift(5)
+
+    def delay(exchange: Exchange) -> None:
+        if exchange.checked and not world.portal.history:
+            world.faults({"kind": "command_error", "code": "INTERNAL_SERVER_ERROR", "method": "crm.company.list",
+                          "times": 3})  # fmt: skip
+            world.witness.before = lambda _: None
+            world.later(0.1, lambda: world.portal.people.edit_contact(2, CLEO, assigned_by_id=CLEO))
+
+    world.witness.before = delay
+    world.run()
+    assert world.results() == {1: "applied", 2: "conflict", 3: "applied", 4: "applied", 5: "applied"}
+    assert world.owner_of(2) == CLEO
+
+
+@pytest.mark.parametrize(
+    ("slow_times", "result"),
+    [pytest.param(2, Result.APPLIED, id="in-passing"), pytest.param(9, Result.FAILED, id="for-ever")],
+)
+def test_a_journal_on_a_slow_disk_makes_checks_old(
+    make_world: Callable[..., World], slow_times: int, result: Result
+) -> None:
+    """Writing the intents down took longer than a check is good for: there is a new one before the write."""
+    world = make_world()
+    world.drift(30)
+    intended: list[int] = []
+    outcomes: list[Outcome] = []
+
+    def intend(changes: Sequence[Change]) -> None:
+        intended.append(len(changes))
+        if len(intended) <= slow_times:
+            world.clock.sleep(CHECK_SECONDS + 0.1)
+
+    writer = Writer(world.worker.client, world.clock, ChunkLimits(), intend=intend, settle=outcomes.extend)
+    writer.apply([change(contact, 101 + (contact - 1) // 5) for contact in range(1, 11)])
+    assert {outcome.result for outcome in outcomes} == {result}
+    assert len(intended) == min(slow_times + 1, 4)
+    assert sizes(world) == ([10] if result is Result.APPLIED else [])
+    assert writer.longest_gap == 0
+
+
+def test_nothing_to_do(make_world: Callable[..., World]) -> None:
+    """An empty plan asks the portal nothing."""
+    world = make_world()
+    Writer(world.worker.client, world.clock, ChunkLimits(), intend=print, settle=print).apply([])
+    assert world.witness.exchanges == []
+
+
+def test_the_longest_gap_is_measured(make_world: Callable[..., World]) -> None:
+    """The time between a check's answer and the departure of its write is told, waits included."""
+    world = make_world()
+    world.drift(20)
+    burst = world.worker.client.throttle
+    settled: list[Any] = []
+
+    def settle(outcomes: Sequence[Outcome]) -> None:
+        settled.extend(outcomes)
+        world.clock.sleep(1.5)  # a slow journal, within what is allowed
+
+    writer = Writer(world.worker.client, world.clock, ChunkLimits(), intend=lambda _: None, settle=settle)
+    writer.apply([change(contact, 101 + (contact - 1) // 5) for contact in range(1, 21)])
+    assert writer.longest_gap == 1.5
+    assert burst.delay(1) == 0
+    assert [outcome.change.after for outcome in settled] == [BOB] * 20

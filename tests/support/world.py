@@ -1,0 +1,277 @@
+"""A portal, a worker and a journal on one virtual time, and a witness on the line between them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import httpx
+from support.portal_fixture import ANN, BOB, Office
+
+from reconciler.clock import Timeline, VirtualClock
+from reconciler.core.model import Result
+from reconciler.journal.store import Journal, open_journal
+from reconciler.portal.address import parse_webhook
+from reconciler.portal.client import Client, Limits, http_client
+from reconciler.portal.pacing import Budget, Throttle
+from reconciler.portal.writer import CHECK_SECONDS, ChunkLimits
+from reconciler.reconcile import Finished, Order, Worker, reconcile
+from reconciler.simulator.assembly import LIMITS
+from reconciler.simulator.costs import CostModel, Profile
+from reconciler.simulator.meters import LeakyBucket, OperatingMeter, OperatingModel
+from reconciler.simulator.transport import InProcessTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.core.model import Change
+    from reconciler.simulator.http import Request, Response
+    from reconciler.simulator.portal import Portal
+
+CLEO = 9
+CONTACT_UPDATE = "crm.contact.update"
+CONTACT_LIST = "crm.contact.list"
+COMPANY_LIST = "crm.company.list"
+
+
+@dataclass(kw_only=True)
+class Exchange:
+    """One request as it passed by: when, and what the portal's history held before and after it."""
+
+    arrived: float
+    left: float = 0.0
+    edits_before: int
+    edits_after: int = 0
+    #: Contact -> owner, as the request wants it.
+    updates: dict[int, int] = field(default_factory=dict)
+    #: Contacts whose check this request carries.
+    checked: set[int] = field(default_factory=set)
+
+
+class Witness:
+    """Stands before the portal and writes down what passes; `before` may act on each exchange."""
+
+    def __init__(self, portal: Portal) -> None:
+        self._portal = portal
+        self.exchanges: list[Exchange] = []
+        self.before: Callable[[Exchange], None] = lambda _: None
+
+    @property
+    def clock(self) -> VirtualClock:
+        clock = self._portal.clock
+        assert isinstance(clock, VirtualClock)
+        return clock
+
+    def handle(self, request: Request) -> Response:
+        exchange = Exchange(arrived=self.clock.monotonic(), edits_before=len(self._portal.history))
+        methods = [_parsed(command) for command in json.loads(request.body)["cmd"].values()]
+        for index, (method, params) in enumerate(methods):
+            if method == CONTACT_UPDATE:
+                exchange.updates[int(params["id"][0])] = int(params["fields[ASSIGNED_BY_ID]"][0])
+            if method == COMPANY_LIST and "filter[@ID][]" in params:
+                exchange.checked = {int(number) for number in methods[index - 1][1]["filter[@ID][]"]}
+        self.exchanges.append(exchange)
+        self.before(exchange)
+        try:
+            return self._portal.handle(request)
+        finally:
+            exchange.left = self.clock.monotonic()
+            exchange.edits_after = len(self._portal.history)
+
+    @property
+    def writes(self) -> list[Exchange]:
+        """The requests that carried updates."""
+        return [exchange for exchange in self.exchanges if exchange.updates]
+
+
+def _parsed(command: str) -> tuple[str, dict[str, list[str]]]:
+    method, _, query = command.partition("?")
+    return method, parse_qs(query)
+
+
+class World:
+    """Everything that a run touches. Ann owns contacts, Bob owns companies, Cleo is the person who interferes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        limits: str = "cloud",
+        model: OperatingModel = OperatingModel.DOCS,
+        ban: bool = False,
+        profile: Profile | str = "instant",
+        read_timeout: float = 75.0,
+        chunks: ChunkLimits | None = None,
+        margin: float = 0.2,
+        attempts: int = 6,
+        **options: Any,
+    ) -> None:
+        timeline = Timeline()
+        bucket, self.operating = LIMITS[limits]
+        self.bucket = bucket
+        clock = VirtualClock(timeline)
+        self.office = Office(
+            clock=clock,
+            bucket=LeakyBucket(clock, *bucket) if bucket else None,
+            meter=OperatingMeter(clock, model, self.operating, ban),
+            costs=CostModel(profile),
+            **options,
+        )
+        self.office.user(CLEO, name="Cleo")
+        self.portal = self.office.portal
+        self.witness = Witness(self.portal)
+        self._folder = folder
+        self._margin = margin
+        self._limits = Limits(attempts=attempts, read_timeout=read_timeout)
+        self._chunks = chunks or ChunkLimits()
+        shutil.copy(_template(), folder / "journal.db")
+        self.start()
+
+    def start(self) -> None:
+        """Start the worker, as a new process would: only portal and journal stay."""
+        self.clock = VirtualClock(self.witness.clock.timeline)
+        burst, per_second = self.bucket or (None, None)
+        client = Client(
+            parse_webhook(f"https://portal.bitrix24.de{self.portal.webhook_path}", ()),
+            _http(InProcessTransport(self.witness), self._limits.read_timeout),
+            clock=self.clock,
+            throttle=Throttle(self.clock, burst=burst, per_second=per_second, margin=self._margin),
+            budget=Budget(self.clock, limit=self.operating),
+            limits=self._limits,
+            random=Random(1),
+        )
+        self.journal: Journal = open_journal(f"sqlite:///{self._folder / 'journal.db'}", self.clock)
+        self.worker = Worker(
+            portal="portal", client=client, journal=self.journal, clock=self.clock, chunks=self._chunks
+        )
+
+    def restart(self) -> None:
+        """End the worker and start another one."""
+        self.close()
+        self.start()
+
+    def close(self) -> None:
+        self.journal.close()
+
+    def drift(self, contacts: int, *, each: int = 5) -> None:
+        """Add companies of Bob's with `each` contacts of Ann's; contacts are numbered from 1, companies from 101."""
+        for number in range(contacts):
+            company = 101 + number // each
+            if number % each == 0:
+                self.office.company(company, BOB)
+            self.office.contact(number + 1, ANN, company)
+
+    def faults(self, *faults: dict[str, Any]) -> None:
+        """Let these things go wrong from now on."""
+        self.portal.faults.load(list(faults))
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Let something happen at a moment of the future."""
+        self.witness.clock.call_later(seconds, action)
+
+    def run(self, **order: Any) -> Finished:
+        """Run once, and hold the portal's own record against the journal."""
+        finished = reconcile(self.worker, Order(**({"command": "test", "lease_wait": 0.0} | order)))
+        audit(self)
+        return finished
+
+    def results(self, run: int | None = None) -> dict[int, str]:
+        """Return contact -> result as the journal has it; `open` for none."""
+        number = run or self.journal.runs(1)[0].report.run
+        assert number is not None
+        return {row.change.contact: row.result.value if row.result else "open" for row in self.journal.changes(number)}
+
+    def outcomes(self, run: int | None = None) -> dict[str, int]:
+        """Return how many contacts have which result."""
+        results = list(self.results(run).values())
+        return {result: results.count(result) for result in sorted(set(results))}
+
+    def owner_of(self, contact: int) -> int:
+        return self.office.owner_of(contact)
+
+
+def audit(world: World) -> int:
+    """Hold every write of the portal's history against journal and checks; return the writes over a person's change.
+
+    Of those only such are let through as fell between a check and its write.
+    """
+    history = world.portal.history
+    assert world.portal.stats()["noop_updates"] == 0
+    rows = [row for record in world.journal.runs(1000) for row in world.journal.changes(record.report.run or 0)]
+    overruled = 0
+    for write in world.witness.writes:
+        for index in range(write.edits_before, write.edits_after):
+            edit = history[index]
+            if edit.source != "rest":
+                continue
+            assert (edit.entity, edit.field) == ("contact", "ASSIGNED_BY_ID")
+            assert write.updates[edit.id] == edit.after
+            mine = [
+                row
+                for row in rows
+                if row.change.contact == edit.id
+                and row.change.after == edit.after
+                and row.intended_at
+                and row.intended_at.timestamp() < edit.at + 1
+            ]
+            assert mine, f"contact {edit.id} was written without an intent"
+            check = _check_of(world, write, edit.id)
+            assert write.arrived - check.left <= CHECK_SECONDS, f"contact {edit.id} was written on an old check"
+            if not any(row.change.before == edit.before for row in mine):
+                between = history[check.edits_before : index]
+                assert any(e.id == edit.id and e.source == "person" for e in between), f"{edit} overruled a person"
+                overruled += 1
+    return overruled
+
+
+def _check_of(world: World, write: Exchange, contact: int) -> Exchange:
+    earlier = world.witness.exchanges[: world.witness.exchanges.index(write)]
+    return next(exchange for exchange in reversed(earlier) if contact in exchange.checked)
+
+
+def change(contact: int, company: int = 101, before: int = ANN, after: int = BOB) -> Change:
+    """Make a change as the plan of a `drift` has it."""
+    from reconciler.core.model import Change  # noqa: PLC0415
+
+    return Change(contact=contact, company=company, before=before, after=after)
+
+
+def total(finished: Finished) -> int:
+    """Add the outcomes of a run up."""
+    return sum(finished.report.outcomes.get(result, 0) for result in Result)
+
+
+@cache
+def _template() -> Path:
+    """Make an empty journal with the latest schema, to be copied."""
+    path = Path(tempfile.mkdtemp(prefix="reconciler-test-")) / "journal.db"
+    open_journal(f"sqlite:///{path}", VirtualClock()).close()
+    return path
+
+
+class _Line(httpx.BaseTransport):
+    """A transport whose far end can be changed: to make an HTTP client costs more than a whole small run."""
+
+    end: httpx.BaseTransport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self.end.handle_request(request)
+
+
+@cache
+def _clients(read_timeout: float) -> tuple[httpx.Client, _Line]:
+    line = _Line()
+    return http_client(connect_timeout=10, read_timeout=read_timeout, transport=line), line
+
+
+def _http(transport: httpx.BaseTransport, read_timeout: float) -> httpx.Client:
+    client, line = _clients(read_timeout)
+    line.end = transport
+    return client
