@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -27,6 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from reconciler import sources
 from reconciler.errors import UsageError
 from reconciler.portal.address import Webhook, parse_webhook
+from reconciler.rules import Guard, Notify, Policy, Section, split_commas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,21 +64,11 @@ def _by_name(value: object) -> object:
     return _NAMED_LIMITS[value.strip().lower()]
 
 
-def _split_commas(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
 def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-class _Table(BaseModel):
-    """A table of settings. An unknown key is an error, and no error repeats a value: it may be a secret."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
-
-
-class LimitsTable(_Table):
+class LimitsTable(Section):
     """`portal.limits`, its name resolved to numbers."""
 
     burst: Annotated[float, Field(ge=2)] | None = None
@@ -94,7 +83,7 @@ class LimitsTable(_Table):
         return self
 
 
-class Portal(_Table):
+class Portal(Section):
     """The portal and the way to it."""
 
     webhook_url: SecretStr | None = None
@@ -104,7 +93,7 @@ class Portal(_Table):
     proxy: SecretStr | None = None
     ca_bundle: Path | None = None
     # NoDecode: in the environment the hosts stand with commas between, not as JSON.
-    http_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)] = ()
+    http_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)] = ()
     connect_timeout: float = Field(default=10.0, gt=0, le=300)
     read_timeout: float = Field(default=75.0, gt=0, le=600)
     body_limit: int = Field(default=512_000, ge=10_000)
@@ -172,14 +161,14 @@ class Portal(_Table):
         return tuple(filter(None, found))
 
 
-class Retry(_Table):
+class Retry(Section):
     """How stubborn a request is."""
 
     attempts: int = Field(default=6, ge=1, le=100)
     max_seconds: float = Field(default=300.0, ge=0)
 
 
-class Write(_Table):
+class Write(Section):
     """How many updates travel in a request."""
 
     batch_max: int = Field(default=25, ge=1, le=25)
@@ -194,14 +183,14 @@ class Write(_Table):
         return start
 
 
-class Service(_Table):
+class Service(Section):
     """The schedule."""
 
     #: At least a second.
     interval_minutes: float = Field(default=10.0, ge=1 / 60, le=1440)
 
 
-class Journal(_Table):
+class Journal(Section):
     """The journal database."""
 
     url: str = "sqlite:///reconciler.sqlite3"
@@ -221,7 +210,7 @@ class Journal(_Table):
         return Path(self.url.removeprefix("sqlite:///"))
 
 
-class Log(_Table):
+class Log(Section):
     """What is logged, and in which form."""
 
     level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
@@ -238,6 +227,9 @@ class Settings(BaseSettings):
     portal: Portal = Portal()
     retry: Retry = Retry()
     write: Write = Write()
+    policy: Policy = Policy()
+    guard: Guard = Guard()
+    notify: Notify = Notify()
     service: Service = Service()
     journal: Journal = Journal()
     log: Log = Log()

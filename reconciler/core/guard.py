@@ -39,16 +39,16 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardLimits:
-    """How much passes without approval. None: as much as there is."""
+    """How much passes without approval."""
 
-    changes: int | None = 1_000
+    changes: int = 1_000
     #: Share of the linked contacts, 0 to 1; only above so many of them.
-    share: float | None = 0.10
+    share: float = 0.10
     share_from: int = 500
-    gained: int | None = 500
-    lost: int | None = 500
+    gained: int = 500
+    lost: int = 500
     #: Share of the companies that may be missing since the last complete sweep, 0 to 1.
-    companies: float | None = 0.20
+    companies: float = 0.20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +79,14 @@ def breaches(changes: Sequence[Change], population: Population, limits: GuardLim
     count = len(changes)
     if not count:
         return ()
-    if limits.changes is not None and count > limits.changes:
+    if count > limits.changes:
         found.append(Breach(limit=Limit.CHANGES, number=count, allowed=limits.changes))
-    if limits.share is not None and population.contacts > limits.share_from:
+    if population.contacts > limits.share_from:
         share = count / population.contacts
         if share > limits.share:
             found.append(Breach(limit=Limit.SHARE, number=share, allowed=limits.share))
     before = population.companies_before
-    if limits.companies is not None and before:
+    if before:
         missing = 1 - population.companies / before
         if missing > limits.companies:
             found.append(Breach(limit=Limit.COMPANIES, number=missing, allowed=limits.companies))
@@ -96,9 +96,7 @@ def breaches(changes: Sequence[Change], population: Population, limits: GuardLim
     return tuple(found)
 
 
-def _people(limit: Limit, counts: Mapping[int, int], allowed: int | None) -> list[Breach]:
-    if allowed is None:
-        return []
+def _people(limit: Limit, counts: Mapping[int, int], allowed: int) -> list[Breach]:
     return [
         Breach(limit=limit, number=number, allowed=allowed, person=person)
         for person, number in sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.model import Change, Mismatch, Snapshot, Standing, User
+from reconciler.core.model import Cause, Change, Mismatch, Snapshot, Standing, User
 from reconciler.core.plan import Plan, make_plan
+from reconciler.core.policy import Case, DismissedOwner, Policies
 
 USERS = {number: User(id=number, name=f"U{number}", active=number != 5, employee=number != 6) for number in range(1, 8)}
 
@@ -26,6 +27,11 @@ def snapshot(*mismatches: Mismatch, users: dict[int, User] | None = USERS) -> Sn
         users=users,
         windows=1,
     )
+
+
+def case(*mismatches: Mismatch, users: dict[int, User] | None = USERS) -> Case:
+    """Return a sweep to be judged by the default rules."""
+    return Case(snapshot=snapshot(*mismatches, users=users))
 
 
 def drifted(contact: int, company: int = 10, owner: int = 1, company_owner: int = 2) -> Mismatch:
@@ -49,7 +55,7 @@ def sweeps(draw: st.DrawFn) -> list[Mismatch]:
 def test_sorted_by_company_then_contact() -> None:
     """Changes and skips each, so that a reader sees a company's contacts together."""
     rows = [drifted(3, 20), drifted(1, 20), drifted(9, 10), drifted(4, 30, company_owner=0), drifted(2, 30, 1, 0)]
-    plan = make_plan(snapshot(*rows), portal="p")
+    plan = make_plan(case(*rows), portal="p")
     assert [(c.company, c.contact) for c in plan.changes] == [(10, 9), (20, 1), (20, 3)]
     assert [s.mismatch.contact for s in plan.skips] == [2, 4]
 
@@ -60,7 +66,7 @@ def test_the_order_of_input_never_matters(rows: list[Mismatch], limit: int | Non
     """The same sweep in any order is the same plan, with the same digest."""
     mixed = list(rows)
     order.shuffle(mixed)  # type: ignore[attr-defined]
-    plan, again = (make_plan(snapshot(*some), portal="p", limit=limit) for some in (rows, mixed))
+    plan, again = (make_plan(case(*some), portal="p", limit=limit) for some in (rows, mixed))
     assert plan == again
     assert plan.digest == again.digest
     assert replace(plan, changes=tuple(reversed(plan.changes))).digest == plan.digest
@@ -70,7 +76,7 @@ def test_the_order_of_input_never_matters(rows: list[Mismatch], limit: int | Non
 @given(rows=sweeps(), limit=st.none() | st.integers(0, 20))
 def test_every_drifted_contact_is_changed_or_skipped(rows: list[Mismatch], limit: int | None) -> None:
     """Nothing gets lost, nothing comes twice, and the numbers add up."""
-    plan = make_plan(snapshot(*rows), portal="p", limit=limit)
+    plan = make_plan(case(*rows), portal="p", limit=limit)
     seen = [c.contact for c in plan.changes] + [s.mismatch.contact for s in plan.skips]
     assert sorted(seen) == sorted(m.contact for m in rows)
     assert plan.drift == len(rows)
@@ -82,10 +88,10 @@ def test_every_drifted_contact_is_changed_or_skipped(rows: list[Mismatch], limit
 @given(rows=sweeps())
 def test_planning_after_applying_is_empty(rows: list[Mismatch]) -> None:
     """Once each contact has the owner of its change, the next sweep finds only what was left alone."""
-    plan = make_plan(snapshot(*rows), portal="p")
+    plan = make_plan(case(*rows), portal="p")
     after = {change.contact: change.after for change in plan.changes}
     rows_after = [replace(m, owner=after.get(m.contact, m.owner)) for m in rows]
-    again = make_plan(snapshot(*(m for m in rows_after if m.owner != m.company_owner)), portal="p")
+    again = make_plan(case(*(m for m in rows_after if m.owner != m.company_owner)), portal="p")
     assert again.changes == ()
     assert again.skips == plan.skips
 
@@ -94,7 +100,7 @@ def test_planning_after_applying_is_empty(rows: list[Mismatch]) -> None:
 @given(rows=sweeps())
 def test_no_change_is_a_no_op_or_gives_to_somebody_who_may_not_have_it(rows: list[Mismatch]) -> None:
     """DESIGN 6: never an owner who is not an active employee, never the owner who is there."""
-    for change in make_plan(snapshot(*rows), portal="p").changes:
+    for change in make_plan(case(*rows), portal="p").changes:
         assert change.before != change.after
         assert USERS[change.after].active
         assert USERS[change.after].employee
@@ -107,7 +113,7 @@ def test_no_change_is_a_no_op_or_gives_to_somebody_who_may_not_have_it(rows: lis
 def test_limit(limit: int | None, changed: list[int], over: int) -> None:
     """`--limit` cuts the changes; what lies beyond is standing drift for that reason, other skips do not count."""
     rows = [drifted(1), drifted(2), drifted(3), drifted(4, 9, company_owner=0)]
-    plan = make_plan(snapshot(*rows), portal="p", limit=limit)
+    plan = make_plan(case(*rows), portal="p", limit=limit)
     assert [c.contact for c in plan.changes] == changed
     assert plan.reasons.get(Standing.OVER_LIMIT, 0) == over
     assert plan.reasons[Standing.OWNER_MISSING] == 1
@@ -127,10 +133,20 @@ def test_digest_is_the_documented_one() -> None:
 def test_digest_does_not_depend_on_what_is_left_alone() -> None:
     """Approval is of changes: an owner who was dismissed meanwhile takes none of it back."""
     few, more = snapshot(drifted(1)), snapshot(drifted(1), drifted(2, 11, company_owner=5))
-    assert make_plan(few, portal="p").digest == make_plan(more, portal="p").digest
+    assert make_plan(Case(snapshot=few), portal="p").digest == make_plan(Case(snapshot=more), portal="p").digest
 
 
 @pytest.mark.parametrize(("users", "verified"), [(USERS, True), ({}, True), (None, False)])
 def test_owners_verified(users: dict[int, User] | None, verified: bool) -> None:
     """Without the user scope the plan is shown, and marked as one that may not be applied."""
-    assert make_plan(snapshot(drifted(1), users=users), portal="p").owners_verified is verified
+    assert make_plan(case(drifted(1), users=users), portal="p").owners_verified is verified
+
+
+def test_causes_and_what_is_no_drift_by_the_policies() -> None:
+    """Causes count what is changed and what is left alone; a contact that has the wanted owner is neither."""
+    policies = Policies(dismissed_owner=DismissedOwner.SUCCESSOR, successor=3)
+    rows = [drifted(1), drifted(2, 11, 1, 5), drifted(3, 11, 3, 5), drifted(4, 12, 1, 0)]
+    plan = make_plan(Case(snapshot=snapshot(*rows), policies=policies), portal="p")
+    assert [(c.contact, c.after) for c in plan.changes] == [(1, 2), (2, 3)]
+    assert plan.drift == 3
+    assert plan.causes == {Cause.UNKNOWN: 3}
