@@ -6,7 +6,11 @@ BATCH = "batch"
 COMPANY_LIST = "crm.company.list"
 CONTACT_LIST = "crm.contact.list"
 CONTACT_UPDATE = "crm.contact.update"
+CONTACT_LINKS = "crm.contact.company.items.get"
+ITEM_LIST = "crm.item.list"
 USER_LIST = "user.get"
+DEPARTMENT_LIST = "department.get"
+NOTICE_ADD = "im.notify.system.add"
 PROFILE = "profile"
 SCOPES = "scope"
 SERVER_TIME = "server.time"
@@ -16,6 +20,12 @@ ID = "ID"
 OWNER = "ASSIGNED_BY_ID"
 COMPANY = "COMPANY_ID"
 OWN_COMPANY = "IS_MY_COMPANY"
+CREATED = "DATE_CREATE"
+MODIFIED = "DATE_MODIFY"
+EDITOR = "MODIFY_BY_ID"
+
+#: Contacts among the types of `crm.item.*`.
+CONTACT_ITEMS = 3
 
 #: Rows on a page of every list method (F2).
 PAGE = 50

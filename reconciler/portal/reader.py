@@ -5,28 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.model import Mismatch, Names, Snapshot, User
-from reconciler.errors import IncompleteReadError, MissingScopeError, UsageError
+from reconciler.core.model import Mismatch, Snapshot
+from reconciler.errors import IncompleteReadError, UsageError
+from reconciler.portal.details import Wants, read_details, read_owners
 from reconciler.portal.dialect import (
-    BATCH_COMMANDS,
     COMPANY,
     COMPANY_LIST,
     CONTACT_LIST,
     ID,
     OWN_COMPANY,
     OWNER,
-    PAGE,
     SERVER_TIME,
-    USER_LIST,
 )
+from reconciler.portal.people import read_users
 from reconciler.portal.windows import Listing, WindowReader
 from reconciler.portal.wire import Answer, Command, Value, identifier, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
+    from reconciler.core.model import User
     from reconciler.portal.client import Client
+
+NOTHING_MORE = Wants()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +50,11 @@ class Reader:
         self._progress = progress
         self._windows = 0
 
-    def sweep(self, scope: Scope) -> Snapshot:
-        """Look at the whole of a scope.
+    def sweep(self, scope: Scope, wants: Wants = NOTHING_MORE) -> Snapshot:
+        """Look at the whole of a scope, and closer at what drifted there.
 
-        Raises `IncompleteReadError` where anything may be missing, and `UsageError` for a scope that matches nothing.
+        Raises `IncompleteReadError` where anything may be missing, `UsageError` for a scope that matches nothing or
+        a field that is not there, and `MissingScopeError` where `wants` asks for more than the webhook may.
         """
         self._windows = 0
         highest_company, highest_contact, taken_at = self._survey()
@@ -69,35 +72,27 @@ class Reader:
                     mismatches.append(
                         Mismatch(contact=contact, company=company, owner=owner, company_owner=company_owner)
                     )
+        details = read_details(self._client, mismatches, wants)
+        if scope != Scope():
+            # The owners of the contacts' other companies have a say too.
+            linked = {company for detail in details.contacts.values() for company in detail.companies}
+            roster |= read_owners(self._client, linked - roster.keys())
         return Snapshot(
             taken_at=taken_at,
             roster=roster,
             contacts=contacts,
             mismatches=tuple(mismatches),
             outside_roster=outside,
-            users=self._owners({owner for m in mismatches for owner in (m.owner, m.company_owner)} - {0}),
+            users=details.users,
+            contact_details=details.contacts,
+            company_details=details.companies,
+            departments=details.departments,
             windows=self._windows,
         )
 
-    def names(self, mismatches: Sequence[Mismatch], users: Mapping[int, User] | None) -> Names:
-        """Ask what the drifted contacts and their companies are called; the owners are known from the sweep."""
-        contacts: dict[int, str] = {}
-        companies: dict[int, str] = {}
-        questions = [
-            (called, _by_id(method, group, fields))
-            for called, method, fields, ids in (
-                (contacts, CONTACT_LIST, ["NAME", "LAST_NAME"], {mismatch.contact for mismatch in mismatches}),
-                (companies, COMPANY_LIST, ["TITLE"], {mismatch.company for mismatch in mismatches}),
-            )
-            for group in _groups(ids)
-        ]
-        # A batch at a time: decoded rows take ten times the room of the names in them.
-        for start in range(0, len(questions), BATCH_COMMANDS):
-            batch = questions[start : start + BATCH_COMMANDS]
-            for (called, _), answer in zip(batch, self._client.read([c for _, c in batch]), strict=True):
-                called.update((identifier(row.get(ID)), _full_name(row)) for row in answer.result)
-        people = {user.id: user.name for user in (users or {}).values()}
-        return Names(contacts=contacts, companies=companies, users=people)
+    def users(self, ids: Iterable[int]) -> dict[int, User] | None:
+        """Return the people among `ids`; None where the webhook may not ask. Raises IncompleteReadError."""
+        return read_users(self._client, ids)
 
     def _survey(self) -> tuple[int, int, datetime]:
         """Ask for the highest ID of each list, which only plans the windows, and for the portal's clock."""
@@ -161,56 +156,9 @@ class Reader:
             self._progress(listing.noun, reader.position, highest)
         self._windows += reader.windows
 
-    def _owners(self, ids: set[int]) -> dict[int, User] | None:
-        """Ask who the wanted owners are; None where the webhook may not ask."""
-        try:
-            return self._users(ids)
-        except MissingScopeError:
-            return None
-
-    def _users(self, ids: set[int]) -> dict[int, User]:
-        """Return the people among `ids`; bots, integrators and e-mail users are never returned (F9)."""
-        commands = [Command(USER_LIST, {"FILTER": {f"@{ID}": group}, "start": 0}) for group in _groups(ids)]
-        try:
-            users = [_user(row, ids) for answer in self._client.read(commands) for row in _whole(answer)]
-        except (ValueError, TypeError, AttributeError) as doubt:
-            raise IncompleteReadError(f"the users could not be read ({doubt}), so nothing was written") from doubt
-        return {user.id: user for user in users}
-
-
-def _by_id(method: str, group: list[int], fields: Sequence[str]) -> Command:
-    select = [ID, *fields]
-    return Command(method, {"order": {ID: "ASC"}, "filter": {f"@{ID}": group}, "select": select, "start": -1})
-
 
 def _first_id(answer: Answer) -> int:
     return identifier(answer.result[0][ID]) if answer.result else 0
-
-
-def _groups(ids: Iterable[int]) -> list[list[int]]:
-    ordered = sorted(ids)
-    return [ordered[start : start + PAGE] for start in range(0, len(ordered), PAGE)]
-
-
-def _whole(answer: Answer) -> list[Any]:
-    """Return the rows of a page that must hold them all; an empty answer of `user.get` has no total (F9)."""
-    rows: list[Any] = answer.result
-    if not isinstance(rows, list) or len(rows) != (answer.total or 0):
-        raise ValueError("a page of users came short")
-    return rows
-
-
-def _user(row: Mapping[str, Any], asked: set[int]) -> User:
-    number = identifier(row.get(ID))
-    active = row.get("ACTIVE")
-    if number not in asked or not isinstance(active, bool):
-        raise ValueError(f"user {number} does not match what was asked")
-    name = _full_name(row) or f"user {number}"
-    return User(id=number, name=name, active=active, employee=bool(row.get("UF_DEPARTMENT")))
-
-
-def _full_name(row: Mapping[str, Any]) -> str:
-    return " ".join(str(row[field]) for field in ("NAME", "LAST_NAME", "TITLE") if row.get(field))
 
 
 def _matches_nothing(scope: Scope) -> str:

@@ -23,6 +23,7 @@ CREATE TABLE contact (
     assigned_by_id INTEGER NOT NULL, created_by_id INTEGER NOT NULL DEFAULT 1, modify_by_id INTEGER NOT NULL DEFAULT 1,
     date_create INTEGER NOT NULL DEFAULT 0, date_modify INTEGER NOT NULL DEFAULT 0,
     category_id INTEGER NOT NULL DEFAULT 0,
+    uf_crm_owner_fixed TEXT,   -- a yes/no field of the customer's own; TEXT, because portals write it in several ways
     type_id TEXT, source_id TEXT, source_description TEXT, comments TEXT,
     opened TEXT NOT NULL DEFAULT 'N', export TEXT NOT NULL DEFAULT 'N', lead_id INTEGER,
     originator_id TEXT, origin_id TEXT, origin_version TEXT
@@ -33,6 +34,7 @@ CREATE TABLE company (
     assigned_by_id INTEGER NOT NULL, created_by_id INTEGER NOT NULL DEFAULT 1, modify_by_id INTEGER NOT NULL DEFAULT 1,
     date_create INTEGER NOT NULL DEFAULT 0, date_modify INTEGER NOT NULL DEFAULT 0,
     is_my_company TEXT NOT NULL DEFAULT 'N', category_id INTEGER NOT NULL DEFAULT 0,
+    uf_crm_owner_fixed TEXT,
     company_type TEXT, industry TEXT, employees TEXT, currency_id TEXT, revenue REAL NOT NULL DEFAULT 0,
     comments TEXT, banking_details TEXT, opened TEXT NOT NULL DEFAULT 'N', lead_id INTEGER,
     originator_id TEXT, origin_id TEXT, origin_version TEXT
@@ -61,6 +63,11 @@ CREATE TABLE user (
 );
 CREATE TABLE department (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, parent INTEGER, head INTEGER, sort INTEGER NOT NULL DEFAULT 500
+);
+CREATE TABLE notice (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id INTEGER NOT NULL, message TEXT NOT NULL, message_out TEXT NOT NULL,
+    tag TEXT NOT NULL, at INTEGER NOT NULL
 );
 CREATE INDEX multifield_entity ON multifield (entity, entity_id);
 """

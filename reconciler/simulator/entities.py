@@ -41,6 +41,11 @@ class Field:
     #: Column that `update` may set, empty for read-only fields.
     column: str = ""
 
+    @property
+    def own(self) -> bool:
+        """Whether the customer added it."""
+        return self.name.startswith("UF_")
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:
@@ -52,7 +57,9 @@ class Entity:
     fields: Mapping[str, Field]
 
     def columns(self, select: Sequence[str]) -> list[Field]:
-        """Return the fields a `select` asks for: `*` and nothing at all mean all but PHONE and its like.
+        """Return the fields a `select` asks for: `*` means all but PHONE and its like, and the customer's own fields.
+
+        `UF_*` means those, and nothing at all means both.
 
         Unknown names are ignored and ID always comes along (F2).
         """
@@ -61,7 +68,12 @@ class Entity:
             field
             for field in self.fields.values()
             if field.kind is not Kind.WRITE_ONLY
-            and (field.name == "ID" or field.name in select or (everything and field.kind is not Kind.MULTIPLE))
+            and (
+                field.name == "ID"
+                or field.name in select
+                or (everything and field.kind is not Kind.MULTIPLE and not field.own)
+                or (field.own and (not select or "UF_*" in select))
+            )
         ]
 
 
@@ -102,6 +114,7 @@ def _shared(table: str) -> list[Field]:
         Field("ID", "id", Kind.INTEGER),
         *_columns("COMMENTS ORIGINATOR_ID ORIGIN_ID ORIGIN_VERSION", Kind.TEXT),
         *_columns("OPENED", Kind.FLAG),
+        *_columns("UF_CRM_OWNER_FIXED", Kind.TEXT),
         *_columns("ASSIGNED_BY_ID", Kind.REFERENCE),
         *_read_only("CREATED_BY_ID", Kind.REFERENCE, "created_by_id"),
         *_read_only("MODIFY_BY_ID", Kind.REFERENCE, "modify_by_id"),

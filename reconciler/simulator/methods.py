@@ -11,6 +11,7 @@ from reconciler.simulator.calls import Call, Caller, Result, Site
 from reconciler.simulator.dates import iso
 from reconciler.simulator.entities import COMPANY, CONTACT
 from reconciler.simulator.errors import INSUFFICIENT_SCOPE, METHOD_NOT_FOUND, Refusal, RestError
+from reconciler.simulator.notices import system_add
 from reconciler.simulator.php import PhpArray, truthy
 from reconciler.simulator.reading import get_record, list_records
 from reconciler.simulator.updates import update_record
@@ -84,6 +85,7 @@ METHODS: dict[str, Method] = {
     "user.get": Method(users.user_get, _USER_SCOPES),
     "user.current": Method(users.user_current, _USER_SCOPES),
     "department.get": Method(users.department_get, frozenset({"department"})),
+    "im.notify.system.add": Method(system_add, frozenset({"im"})),
     "user.admin": Method(users.user_admin),
     "profile": Method(users.profile),
     "scope": Method(scope),

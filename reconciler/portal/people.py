@@ -1,0 +1,170 @@
+"""Who works there, and who leads whom: users by ID, and all departments (F9)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from reconciler.core.model import Department, User
+from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError
+from reconciler.portal.dialect import DEPARTMENT_LIST, ID, PAGE, USER_LIST
+from reconciler.portal.questions import Question, ask, groups, rows
+from reconciler.portal.wire import Command, identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from reconciler.portal.client import Client
+    from reconciler.portal.wire import Answer
+
+
+def read_users(client: Client, ids: Iterable[int]) -> dict[int, User] | None:
+    """Return the people among `ids`; None where the webhook may not ask.
+
+    Bots, integrators and e-mail users are never returned (F9). Raises IncompleteReadError.
+    """
+    people = People()
+    ask(client, people.questions(set(ids) - {0}))
+    return people.users
+
+
+class People:
+    """Users, as far as they were asked for."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, User] = {}
+        self._allowed = True
+
+    @property
+    def users(self) -> dict[int, User] | None:
+        """None: the webhook may not ask."""
+        return self._found if self._allowed else None
+
+    def questions(self, ids: Iterable[int]) -> list[Question]:
+        return [
+            Question(
+                Command(USER_LIST, {"FILTER": {f"@{ID}": group}, "start": 0}),
+                partial(self._keep, group),
+                "users",
+                self._refused,
+            )
+            for group in groups(ids)
+        ]
+
+    def _keep(self, asked: Sequence[int], answer: Answer) -> None:
+        self._found.update({number: _user(number, row) for number, row in rows(answer, asked)})
+
+    def _refused(self, error: PortalError) -> None:
+        if not isinstance(error, MissingScopeError):
+            raise error
+        self._allowed = False
+
+
+class Structure:
+    """The departments of the firm."""
+
+    def __init__(self) -> None:
+        self._pages: dict[int, dict[int, Department]] = {}
+        self._total = 0
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are, as far as one has said."""
+        return -(-self._total // PAGE)
+
+    def questions(self, first: int, end: int) -> list[Question]:
+        """Ask for the pages from `first` up to, not including, `end`."""
+        return [
+            Question(
+                # In an order that holds between pages.
+                Command(DEPARTMENT_LIST, {"sort": ID, "order": "ASC", "start": page * PAGE}),
+                partial(self._keep, page),
+                "departments",
+                _departments_refused,
+            )
+            for page in range(first, end)
+        ]
+
+    def forget(self) -> None:
+        """Let go of what nobody needs."""
+        self._pages.clear()
+        self._total = 0
+
+    def departments(self) -> dict[int, Department]:
+        """Return all departments. Raises IncompleteReadError where the pages do not add up to the count."""
+        found = {number: department for page in self._pages.values() for number, department in page.items()}
+        if len(found) != self._total:
+            raise IncompleteReadError(
+                f"{len(found)} departments came where the portal counts {self._total}, so nothing was written; "
+                "the next sweep tries again"
+            )
+        return found
+
+    def heads_above(self, starts: Iterable[int]) -> set[int]:
+        """Return who leads these departments and those above them; a loop of departments ends it (F9)."""
+        departments = self.departments()
+        heads: set[int] = set()
+        seen: set[int] = set()
+        waiting = list(starts)
+        while waiting:
+            number = waiting.pop()
+            department = departments.get(number)
+            if number not in seen and department is not None:
+                seen.add(number)
+                heads.add(department.head)
+                waiting.append(department.parent)
+        return heads - {0}
+
+    def _keep(self, page: int, answer: Answer) -> None:
+        """Keep a page; one beyond the last is empty, or the first again (F2), and is left out."""
+        if page == 0:
+            self._total = answer.total or 0
+        if page * PAGE >= self._total:
+            return
+        if not isinstance(answer.result, list) or len(answer.result) != min(PAGE, self._total - page * PAGE):
+            raise ValueError("a page came short")
+        found = [
+            Department(
+                id=identifier(row.get(ID)),
+                parent=identifier(row.get("PARENT")),
+                head=identifier(row.get("UF_HEAD")),
+            )
+            for row in answer.result
+        ]
+        self._pages[page] = {department.id: department for department in found}
+
+
+def _departments_refused(error: PortalError) -> None:
+    if isinstance(error, MissingScopeError):
+        raise MissingScopeError(
+            'the webhook lacks the scope department, which policy.dismissed_owner = "head" needs, so nothing was '
+            "written; add it to the webhook in the portal",
+            code=error.code,
+            status=error.status,
+        ) from error
+    raise error
+
+
+def _user(number: int, row: Mapping[str, Any]) -> User:
+    active = row.get("ACTIVE")
+    if not isinstance(active, bool):
+        raise TypeError(f"user {number} is neither active nor dismissed")
+    departments = _departments(row.get("UF_DEPARTMENT"))
+    return User(
+        id=number,
+        name=full_name(row) or f"user {number}",
+        active=active,
+        employee=bool(departments),
+        departments=departments,
+    )
+
+
+def _departments(value: Any) -> tuple[int, ...]:
+    """Return the departments of a user; PHP writes none as `[]`, `false` or null, and some lists as objects."""
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value or 0]
+    return tuple(number for number in map(identifier, values) if number)
+
+
+def full_name(row: Mapping[str, Any]) -> str:
+    """Return how a contact or a user is called; empty where nobody said."""
+    return " ".join(str(row[field]) for field in ("NAME", "LAST_NAME") if row.get(field))
