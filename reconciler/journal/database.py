@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from reconciler.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
 
@@ -133,6 +135,22 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> 
             f"The journal {path} is on a file system that SQLite cannot share: {_SET_PLACE}, a local disk."
         )
     connection.execute("PRAGMA synchronous = FULL")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open database; each part of the journal speaks to it through one transaction at a time."""
+
+    engine: Engine
+    path: Path
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Run a transaction that only reads, and sees one state of the database throughout."""
+        return transaction(self.engine, self.path, writing=False)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Run a transaction that writes: all of it is stored, or nothing."""
+        return transaction(self.engine, self.path, writing=True)
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from reconciler.core.model import Change, Result, RunReport
+    from reconciler.core.model import Cause, Change, Mismatch, Result, RunReport, Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +39,16 @@ class RunRecord:
     started_at: datetime
     #: None: under way, or ended without a word; the next run of this portal tells.
     finished_at: datetime | None
+    #: The run that this one takes back, if that is what it does.
+    undoes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRecord:
     """A change as the journal knows it."""
 
+    id: int
+    run: int
     change: Change
     #: None: open.
     result: Result | None
@@ -53,3 +59,153 @@ class ChangeRecord:
     attempted_at: datetime | None
     attempts: int
     settled_at: datetime | None
+    #: The approval that let it through the guard.
+    approval: int | None = None
+    #: The change that it takes back.
+    undoes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """The last complete look at a whole portal."""
+
+    #: When it began, by the portal's clock.
+    taken_at: datetime
+    companies: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingDrift:
+    """Drift that the last complete sweep left as it is."""
+
+    mismatch: Mismatch
+    #: A value of `core.model.Standing`, or `sweeps.WAITING`.
+    reason: str
+    cause: Cause
+    #: The sweep that first saw it so, by the portal's clock.
+    since: datetime
+
+
+class ApprovalState(StrEnum):
+    """What became of a set of changes that the guard refused."""
+
+    #: The latest refusal.
+    WAITING = "waiting"
+    APPROVED = "approved"
+    USED = "used"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    #: A later refusal was of another set. Somebody may have been shown this one: it can still be approved.
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRecord:
+    """A set of changes that the guard refused, and whether somebody let it through."""
+
+    id: int
+    digest: str
+    state: ApprovalState
+    #: How many changes it has.
+    count: int
+    #: What the person was shown.
+    numbers: Mapping[str, Any]
+    sentence: str
+    #: The run that was refused. None: no run was (a plan was shown), or it is not kept any more.
+    run: int | None
+    created_at: datetime
+    approved_at: datetime | None
+    #: Who, and in brackets how.
+    approved_by: str | None
+    expires_at: datetime | None
+    closed_at: datetime | None
+
+
+class NoApproval(StrEnum):
+    """Why a digest cannot be approved, or not be withdrawn."""
+
+    UNKNOWN = "unknown"
+    AMBIGUOUS = "ambiguous"
+    EXPIRED = "expired"
+    USED = "used"
+    WITHDRAWN = "withdrawn"
+
+    @property
+    def sentence(self) -> str:
+        """What a person reads."""
+        return _NO_APPROVAL_SENTENCES[self]
+
+
+_NO_APPROVAL_SENTENCES = {
+    NoApproval.UNKNOWN: "no plan with this digest was refused here",
+    NoApproval.AMBIGUOUS: "this may be the beginning of several digests: give more of it",
+    NoApproval.EXPIRED: "it has expired; if its changes are still wanted, the next refusal shows a new digest",
+    NoApproval.USED: "all of its changes are done",
+    NoApproval.WITHDRAWN: "it was withdrawn; if its changes are still wanted, the next refusal shows them again",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewException:
+    """A contact that shall be left alone, and what led to it."""
+
+    contact: int
+    #: 0: none in particular, so that no change of owner releases it.
+    company: int = 0
+    #: Owner of the company, whose change releases it. None: whoever the next complete sweep finds.
+    company_owner: int | None = None
+    #: The owner that is left in place.
+    owner: int | None = None
+    #: The change of ours that came before.
+    change: int | None = None
+    #: Who last edited anything of the contact, and when; 0 for nobody.
+    last_editor: int | None = None
+    last_edited_at: datetime | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionRecord:
+    """A contact that is left alone, or was."""
+
+    id: int
+    kind: Standing
+    entry: NewException
+    since: datetime
+    #: None: until somebody or something releases it.
+    expires_at: datetime | None
+    released_at: datetime | None
+    #: A person, or `exceptions.BY_TIME`, or `exceptions.BY_COMPANY_OWNER`.
+    released_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OurWrites:
+    """The writes that an undo is asked about."""
+
+    #: The latest of each contact that still counts: nothing of ours came after it. Sorted by company, then contact.
+    latest: tuple[ChangeRecord, ...]
+    #: Written again by a later run, or taken back already.
+    superseded: tuple[ChangeRecord, ...]
+
+
+class NothingToUndo(StrEnum):
+    """Why there is nothing to take back."""
+
+    NO_SUCH_RUN = "no_such_run"
+    PRUNED = "pruned"
+    UNDER_WAY = "under_way"
+    NOTHING_WRITTEN = "nothing_written"
+
+    @property
+    def sentence(self) -> str:
+        """What a person reads."""
+        return _NOTHING_TO_UNDO_SENTENCES[self]
+
+
+_NOTHING_TO_UNDO_SENTENCES = {
+    NothingToUndo.NO_SUCH_RUN: "there is no such run of this portal",
+    NothingToUndo.PRUNED: "the run is so old that the journal does not keep it any more",
+    NothingToUndo.UNDER_WAY: "the run is still under way",
+    NothingToUndo.NOTHING_WRITTEN: "the journal knows no change of ours there",
+}

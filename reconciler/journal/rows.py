@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, null, select
 from sqlalchemy.dialects.sqlite import insert
 
-from reconciler.core.model import Change, Result, RunReport, Standing, Status, Usage
+from reconciler.core.model import Cause, Change, Result, Rule, RunReport, Standing, Status, Usage
 from reconciler.journal import tables
 from reconciler.journal.records import ChangeRecord, RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, Table
     from sqlalchemy.dialects.sqlite import Insert
 
     from reconciler.core.model import Outcome
+
+#: Rows that are made for one call of the driver.
+_STAGED_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """What the rows of changes point to, where they do."""
+
+    #: Key of a change -> the approval that let it through.
+    approvals: Mapping[tuple[int, int, int, int], int] = field(default_factory=dict)
+    #: Contact -> the change that is taken back.
+    undoes: Mapping[int, int] = field(default_factory=dict)
+
 
 #: Every run with the name of its portal.
 RUNS = select(tables.run, tables.portal.c.name.label("portal")).join(tables.portal)
@@ -32,6 +50,31 @@ def portal_key(connection: Connection, name: str, now: datetime) -> int:
     return int(connection.execute(select(tables.portal.c.id).where(tables.portal.c.name == name)).scalar_one())
 
 
+def key_of(name: str) -> ScalarSelect[int]:
+    """Return the key of this portal, to compare with in a query; of an unknown one there is nothing."""
+    return select(tables.portal.c.id).where(tables.portal.c.name == name).scalar_subquery()
+
+
+def numbers(values: Iterable[int]) -> Select[int]:
+    """Return these numbers as a query: SQLite takes 32,766 parameters, and a set of JSON is one."""
+    return select(func.json_each(json.dumps(list(values))).table_valued("value").c.value)
+
+
+@contextmanager
+def staged(connection: Connection, table: Table, rows: Iterable[tuple[int | str, ...]]) -> Iterator[None]:
+    """Lend a temporary table with these rows (columns in the table's order), for queries that compare all with all.
+
+    A failure needs no cleaning up: the table goes with the transaction.
+    """
+    table.create(connection)
+    statement = str(insert(table).compile(dialect=connection.dialect))
+    waiting = iter(rows)
+    while some := list(islice(waiting, _STAGED_AT_ONCE)):
+        connection.exec_driver_sql(statement, some)
+    yield
+    table.drop(connection)
+
+
 def run_record(row: Row[Any], outcomes: Mapping[Result, int]) -> RunRecord:
     """Make the value of a row of `RUNS` and of its outcomes as counted from its changes."""
     report = RunReport(
@@ -42,6 +85,9 @@ def run_record(row: Row[Any], outcomes: Mapping[Result, int]) -> RunRecord:
         drift=row.drift,
         standing=row.standing,
         reasons={Standing(reason): count for reason, count in row.reasons.items()},
+        causes={Cause(cause): count for cause, count in row.causes.items()},
+        digest=row.digest or "",
+        taken_at=row.snapshot_at,
         outcomes=outcomes,
         usage=Usage(
             requests=row.requests,
@@ -57,6 +103,7 @@ def run_record(row: Row[Any], outcomes: Mapping[Result, int]) -> RunRecord:
         command=row.command,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        undoes=row.undoes_run_id,
     )
 
 
@@ -87,6 +134,9 @@ def run_columns(report: RunReport, finished_at: datetime) -> dict[str, Any]:
         "drift": report.drift,
         "standing": report.standing,
         "reasons": {reason.value: count for reason, count in report.reasons.items()},
+        "causes": {cause.value: count for cause, count in report.causes.items()},
+        "digest": report.digest or None,
+        "snapshot_at": report.taken_at,
         "requests": report.usage.requests,
         "commands": report.usage.commands,
         "operating_seconds": report.usage.operating_seconds,
@@ -97,12 +147,22 @@ def run_columns(report: RunReport, finished_at: datetime) -> dict[str, Any]:
 
 def change_of(row: Row[Any]) -> Change:
     """Make the value of a row of `change`."""
-    return Change(contact=row.contact_id, company=row.company_id, before=row.owner_before, after=row.owner_after)
+    return Change(
+        contact=row.contact_id,
+        company=row.company_id,
+        before=row.owner_before,
+        after=row.owner_after,
+        rule=Rule(row.rule or Rule.COMPANY_OWNER),
+        company_owner=row.company_owner_id,
+        cause=Cause(row.cause),
+    )
 
 
 def change_record(row: Row[Any]) -> ChangeRecord:
     """Make the value of a row of `change`, with its history."""
     return ChangeRecord(
+        id=row.id,
+        run=row.run_id,
         change=change_of(row),
         result=None if row.result is None else Result(row.result),
         detail=row.detail,
@@ -110,27 +170,34 @@ def change_record(row: Row[Any]) -> ChangeRecord:
         attempted_at=row.attempted_at,
         attempts=row.attempts,
         settled_at=row.settled_at,
+        approval=row.approval_id,
+        undoes=row.undoes_change_id,
     )
 
 
-def intent_columns(run: int, change: Change, now: datetime) -> dict[str, Any]:
+def intent_columns(run: int, change: Change, links: Links, now: datetime) -> dict[str, Any]:
     """Return the row of a change that is about to be sent."""
-    return {**_change_columns(run, change), "intended_at": now, "attempted_at": now, "attempts": 1}
+    return {**_change_columns(run, change, links), "intended_at": now, "attempted_at": now, "attempts": 1}
 
 
-def outcome_columns(run: int, outcome: Outcome, now: datetime) -> dict[str, Any]:
+def outcome_columns(run: int, outcome: Outcome, links: Links, now: datetime) -> dict[str, Any]:
     """Return the row of a change of which only the outcome is known."""
     settled = {"result": outcome.result.value, "detail": outcome.detail, "settled_at": now}
-    return {**_change_columns(run, outcome.change), **settled}
+    return {**_change_columns(run, outcome.change, links), **settled}
 
 
-def _change_columns(run: int, change: Change) -> dict[str, Any]:
+def _change_columns(run: int, change: Change, links: Links) -> dict[str, Any]:
     return {
         "run_id": run,
         "contact_id": change.contact,
         "company_id": change.company,
         "owner_before": change.before,
         "owner_after": change.after,
+        "cause": change.cause.value,
+        "rule": None if change.rule is Rule.COMPANY_OWNER else change.rule.value,
+        "company_owner_id": change.company_owner,
+        "approval_id": links.approvals.get(change.key),
+        "undoes_change_id": links.undoes.get(change.contact),
     }
 
 
@@ -147,6 +214,7 @@ def insert_intent() -> Insert:
             "settled_at": null(),
             "result": null(),
             "detail": "",
+            "approval_id": func.coalesce(known.approval_id, new.excluded.approval_id),
         },
         where=_same_change(new),
     )

@@ -19,8 +19,13 @@ import reconciler
 from reconciler.core.model import Status
 from reconciler.errors import JournalError
 from reconciler.journal import database, rows, schema, tables
+from reconciler.journal.approvals import Approvals
+from reconciler.journal.exceptions import Exceptions
 from reconciler.journal.lease import hold_lease
 from reconciler.journal.records import ChangeRecord, OpenIntent, RunRecord
+from reconciler.journal.rows import Links
+from reconciler.journal.sweeps import Sweeps
+from reconciler.journal.writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,12 +40,13 @@ if TYPE_CHECKING:
     from reconciler.clock import Clock
     from reconciler.core.model import Change, Outcome, RunReport, User
 
-__all__ = ["ChangeRecord", "Journal", "OpenIntent", "RunRecord", "open_journal"]
+__all__ = ["ChangeRecord", "Journal", "Links", "OpenIntent", "RunRecord", "open_journal"]
 
 #: Seconds to wait for the lease before a migration.
 _MIGRATION_WAIT = 60.0
 #: Ends that include a complete look at the portal; a refused plan waits for a person, not for another look.
 _SUCCESSES = (Status.IN_SYNC, Status.APPLIED, Status.PARTIAL, Status.REFUSED)
+_NO_LINKS = Links()
 _ABANDONED = "The program ended in the middle of this run; the next one settles what it left open."
 
 
@@ -98,8 +104,14 @@ class Journal:
     def __init__(self, engine: Engine, path: Path, clock: Clock) -> None:
         #: The database file, absolute.
         self.path = path
-        self._engine = engine
+        self._database = database.Database(engine, path)
         self._clock = clock
+        #: What complete sweeps left behind: the roster, the watermark, the drift that stands.
+        self.sweeps = Sweeps(self._database, clock)
+        self.approvals = Approvals(self._database, clock)
+        self.exceptions = Exceptions(self._database, clock)
+        #: What we wrote to contacts, over all runs.
+        self.writes = Writes(self._database)
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +123,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the database; the lease is not touched."""
-        self._engine.dispose()
+        self._database.engine.dispose()
 
     def lease(self, wait: float) -> AbstractContextManager[None]:
         """Hold the right to run against this journal; wait up to `wait` seconds, then raise `LeaseHeldError`."""
@@ -119,8 +131,8 @@ class Journal:
 
     # Runs
 
-    def begin(self, *, portal: str, command: str) -> int:
-        """Begin a run and return its number; the caller holds the lease.
+    def begin(self, *, portal: str, command: str, undoes: int | None = None) -> int:
+        """Begin a run and return its number; the caller holds the lease. `undoes` is the run that it takes back.
 
         A run of this portal that never finished can then only be a dead one: it is closed as failed.
         """
@@ -132,7 +144,13 @@ class Journal:
                 .where(tables.run.c.portal_id == key, tables.run.c.finished_at.is_(None))
                 .values(finished_at=now, status=Status.FAILED.value, error=_ABANDONED)
             )
-            row = {"portal_id": key, "command": command, "version": reconciler.__version__, "started_at": now}
+            row = {
+                "portal_id": key,
+                "command": command,
+                "version": reconciler.__version__,
+                "started_at": now,
+                "undoes_run_id": undoes,
+            }
             return int(connection.execute(insert(tables.run).values(row).returning(tables.run.c.id)).scalar_one())
 
     def finish(self, report: RunReport) -> None:
@@ -162,23 +180,25 @@ class Journal:
 
     # Changes
 
-    def intend(self, run: int, changes: Sequence[Change]) -> None:
+    def intend(self, run: int, changes: Sequence[Change], links: Links = _NO_LINKS) -> None:
         """Write down, before the request leaves, that these changes are about to be sent.
 
         The same change may be intended again in a run, before another attempt: it is open again then. A run has one
-        change for a contact: `ValueError` for another one, and nothing is written.
+        change for a contact: `ValueError` for another one, and nothing is written. An approval that the run already
+        knows for a change stays.
         """
         now = self._clock.now()
-        self._write_changes(rows.insert_intent(), [rows.intent_columns(run, change, now) for change in changes])
+        self._write_changes(rows.insert_intent(), [rows.intent_columns(run, change, links, now) for change in changes])
 
-    def settle(self, run: int, outcomes: Sequence[Outcome]) -> None:
+    def settle(self, run: int, outcomes: Sequence[Outcome], links: Links = _NO_LINKS) -> None:
         """Write down what became of these changes, `run` being the one that intended them.
 
         A change that was never intended (the check found a conflict) is stored with its outcome alone.
         The latest outcome of a change counts.
         """
         now = self._clock.now()
-        self._write_changes(rows.insert_outcome(), [rows.outcome_columns(run, outcome, now) for outcome in outcomes])
+        known = [rows.outcome_columns(run, outcome, links, now) for outcome in outcomes]
+        self._write_changes(rows.insert_outcome(), known)
 
     def open_intents(self, portal: str) -> list[OpenIntent]:
         """Return the changes of any run whose outcome is not known, oldest run first."""
@@ -237,10 +257,10 @@ class Journal:
     # Inside
 
     def _reading(self) -> AbstractContextManager[Connection]:
-        return database.transaction(self._engine, self.path, writing=False)
+        return self._database.reading()
 
     def _writing(self) -> AbstractContextManager[Connection]:
-        return database.transaction(self._engine, self.path, writing=True)
+        return self._database.writing()
 
     def _records(self, query: Select[Any]) -> list[RunRecord]:
         with self._reading() as connection:

@@ -8,7 +8,8 @@ nothing outside it, and the names of users, which reports need. Columns that may
     portal ─┬─ run ─── change            what was done: intent before the request, outcome after
             ├─ company                   the roster
             ├─ sweep_progress            where a long read goes on, and the watermarks
-            ├─ approval                  refused plans with their set of changes
+            ├─ approval                  refused plans, and who let them through
+            ├─ approval_change           their sets of changes
             ├─ standing                  drift that is left alone: from when, until when
             ├─ exception                 contacts that are left alone: from when, until when
             └─ user                      names for reports
@@ -133,10 +134,12 @@ change = Table(
     #: 0 for none.
     Column("owner_before", Integer, nullable=False),
     Column("owner_after", Integer, nullable=False),
-    #: Values are not constrained: an undo and a policy of a later version have causes of their own.
-    Column("cause", Text),
-    #: The policy's rule that chose the owner, where it is not the company's owner.
+    #: Values are not constrained: a later version may have causes of its own.
+    Column("cause", Text, nullable=False, server_default=text("'unknown'")),
+    #: The rule that chose the owner; empty: it is the company's owner.
     Column("rule", Text),
+    #: The owner that the company had; 0: not asked (an undo does not look at it).
+    Column("company_owner_id", Integer, nullable=False, server_default=text("0")),
     #: What let it through the guard.
     Column("approval_id", Integer, ForeignKey("approval.id", ondelete="SET NULL")),
     #: The change that this one takes back.
@@ -152,6 +155,7 @@ change = Table(
     Column("modified_at", UtcDateTime),
     UniqueConstraint("run_id", "contact_id"),
     CheckConstraint("contact_id > 0 AND company_id > 0 AND owner_before >= 0 AND owner_after > 0", name="ids"),
+    CheckConstraint("company_owner_id >= 0", name="company_owner"),
     CheckConstraint("owner_before <> owner_after", name="changes_something"),
     CheckConstraint("(result IS NULL) = (settled_at IS NULL)", name="settled_has_result"),
     CheckConstraint(
@@ -184,8 +188,9 @@ company = Table(
     Column("modified_at", UtcDateTime),
     #: Own companies and other categories are known, so that nobody asks again, and left alone.
     Column("outside", Boolean, nullable=False, server_default=text("0")),
-    #: The latest read that returned it, by the portal's clock; a full relist that did not sets `vanished_at`.
+    #: When a read found it as it is now, by the portal's clock. What stays the same is not written again.
     Column("seen_at", UtcDateTime, nullable=False),
+    #: When a complete read of all companies did not return it, by the portal's clock.
     Column("vanished_at", UtcDateTime),
     CheckConstraint("company_id > 0 AND owner_id >= 0", name="ids"),
     CheckConstraint("(previous_owner_id IS NULL) = (owner_changed_at IS NULL)", name="changed_has_previous"),
@@ -220,8 +225,6 @@ approval = Table(
     _portal_id(),
     Column("digest", Text, nullable=False),
     Column("state", Text, nullable=False),
-    #: [[contact, company, before, after], ...] sorted by contact: what the digest is made of.
-    Column("changes", JSON, nullable=False),
     Column("change_count", Integer, nullable=False),
     #: Numbers, limits, who would gain and lose: what the person saw.
     Column("numbers", JSON),
@@ -246,6 +249,28 @@ approval = Table(
         unique=True,
         sqlite_where=text("closed_at IS NULL"),
     ),
+    # `approval_change` counts on numbers that only grow.
+    sqlite_autoincrement=True,
+)
+
+#: A change belongs to the set of each approval of this portal from `first_id` to `last_id`; empty: to the latest.
+#: A refusal of 50,000 changes that repeats every ten minutes, a few changes apart, so adds those few, and all of the
+#: sets stay known that somebody may have been shown.
+approval_change = Table(
+    "approval_change",
+    metadata,
+    _portal_id(primary_key=True),
+    Column("contact_id", Integer, primary_key=True),
+    # Not a foreign key: approvals that nobody gave go, and the ranges need only their order.
+    Column("first_id", Integer, primary_key=True),
+    Column("last_id", Integer),
+    Column("company_id", Integer, nullable=False),
+    #: 0 for none.
+    Column("owner_before", Integer, nullable=False),
+    Column("owner_after", Integer, nullable=False),
+    CheckConstraint("contact_id > 0 AND company_id > 0 AND owner_before >= 0 AND owner_after > 0", name="ids"),
+    CheckConstraint("last_id >= first_id", name="range"),
+    sqlite_with_rowid=False,
 )
 
 standing = Table(

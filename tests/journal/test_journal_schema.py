@@ -105,10 +105,10 @@ def row(table: str, **values: object) -> dict[str, object]:
         "approval": {
             "digest": "0" * 64,
             "state": "waiting",
-            "changes": [[1, 2, 3, 4]],
             "change_count": 1,
             "created_at": NOON,
         },
+        "approval_change": {"contact_id": 1, "first_id": 2, "company_id": 1, "owner_before": 0, "owner_after": 2},
         "standing": {
             "contact_id": 1,
             "company_id": 1,
@@ -132,6 +132,7 @@ def row(table: str, **values: object) -> dict[str, object]:
             {"state": "expired", "closed_at": NOON},
             {"state": "approved", "approved_at": NOON, "expires_at": NOON},
         ),
+        ("approval_change", {"last_id": 2}, {"first_id": 3}),
         ("standing", {"ended_at": NOON}, {"ended_at": None}),
         ("exception", {"released_at": NOON, "released_by": "command"}, {}),
     ],
@@ -158,6 +159,8 @@ def test_later_features_find_their_columns(journal: Journal, table: str, first: 
         ("approval", {"state": "approved"}),
         ("approval", {"state": "used"}),
         ("approval", {"digest": "0123456789ab"}),
+        ("approval_change", {"owner_after": 0}),
+        ("approval_change", {"last_id": 1}),
         ("standing", {"contact_id": 0}),
         ("exception", {"kind": "whim"}),
         ("exception", {"released_at": NOON}),
@@ -172,7 +175,7 @@ def test_the_database_refuses_what_makes_no_sense(journal: Journal, table: str, 
         connection.execute(insert(tables.metadata.tables[table]), [row(table, **wrong)])
 
 
-@pytest.mark.parametrize("table", ["company", "sweep_progress", "approval", "standing", "exception"])
+@pytest.mark.parametrize("table", ["company", "sweep_progress", "approval", "approval_change", "standing", "exception"])
 def test_one_thing_is_in_force_once(journal: Journal, table: str) -> None:
     """No second standing drift, exception or open approval of the same."""
     journal.begin(portal=PORTAL, command="service")

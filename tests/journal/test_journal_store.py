@@ -121,6 +121,8 @@ def test_an_intent_is_open_until_its_outcome_is_known(journal: Journal, clock: V
     assert journal.open_intents(PORTAL) == []
     assert journal.changes(run) == [
         ChangeRecord(
+            id=1,
+            run=run,
             change=change(1),
             result=Result.FAILED,
             detail="The portal said no.",

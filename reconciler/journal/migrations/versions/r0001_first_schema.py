@@ -146,7 +146,6 @@ def upgrade() -> None:
         sa.Column("portal_id", sa.Integer(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("changes", sa.JSON(), nullable=False),
         sa.Column("change_count", sa.Integer(), nullable=False),
         sa.Column("numbers", sa.JSON(), nullable=True),
         sa.Column("sentence", sa.Text(), nullable=True),
@@ -171,6 +170,7 @@ def upgrade() -> None:
             ["refused_by_run_id"], ["run.id"], name=op.f("fk_approval_refused_by_run_id"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_approval")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "uq_approval_in_force",
@@ -180,6 +180,24 @@ def upgrade() -> None:
         sqlite_where=sa.text("closed_at IS NULL"),
     )
     op.create_table(
+        "approval_change",
+        sa.Column("portal_id", sa.Integer(), nullable=False),
+        sa.Column("contact_id", sa.Integer(), nullable=False),
+        sa.Column("first_id", sa.Integer(), nullable=False),
+        sa.Column("last_id", sa.Integer(), nullable=True),
+        sa.Column("company_id", sa.Integer(), nullable=False),
+        sa.Column("owner_before", sa.Integer(), nullable=False),
+        sa.Column("owner_after", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "contact_id > 0 AND company_id > 0 AND owner_before >= 0 AND owner_after > 0",
+            name=op.f("ck_approval_change_ids"),
+        ),
+        sa.CheckConstraint("last_id >= first_id", name=op.f("ck_approval_change_range")),
+        sa.ForeignKeyConstraint(["portal_id"], ["portal.id"], name=op.f("fk_approval_change_portal_id")),
+        sa.PrimaryKeyConstraint("portal_id", "contact_id", "first_id", name=op.f("pk_approval_change")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "change",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
@@ -187,8 +205,9 @@ def upgrade() -> None:
         sa.Column("company_id", sa.Integer(), nullable=False),
         sa.Column("owner_before", sa.Integer(), nullable=False),
         sa.Column("owner_after", sa.Integer(), nullable=False),
-        sa.Column("cause", sa.Text(), nullable=True),
+        sa.Column("cause", sa.Text(), server_default=sa.text("'unknown'"), nullable=False),
         sa.Column("rule", sa.Text(), nullable=True),
+        sa.Column("company_owner_id", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("approval_id", sa.Integer(), nullable=True),
         sa.Column("undoes_change_id", sa.Integer(), nullable=True),
         sa.Column("intended_at", sa.DateTime(), nullable=True),
@@ -213,6 +232,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "intended_at IS NOT NULL OR settled_at IS NOT NULL", name=op.f("ck_change_intended_or_settled")
         ),
+        sa.CheckConstraint("company_owner_id >= 0", name=op.f("ck_change_company_owner")),
         sa.CheckConstraint("owner_before <> owner_after", name=op.f("ck_change_changes_something")),
         sa.ForeignKeyConstraint(
             ["approval_id"], ["approval.id"], name=op.f("fk_change_approval_id"), ondelete="SET NULL"

@@ -1,0 +1,238 @@
+"""Refused sets of changes, and those that somebody let through (DESIGN 7).
+
+::
+
+    refused ──> waiting ──> superseded ──> expired ──> deleted      shown, and nobody said yes
+                   └────┬────────┘
+                    approved ──> used | expired | withdrawn
+
+Approval is of changes: a later refusal of another set takes nothing away from what somebody was shown before, so a
+superseded set can still be approved. A change that was let through is let through once. It counts as used when it was
+done under any approval, after this one was given: who has seen it twice has not agreed to it twice.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, delete, func, null, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from reconciler.core.plan import digest
+from reconciler.journal import approval_sets, rows, tables
+from reconciler.journal.records import ApprovalRecord, ApprovalState, NoApproval
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Row
+
+    from reconciler.clock import Clock
+    from reconciler.core.model import Change
+    from reconciler.journal.approval_sets import Key
+    from reconciler.journal.database import Database
+
+#: How long an approval is good for.
+LASTS = timedelta(days=7)
+#: How long a set can be approved that is not the latest any more, and how long it is still known to have expired.
+_SUPERSEDED_LASTS = timedelta(days=7)
+_EXPIRED_KNOWN = timedelta(days=30)
+#: Of a digest; whoever gives less cannot mean just this one.
+_SHORTEST_PREFIX = 6
+
+_approval = tables.approval
+_NOT_IN_FORCE = {
+    ApprovalState.EXPIRED: NoApproval.EXPIRED,
+    ApprovalState.USED: NoApproval.USED,
+    ApprovalState.WITHDRAWN: NoApproval.WITHDRAWN,
+}
+
+
+class Approvals:
+    """The approvals of the journal; times are ours."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def wait(
+        self,
+        portal: str,
+        changes: Sequence[Change],
+        *,
+        run: int | None = None,
+        numbers: Mapping[str, Any],
+        sentence: str,
+    ) -> str:
+        """Store a set of changes that was refused, or shown, so that it can be approved; return its digest.
+
+        `numbers` and `sentence` are what the person sees. The same set again only gets the latest of them.
+        """
+        found = digest(portal, [change.key for change in changes])
+        now = self._clock.now()
+        told = {"numbers": dict(numbers), "sentence": sentence, "refused_by_run_id": run}
+        with self._database.writing() as connection:
+            key = rows.portal_key(connection, portal, now)
+            _expire(connection, key, now)
+            same = and_(_approval.c.portal_id == key, _approval.c.digest == found)
+            waiting = _approval.c.state == ApprovalState.WAITING.value
+            if connection.execute(update(_approval).where(same, waiting).values(told)).rowcount:
+                return found
+            _close(connection, key, waiting, ApprovalState.SUPERSEDED, now)
+            # What is in force lets its changes through: if just they are refused, none of them was left.
+            _close(connection, key, same & (_approval.c.state == ApprovalState.APPROVED.value), ApprovalState.USED, now)
+            new = insert(_approval).values(
+                portal_id=key,
+                digest=found,
+                state=ApprovalState.WAITING.value,
+                change_count=len(changes),
+                created_at=now,
+                **told,
+            )
+            number = int(connection.execute(new.returning(_approval.c.id)).scalar_one())
+            approval_sets.keep(connection, key, number, changes)
+            approval_sets.forget(connection, key)
+        return found
+
+    def find(self, portal: str, prefix: str) -> ApprovalRecord | NoApproval:
+        """Return the latest set whose digest begins so, whatever became of it."""
+        with self._database.reading() as connection:
+            return _find(connection, portal, prefix, self._clock.now())
+
+    def approve(
+        self, portal: str, prefix: str, *, by: str, how: str, lasts: timedelta = LASTS
+    ) -> ApprovalRecord | NoApproval:
+        """Let a set of changes through; one that already is stays as it is."""
+        now = self._clock.now()
+        given = {
+            "state": ApprovalState.APPROVED.value,
+            "approved_at": now,
+            "approved_by": f"{by} ({how})",
+            "expires_at": now + lasts,
+            "closed_at": null(),
+        }
+        return self._decide(portal, prefix, now, given, (ApprovalState.WAITING, ApprovalState.SUPERSEDED))
+
+    def withdraw(self, portal: str, prefix: str) -> ApprovalRecord | NoApproval:
+        """Take an approval back, or turn down what waits for one. What is done stays done."""
+        now = self._clock.now()
+        closed = {"state": ApprovalState.WITHDRAWN.value, "closed_at": now}
+        return self._decide(portal, prefix, now, closed, tuple(ApprovalState))
+
+    def open(self, portal: str) -> list[ApprovalRecord]:
+        """Return what waits and what is in force, the oldest first."""
+        now = self._clock.now()
+        query = (
+            select(_approval)
+            .where(_approval.c.portal_id == rows.key_of(portal), _approval.c.closed_at.is_(None))
+            .order_by(_approval.c.id)
+        )
+        with self._database.reading() as connection:
+            records = [_record(row, now) for row in connection.execute(query)]
+        return [record for record in records if record.closed_at is None]
+
+    def keys(self, approval: ApprovalRecord) -> list[Key]:
+        """Return the changes of a set, sorted by contact; none of one that cannot be approved any more."""
+        with self._database.reading() as connection:
+            return approval_sets.keys(connection, approval.id)
+
+    def in_force(self, portal: str) -> Mapping[Key, int]:
+        """Return which changes are let through and not used yet, each with its approval; of several the oldest."""
+        lasting = _approval.c.expires_at > self._clock.now()
+        with self._database.reading() as connection:
+            return dict(approval_sets.left(connection, portal, (ApprovalState.APPROVED,), lasting))
+
+    def review(self, portal: str, changes: Collection[Change]) -> None:
+        """Close what is over, after a complete run over the whole portal that planned these changes.
+
+        An approval is used up when nothing of it is left, or what is left is not wanted any more; a refused set is
+        superseded when nothing of it is wanted.
+        """
+        now = self._clock.now()
+        wanted = {change.key for change in changes}
+        with self._database.writing() as connection:
+            key = rows.portal_key(connection, portal, now)
+            _expire(connection, key, now)
+            pending = approval_sets.left(connection, portal, (ApprovalState.APPROVED, ApprovalState.WAITING))
+            needed = {number for left, number in pending if left in wanted}
+            for before, after in (
+                (ApprovalState.APPROVED, ApprovalState.USED),
+                (ApprovalState.WAITING, ApprovalState.SUPERSEDED),
+            ):
+                idle = and_(_approval.c.state == before.value, _approval.c.id.not_in(rows.numbers(needed)))
+                _close(connection, key, idle, after, now)
+            approval_sets.forget(connection, key)
+
+    def _decide(
+        self, portal: str, prefix: str, now: datetime, values: Mapping[str, Any], from_: Collection[ApprovalState]
+    ) -> ApprovalRecord | NoApproval:
+        with self._database.writing() as connection:
+            _expire(connection, rows.portal_key(connection, portal, now), now)
+            found = _find(connection, portal, prefix, now)
+            if isinstance(found, NoApproval):
+                return found
+            if found.state in _NOT_IN_FORCE:
+                return _NOT_IN_FORCE[found.state]
+            if found.state in from_:
+                connection.execute(update(_approval).where(_approval.c.id == found.id).values(values))
+            return _record(connection.execute(select(_approval).where(_approval.c.id == found.id)).one(), now)
+
+
+def _find(connection: Connection, portal: str, prefix: str, now: datetime) -> ApprovalRecord | NoApproval:
+    begins = prefix.strip().lower()
+    if len(begins) < _SHORTEST_PREFIX:
+        return NoApproval.AMBIGUOUS
+    query = (
+        # SQLite takes the other columns from the row that has the maximum: the latest of each digest.
+        select(_approval, func.max(_approval.c.id))
+        .where(_approval.c.portal_id == rows.key_of(portal), _approval.c.digest.startswith(begins, autoescape=True))
+        .group_by(_approval.c.digest)
+        .limit(2)
+    )
+    found = connection.execute(query).all()
+    if not found:
+        return NoApproval.UNKNOWN
+    return _record(found[0], now) if len(found) == 1 else NoApproval.AMBIGUOUS
+
+
+def _expire(connection: Connection, key: int, now: datetime) -> None:
+    state = _approval.c.state
+    over = and_(state == ApprovalState.APPROVED.value, _approval.c.expires_at <= now)
+    stale = and_(state == ApprovalState.SUPERSEDED.value, _approval.c.closed_at <= now - _SUPERSEDED_LASTS)
+    _close(connection, key, or_(over, stale), ApprovalState.EXPIRED, now)
+    forgotten = and_(
+        state == ApprovalState.EXPIRED.value,
+        _approval.c.approved_at.is_(None),
+        _approval.c.closed_at <= now - _EXPIRED_KNOWN,
+    )
+    connection.execute(delete(_approval).where(_approval.c.portal_id == key, forgotten))
+
+
+def _close(connection: Connection, key: int, which: ColumnElement[bool], state: ApprovalState, now: datetime) -> None:
+    chosen = update(_approval).where(_approval.c.portal_id == key, which)
+    connection.execute(chosen.values(state=state.value, closed_at=now))
+
+
+def _record(row: Row[Any], now: datetime) -> ApprovalRecord:
+    state, closed_at = ApprovalState(row.state), row.closed_at
+    # What is over by time may not have been written down yet.
+    if state is ApprovalState.APPROVED and row.expires_at <= now:
+        state, closed_at = ApprovalState.EXPIRED, row.expires_at
+    elif state is ApprovalState.SUPERSEDED and closed_at <= now - _SUPERSEDED_LASTS:
+        state = ApprovalState.EXPIRED
+    return ApprovalRecord(
+        id=row.id,
+        digest=row.digest,
+        state=state,
+        count=row.change_count,
+        numbers=row.numbers,
+        sentence=row.sentence,
+        run=row.refused_by_run_id,
+        created_at=row.created_at,
+        approved_at=row.approved_at,
+        approved_by=row.approved_by,
+        expires_at=row.expires_at,
+        closed_at=closed_at,
+    )

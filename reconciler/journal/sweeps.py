@@ -1,0 +1,74 @@
+"""What complete sweeps of a whole portal leave behind, for the next one to judge by.
+
+The roster, the watermark, the drift that stands, and the exceptions that ended with an owner move on together, in one
+transaction at the end of a run. A run that is killed before has left nothing: the next one finds the same evidence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.core.cause import Evidence
+from reconciler.journal import drift, exceptions, roster, rows, writes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from reconciler.clock import Clock
+    from reconciler.core.model import Cause, Mismatch
+    from reconciler.journal.database import Database
+    from reconciler.journal.records import StandingDrift, Sweep
+
+#: The reason of drift that would be written, but was not: refused by the guard, stopped, denied, in conflict.
+WAITING = "waiting"
+
+
+class Sweeps:
+    """The sweeps of the journal; times are the portal's."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def last(self, portal: str) -> Sweep | None:
+        """Return the last complete sweep; None: there was none."""
+        with self._database.reading() as connection:
+            return roster.last_sweep(connection, portal)
+
+    def evidence(self, portal: str, mismatches: Sequence[Mismatch]) -> Evidence:
+        """Return what is known from before the sweep that found these; so ask before `remember`."""
+        companies = {mismatch.company: mismatch.company_owner for mismatch in mismatches}
+        with self._database.reading() as connection:
+            last = roster.last_sweep(connection, portal)
+            return Evidence(
+                last_sweep=None if last is None else last.taken_at,
+                earlier_owners=roster.earlier_owners(connection, portal, companies),
+                known=drift.known(connection, portal, mismatches),
+                written=writes.last_written(connection, portal, [mismatch.contact for mismatch in mismatches]),
+            )
+
+    def remember(
+        self,
+        portal: str,
+        owners: Mapping[int, int],
+        taken_at: datetime,
+        left: Iterable[tuple[Mismatch, str, Cause]],
+    ) -> None:
+        """Store a complete sweep of the whole portal when its run ends, however it ends.
+
+        `owners` is the roster, `left` all drift that is left as it is: (mismatch, reason, cause), the reason a value
+        of `core.model.Standing`, or `WAITING`. A sweep that is not to be believed must not be remembered: the next
+        one would be compared with it.
+        """
+        now = self._clock.now()
+        with self._database.writing() as connection:
+            key = rows.portal_key(connection, portal, now)
+            roster.save(connection, key, owners, taken_at)
+            drift.remember(connection, key, left, taken_at)
+            exceptions.release_moved(connection, key, now)
+
+    def standing(self, portal: str) -> list[StandingDrift]:
+        """Return the drift that the last complete sweep left, sorted by company, then contact."""
+        with self._database.reading() as connection:
+            return drift.present(connection, portal)

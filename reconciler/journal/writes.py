@@ -1,0 +1,158 @@
+"""What we wrote to contacts, over all runs: the owner last written, how often, and what an undo can be asked about.
+
+Runs follow each other under the lease, so the order of a contact's writes is the order of their rows; the time of day
+may have been set back in between.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, or_, select, text
+
+from reconciler.core.model import Result, Rule, Standing
+from reconciler.journal import rows, tables
+from reconciler.journal.records import ChangeRecord, NothingToUndo, OurWrites
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from reconciler.journal.database import Database
+
+_change = tables.change
+
+
+class Writes:
+    """Our writes: only what was read back as applied."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def since(self, portal: str, contacts: Iterable[int], moment: datetime) -> Mapping[int, list[datetime]]:
+        """Return when we wrote these contacts, from `moment` on (by our clock), oldest first.
+
+        What led to a quarantine that was released does not count again: it would be back after the next write.
+        """
+        released = (
+            select(func.max(tables.exception.c.released_at))
+            .where(
+                tables.exception.c.portal_id == rows.key_of(portal),
+                tables.exception.c.contact_id == _change.c.contact_id,
+                tables.exception.c.kind == Standing.QUARANTINED.value,
+            )
+            .scalar_subquery()
+        )
+        query = (
+            select(_change.c.contact_id, _change.c.settled_at)
+            .where(*_written(portal), _change.c.contact_id.in_(rows.numbers(contacts)))
+            .where(_change.c.settled_at >= moment, or_(released.is_(None), _change.c.settled_at > released))
+            .order_by(_change.c.settled_at)
+        )
+        moments: dict[int, list[datetime]] = defaultdict(list)
+        with self._database.reading() as connection:
+            for row in connection.execute(query):
+                moments[row.contact_id].append(row.settled_at)
+        return dict(moments)
+
+    def to_undo(
+        self, portal: str, *, run: int | None = None, contact: int | None = None, company: int | None = None
+    ) -> OurWrites | NothingToUndo:
+        """Return the writes of a run, to a contact, or to the contacts of a company (all that are given hold).
+
+        What was taken back does not count, nor does the taking back, except in the run that it made up: so a second
+        undo of a contact reaches the write before, and the undo of an undo puts things forward again.
+        """
+        asked = {_change.c.run_id: run, _change.c.contact_id: contact, _change.c.company_id: company}
+        chosen = [column == value for column, value in asked.items() if value is not None]
+        with self._database.reading() as connection:
+            obstacle = None if run is None else _obstacle(connection, portal, run)
+            if obstacle is not None:
+                return obstacle
+            latest: list[ChangeRecord] = []
+            superseded: list[ChangeRecord] = []
+            for history in _histories(connection, portal, chosen, run):
+                top = _top(history, run)
+                if top is not None and _is_chosen(top, run, company):
+                    latest.append(top)
+                elif run is not None:
+                    superseded += [write for write in history if write.run == run]
+        if not latest and not superseded:
+            return NothingToUndo.NOTHING_WRITTEN
+        return OurWrites(latest=_sorted(latest), superseded=_sorted(superseded))
+
+
+def last_written(connection: Connection, portal: str, contacts: Iterable[int]) -> dict[int, int]:
+    """Return the owners that we last wrote to these contacts, of those that we ever wrote."""
+    query = (
+        # SQLite takes the other columns from the row that has the maximum.
+        select(_change.c.contact_id, _change.c.owner_after, func.max(_change.c.id))
+        .where(*_written(portal), _change.c.contact_id.in_(rows.numbers(contacts)))
+        .group_by(_change.c.contact_id)
+    )
+    return {row.contact_id: row.owner_after for row in connection.execute(query)}
+
+
+def _written(portal: str) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of a write of ours on this portal, worded so that the search begins with the contacts."""
+    of_portal = (
+        select(tables.run.c.id)
+        .where(tables.run.c.id == _change.c.run_id, tables.run.c.portal_id == rows.key_of(portal))
+        .exists()
+    )
+    return _change.c.result == Result.APPLIED.value, of_portal
+
+
+def _obstacle(connection: Connection, portal: str, run: int) -> NothingToUndo | None:
+    query = select(tables.run.c.finished_at, tables.run.c.portal_id == rows.key_of(portal)).where(
+        tables.run.c.id == run
+    )
+    found = connection.execute(query).first()
+    if found is None:
+        highest = connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'run'")).scalar()
+        return NothingToUndo.PRUNED if 0 < run <= (highest or 0) else NothingToUndo.NO_SUCH_RUN
+    finished_at, of_portal = found
+    if not of_portal:
+        return NothingToUndo.NO_SUCH_RUN
+    return NothingToUndo.UNDER_WAY if finished_at is None else None
+
+
+def _histories(
+    connection: Connection, portal: str, chosen: list[ColumnElement[bool]], run: int | None
+) -> Iterator[list[ChangeRecord]]:
+    """Return for each contact that was written as chosen what we ever wrote to it (since `run`), the latest first."""
+    contacts = select(_change.c.contact_id).where(*chosen, *_written(portal))
+    query = (
+        select(_change)
+        .where(_change.c.contact_id.in_(contacts), *_written(portal))
+        .where(_change.c.run_id >= (run or 0))
+        .order_by(_change.c.contact_id, _change.c.id.desc())
+    )
+    for _, found in groupby(connection.execute(query), key=lambda row: row.contact_id):
+        yield [rows.change_record(row) for row in found]
+
+
+def _top(history: list[ChangeRecord], run: int | None) -> ChangeRecord | None:
+    """Return the write that stands on top of those to one contact, given the latest first."""
+    taken_back: set[int] = set()
+    for write in history:
+        if write.id in taken_back:
+            continue
+        if write.change.rule is not Rule.UNDO or write.run == run:
+            return write
+        if write.undoes is None:  # what it took back is not kept any more: nobody can tell what lies beneath
+            return None
+        taken_back.add(write.undoes)
+    return None
+
+
+def _is_chosen(write: ChangeRecord, run: int | None, company: int | None) -> bool:
+    return (run is None or write.run == run) and (company is None or write.change.company == company)
+
+
+def _sorted(writes: list[ChangeRecord]) -> tuple[ChangeRecord, ...]:
+    return tuple(sorted(writes, key=lambda write: (write.change.company, write.change.contact)))
