@@ -2,9 +2,9 @@
 
 ::
 
-    lease -> settle what a crash left open -> sweep -> plan -> confirm -> apply -> finish
+    lease -> settle what a crash left open -> sweep -> plan -> guard -> confirm -> apply -> remember -> finish
 
-The service, `--once` and every later command that writes tell this same story, with another order.
+The service, `--once` and `undo` tell this same story; an undo plans from the journal instead of a sweep.
 """
 
 from __future__ import annotations
@@ -12,45 +12,67 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from getpass import getuser
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import structlog
 
-from reconciler.core.model import Outcome, Result, RunReport, Snapshot, Status, Usage
-from reconciler.core.plan import Plan, make_plan
-from reconciler.errors import IncompleteReadError, MissingScopeError, ReconcilerError, Stopped
+from reconciler.core.guard import breaches, split
+from reconciler.core.model import Outcome, Result, RunReport, Standing, Status, Usage
+from reconciler.core.plan import digest as changes_digest
+from reconciler.errors import IncompleteReadError, MissingScopeError, ReconcilerError, Stopped, UsageError
+from reconciler.journal.records import NoApproval
+from reconciler.journal.sweeps import WAITING
 from reconciler.ops.logs import context
+from reconciler.ops.refusal import refusal_json
+from reconciler.planning import Ground, Proposal, Rules, Undo, propose, propose_undo, undone
 from reconciler.portal.client import Client, Limits, http_client
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.portal.reader import Reader, Scope
 from reconciler.portal.writer import SETTLED_SECONDS, ChunkLimits, Writer, settle_open
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import httpx
 
     from reconciler.clock import Clock
     from reconciler.config import Settings
+    from reconciler.core.guard import Breach
+    from reconciler.core.model import Cause, Change, Mismatch
+    from reconciler.journal.rows import Links
     from reconciler.journal.store import Journal
 
 log = structlog.get_logger("reconciler.run")
 
 #: Results after which a run is not simply done (exit code 4).
 _UNDONE = (Result.DENIED, Result.FAILED, Result.UNKNOWN)
+#: Results after which nothing of a change is left to do.
+_DONE = frozenset({Result.APPLIED, Result.ALREADY, Result.GONE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """What a run needs: a portal, a journal and the time."""
+    """What a run needs: a portal, a journal, the rules and the time."""
 
     #: The portal's name in the journal (DESIGN 8).
     portal: str
     client: Client
     journal: Journal
     clock: Clock
+    rules: Rules = field(default_factory=Rules)
     chunks: ChunkLimits = field(default_factory=ChunkLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why the guard does not let changes through, and what there is to approve."""
+
+    digest: str
+    changes: tuple[Change, ...]
+    breaches: tuple[Breach, ...]
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +83,14 @@ class Order:
     scope: Scope = field(default_factory=Scope)
     #: Highest number of changes; None: all.
     limit: int | None = None
+    #: Take something back instead of sweeping.
+    undo: Undo | None = None
+    #: Digest, or its beginning, of changes to let through; empty for none.
+    approve: str = ""
     #: Seconds to wait for the lease.
     lease_wait: float = 60.0
-    #: Asked before the first write; False ends the run as refused.
-    confirm: Callable[[Plan, Snapshot], bool] = lambda _plan, _snapshot: True
+    #: Asked before the first write. Without a refusal, False ends the run as refused; with one, True approves it.
+    confirm: Callable[[Proposal, Refusal | None], bool] = lambda _proposal, refusal: refusal is None
     #: Told how far reading is: what, IDs covered, IDs in all.
     reading: Callable[[str, int, int], None] = lambda _noun, _done, _total: None
     #: Told how far writing is: changes settled, changes in all.
@@ -73,25 +99,37 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """How a run ended; `failure` is the error that ended it early."""
+    """How a run ended, and what there is to say of it."""
 
     report: RunReport
+    #: The error that ended it early.
     failure: ReconcilerError | None = None
+    proposal: Proposal | None = None
+    refusal: Refusal | None = None
+    #: Changes that the guard or an approval let through.
+    let_through: int = 0
 
 
 class _Progress:
     """What is known of a run so far; always enough for a report."""
 
     def __init__(self) -> None:
-        self.snapshot: Snapshot | None = None
-        self.plan: Plan | None = None
-        self.outcomes: Counter[Result] = Counter()
+        self.proposal: Proposal | None = None
+        self.refusal: Refusal | None = None
+        self.through: tuple[Change, ...] = ()
+        #: Contact -> what became of its change.
+        self.settled: dict[int, Result] = {}
+
+    @property
+    def outcomes(self) -> Counter[Result]:
+        return Counter(self.settled.values())
 
 
 def reconcile(worker: Worker, order: Order) -> Finished:
     """Run once. Raises LeaseHeldError and JournalError; any other failure is told in what is returned."""
     with worker.journal.lease(order.lease_wait):
-        run = worker.journal.begin(portal=worker.portal, command=order.command)
+        undoes = order.undo.run if order.undo else None
+        run = worker.journal.begin(portal=worker.portal, command=order.command, undoes=undoes)
         started = worker.clock.monotonic()
         worker.client.usage = Usage()
         progress = _Progress()
@@ -108,45 +146,145 @@ def reconcile(worker: Worker, order: Order) -> Finished:
             report = _report(run, status, progress, failure, usage)
             worker.journal.finish(report)
             _log(report)
-        return Finished(report=report, failure=failure)
+        return Finished(
+            report=report,
+            failure=failure,
+            proposal=progress.proposal,
+            refusal=progress.refusal,
+            let_through=len(progress.through),
+        )
 
 
 def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:
     _settle_open(worker)
-    reader = Reader(worker.client, order.reading)
-    progress.snapshot = snapshot = reader.sweep(order.scope)
-    worker.journal.remember_users(worker.portal, (snapshot.users or {}).values())
-    progress.plan = plan = make_plan(snapshot, portal=worker.portal, limit=order.limit)
-    if not plan.changes:
-        return Status.IN_SYNC
-    require_verified_owners(plan)
-    if not order.confirm(plan, snapshot):
+    progress.proposal = proposal = _propose(worker, order)
+    worker.journal.remember_users(worker.portal, (proposal.snapshot.users or {}).values())
+    try:
+        if not proposal.plan.changes:
+            return Status.IN_SYNC
+        require_verified_owners(proposal)
+        progress.through, links = _let_through(worker, order, run, proposal, progress)
+        _apply(worker, order, run, progress, links)
+    finally:
+        _remember(worker, order, progress)
+    if progress.refusal is not None or not progress.through:
         return Status.REFUSED
+    return Status.PARTIAL if any(progress.outcomes[result] for result in _UNDONE) else Status.APPLIED
+
+
+def _propose(worker: Worker, order: Order) -> Proposal:
+    if order.undo is not None:
+        return propose_undo(
+            worker.client,
+            worker.journal,
+            portal=worker.portal,
+            undo=order.undo,
+            clock=worker.clock,
+            most=worker.chunks.most,
+        )
+    ground = Ground(portal=worker.portal, clock=worker.clock, rules=worker.rules, scope=order.scope, limit=order.limit)
+    return propose(Reader(worker.client, order.reading), worker.journal, ground, writing=True)
+
+
+def require_verified_owners(proposal: Proposal) -> None:
+    """Refuse a plan whose new owners could not be looked up. Raises MissingScopeError."""
+    if not proposal.plan.owners_verified:
+        raise MissingScopeError(
+            "the webhook has no user scope, so nobody can tell whether the new owners still work there, and nothing "
+            "was written; add the scope user_basic (or user) to the webhook in the portal"
+        )
+
+
+def _let_through(
+    worker: Worker, order: Order, run: int, proposal: Proposal, progress: _Progress
+) -> tuple[tuple[Change, ...], Links]:
+    """Return the changes that were approved or that the guard lets pass, and what their rows point to."""
+    plan, approvals = proposal.plan, worker.journal.approvals
+    if order.approve:
+        _approve(worker, order.approve, plan.digest, plan.changes, run)
+    approved = approvals.in_force(worker.portal)
+    through, rest = split(plan.changes, approved)
+    found = breaches(rest, proposal.population, worker.rules.guard)
+    if found:
+        refusal = _refuse(worker, run, proposal, rest, found)
+        if order.confirm(proposal, refusal):
+            _approve(worker, refusal.digest, refusal.digest, rest, run)
+            approved = approvals.in_force(worker.portal)
+            through = plan.changes
+        else:
+            progress.refusal = refusal
+            log.warning("run.refused", digest=refusal.digest[:12], reason=refusal.sentence)
+    elif order.confirm(proposal, None):
+        through = plan.changes
+    return through, replace(proposal.links, approvals=dict(approved))
+
+
+def _refuse(
+    worker: Worker, run: int, proposal: Proposal, changes: tuple[Change, ...], found: tuple[Breach, ...]
+) -> Refusal:
+    """Store what was refused, so that it can be approved."""
+    names = {user.id: user.name for user in (proposal.snapshot.users or {}).values()}
+    digest = changes_digest(worker.portal, [change.key for change in changes])
+    numbers = refusal_json(found, changes, names, digest)
+    sentence = str(numbers["sentence"])
+    worker.journal.approvals.wait(worker.portal, changes, run=run, numbers=numbers, sentence=sentence)
+    return Refusal(digest=digest, changes=changes, breaches=found, sentence=sentence)
+
+
+def _approve(worker: Worker, prefix: str, digest: str, changes: tuple[Change, ...], run: int) -> None:
+    """Let a set of changes through: that of the present plan, or one that was refused earlier. Raises UsageError."""
+    approvals = worker.journal.approvals
+    if digest.startswith(prefix.strip().lower()):
+        approvals.wait(worker.portal, changes, run=run, numbers={}, sentence="shown as a plan")
+    given = approvals.approve(worker.portal, prefix, by=getuser(), how="with the run", lasts=worker.rules.approval)
+    if isinstance(given, NoApproval):
+        raise UsageError(f"{prefix} cannot be approved: {given.sentence}")
+
+
+def _apply(worker: Worker, order: Order, run: int, progress: _Progress, links: Links) -> None:
+    """Write what was let through; what was taken back is left alone from here on."""
 
     def settle(outcomes: Sequence[Outcome]) -> None:
-        worker.journal.settle(run, outcomes)
-        progress.outcomes.update(outcome.result for outcome in outcomes)
-        order.writing(progress.outcomes.total(), len(plan.changes))
+        worker.journal.settle(run, outcomes, links)
+        progress.settled.update({outcome.change.contact: outcome.result for outcome in outcomes})
+        if order.undo is not None:
+            taken_back = [undone(outcome.change) for outcome in outcomes if outcome.result is Result.APPLIED]
+            worker.journal.exceptions.add(worker.portal, Standing.UNDONE, taken_back)
+        order.writing(len(progress.settled), len(progress.through))
 
     writer = Writer(
         worker.client,
         worker.clock,
         worker.chunks,
-        intend=lambda changes: worker.journal.intend(run, changes),
+        intend=lambda changes: worker.journal.intend(run, changes, links),
         settle=settle,
     )
-    writer.apply(plan.changes)
+    writer.apply(progress.through)
     log.info("run.gap", longest_seconds_between_check_and_write=round(writer.longest_gap, 3))
-    return Status.PARTIAL if any(progress.outcomes[result] for result in _UNDONE) else Status.APPLIED
 
 
-def require_verified_owners(plan: Plan) -> None:
-    """Refuse a plan whose new owners could not be looked up. Raises MissingScopeError."""
-    if not plan.owners_verified:
-        raise MissingScopeError(
-            "the webhook has no user scope, so nobody can tell whether the new owners still work there, and nothing "
-            "was written; add the scope user_basic (or user) to the webhook in the portal"
+def _remember(worker: Worker, order: Order, progress: _Progress) -> None:
+    """Keep what a complete sweep of the whole portal has found, for the next one to judge by."""
+    proposal = progress.proposal
+    if proposal is None or order.undo is not None or order.scope != Scope() or order.limit is not None:
+        return
+    believed = proposal.population.missing <= worker.rules.guard.companies or progress.refusal is None
+    if believed:
+        snapshot = proposal.snapshot
+        worker.journal.sweeps.remember(
+            worker.portal, snapshot.roster, snapshot.taken_at, _left(proposal, progress.settled)
         )
+        worker.journal.approvals.review(worker.portal, proposal.plan.changes)
+
+
+def _left(proposal: Proposal, settled: Mapping[int, Result]) -> Iterator[tuple[Mismatch, str, Cause]]:
+    """Yield the drift that is left, with the reason."""
+    by_contact = {mismatch.contact: mismatch for mismatch in proposal.snapshot.mismatches}
+    for skip in proposal.plan.skips:
+        yield skip.mismatch, skip.reason.value, skip.cause
+    for change in proposal.plan.changes:
+        if settled.get(change.contact) not in _DONE:
+            yield by_contact[change.contact], WAITING, change.cause
 
 
 def _settle_open(worker: Worker) -> None:
@@ -166,18 +304,22 @@ def _settle_open(worker: Worker) -> None:
 
 
 def _report(run: int, status: Status, progress: _Progress, failure: ReconcilerError | None, usage: Usage) -> RunReport:
-    snapshot, plan = progress.snapshot, progress.plan
-    return RunReport(
-        run=run,
-        status=status,
-        companies=len(snapshot.roster) if snapshot else 0,
-        contacts=snapshot.contacts if snapshot else 0,
-        drift=plan.drift if plan else 0,
-        standing=len(plan.skips) if plan else 0,
-        reasons=plan.reasons if plan else {},
-        outcomes=dict(progress.outcomes),
-        usage=usage,
-        error=None if failure is None else str(failure),
+    error = str(failure) if failure is not None else progress.refusal.sentence if progress.refusal else None
+    report = RunReport(run=run, status=status, outcomes=dict(progress.outcomes), usage=usage, error=error)
+    proposal = progress.proposal
+    if proposal is None:
+        return report
+    plan, snapshot = proposal.plan, proposal.snapshot
+    return replace(
+        report,
+        companies=len(snapshot.roster),
+        contacts=snapshot.contacts,
+        drift=plan.drift + len(proposal.left),
+        standing=len(plan.skips) + len(proposal.left),
+        reasons=plan.reasons,
+        causes=plan.causes,
+        digest=plan.digest if plan.changes else "",
+        taken_at=snapshot.taken_at,
     )
 
 

@@ -72,6 +72,11 @@ class Population:
     #: In the last complete sweep of the same scope; None: there was none.
     companies_before: int | None = None
 
+    @property
+    def missing(self) -> float:
+        """Share of the companies known before that are not there any more; below 0 where there are more now."""
+        return 1 - self.companies / self.companies_before if self.companies_before else 0.0
+
 
 def breaches(changes: Sequence[Change], population: Population, limits: GuardLimits) -> tuple[Breach, ...]:
     """Return every limit that these changes pass, the whole-plan ones first. Empty: they may be carried out."""
@@ -85,11 +90,8 @@ def breaches(changes: Sequence[Change], population: Population, limits: GuardLim
         share = count / population.contacts
         if share > limits.share:
             found.append(Breach(limit=Limit.SHARE, number=share, allowed=limits.share))
-    before = population.companies_before
-    if before:
-        missing = 1 - population.companies / before
-        if missing > limits.companies:
-            found.append(Breach(limit=Limit.COMPANIES, number=missing, allowed=limits.companies))
+    if population.missing > limits.companies:
+        found.append(Breach(limit=Limit.COMPANIES, number=population.missing, allowed=limits.companies))
     surprising = [change for change in changes if change.cause is not Cause.COMPANY_OWNER_CHANGED]
     found += _people(Limit.GAINED, Counter(change.after for change in surprising), limits.gained)
     found += _people(Limit.LOST, Counter(change.before for change in surprising if change.before), limits.lost)

@@ -1,0 +1,219 @@
+"""From what the portal shows and the journal knows to a plan: of a sweep, or of taking something back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from reconciler.core.cause import cause_of
+from reconciler.core.flapping import Patience, flaps
+from reconciler.core.guard import GuardLimits, Population
+from reconciler.core.model import Cause, Change, Mismatch, Snapshot, Standing
+from reconciler.core.plan import Plan, make_plan
+from reconciler.core.policy import Case, DismissedOwner, MultiCompany, Policies
+from reconciler.core.undo import restore
+from reconciler.errors import UsageError
+from reconciler.journal.records import NewException, NothingToUndo
+from reconciler.journal.rows import Links
+from reconciler.portal.details import Wants
+from reconciler.portal.looks import look_at
+from reconciler.portal.reader import Reader, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.clock import Clock
+    from reconciler.config import Settings
+    from reconciler.core.check import ContactRow
+    from reconciler.core.undo import Left
+    from reconciler.journal.store import Journal
+    from reconciler.portal.client import Client
+
+log = structlog.get_logger("reconciler.plan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the settings decide about a plan."""
+
+    policies: Policies = field(default_factory=Policies)
+    guard: GuardLimits = field(default_factory=GuardLimits)
+    patience: Patience = field(default_factory=Patience)
+    #: How long a contact stays in quarantine.
+    quarantine: timedelta = timedelta(days=7)
+    #: How long an approval lasts.
+    approval: timedelta = timedelta(days=7)
+    #: Yes/no fields that except a record; empty for none.
+    contact_field: str = ""
+    company_field: str = ""
+
+    @property
+    def wants(self) -> Wants:
+        """What must be read of drifted contacts to judge by these rules."""
+        return Wants(
+            contact_field=self.contact_field,
+            company_field=self.company_field,
+            links=self.policies.multi_company is MultiCompany.REPORT,
+            heads=self.policies.dismissed_owner is DismissedOwner.HEAD,
+            successor=self.policies.successor,
+        )
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Return the rules that the settings describe."""
+    policy = settings.policy
+    return Rules(
+        policies=policy.policies,
+        guard=settings.guard.limits,
+        patience=policy.patience,
+        quarantine=timedelta(days=policy.quarantine_days),
+        approval=timedelta(days=settings.guard.approval_days),
+        contact_field=policy.leave_contact_field or "",
+        company_field=policy.leave_company_field or "",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """What to take back: the writes that fit all that is given."""
+
+    run: int | None = None
+    contact: int | None = None
+    company: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a plan is about, and what decides it."""
+
+    #: The portal's name in the journal.
+    portal: str
+    clock: Clock
+    rules: Rules = field(default_factory=Rules)
+    scope: Scope = field(default_factory=Scope)
+    #: Highest number of changes; None: all.
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A plan, and what the guard and the journal need besides."""
+
+    plan: Plan
+    population: Population
+    snapshot: Snapshot
+    #: Contacts that went into quarantine just now.
+    quarantined: tuple[int, ...] = ()
+    #: Of an undo: contact -> the change that is taken back, and what is left as it is.
+    undoes: Mapping[int, int] = field(default_factory=dict)
+    left: tuple[Left, ...] = ()
+
+    @property
+    def links(self) -> Links:
+        """What the rows of the changes point to, approvals apart."""
+        return Links(undoes=self.undoes)
+
+
+def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing: bool) -> Proposal:
+    """Sweep, and plan by all that is known. `journal` None: there is none yet, so nothing is known.
+
+    Not `writing`: nothing is written to the journal either; contacts that would go into quarantine are only shown so.
+    """
+    rules, portal = ground.rules, ground.portal
+    last = journal.sweeps.last(portal) if journal is not None else None
+    before = last.companies if last is not None and ground.scope == Scope() else None
+    snapshot = reader.sweep(ground.scope, rules.wants)
+    population = _population(snapshot, before)
+    if population.missing > rules.guard.companies:
+        log.warning("plan.suspicious", companies=population.companies, companies_before=before)
+        snapshot = reader.sweep(ground.scope, rules.wants)  # once more in full, before it is believed (DESIGN 7)
+        population = _population(snapshot, before)
+    case = Case(snapshot=snapshot, policies=rules.policies)
+    quarantined: tuple[int, ...] = ()
+    if journal is not None:
+        exceptions = dict(journal.exceptions.in_force(portal, snapshot.roster))
+        evidence = journal.sweeps.evidence(portal, snapshot.mismatches)
+        case = replace(case, evidence=evidence, exceptions=exceptions)
+        flapping = _flapping(case, journal, ground)
+        exceptions.update({entry.contact: Standing.QUARANTINED for entry in flapping})
+        if writing:
+            until = ground.clock.now() + rules.quarantine
+            quarantined = tuple(journal.exceptions.add(portal, Standing.QUARANTINED, flapping, until))
+    plan = make_plan(case, portal=portal, limit=ground.limit)
+    if journal is not None and writing:
+        journal.exceptions.add(portal, Standing.RESPECTED, _respected(plan, case))
+    return Proposal(plan=plan, population=population, snapshot=snapshot, quarantined=quarantined)
+
+
+def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, clock: Clock, most: int) -> Proposal:
+    """Plan to put back what stands as we left it. Raises UsageError where there is nothing that could be."""
+    writes = journal.writes.to_undo(portal, run=undo.run, contact=undo.contact, company=undo.company)
+    if isinstance(writes, NothingToUndo):
+        raise UsageError(f"nothing can be taken back: {writes.sentence}; `reconciler runs` lists the runs")
+    applied = [record.change for record in writes.latest]
+    contacts: dict[int, ContactRow] = {}
+    for start in range(0, len(applied), most):
+        contacts.update(look_at(client, clock, applied[start : start + most], companies=False).contacts)
+    users = Reader(client, lambda *_: None).users({o for c in applied for o in (c.before, c.after)})
+    changes, left = restore(applied, contacts, users or {})
+    snapshot = Snapshot(
+        taken_at=clock.now(), roster={}, contacts=0, mismatches=(), outside_roster=0, users=users, windows=0
+    )
+    return Proposal(
+        plan=Plan(portal=portal, changes=changes, skips=(), owners_verified=users is not None),
+        population=Population(contacts=0, companies=0),
+        snapshot=snapshot,
+        undoes={record.change.contact: record.id for record in writes.latest},
+        left=left,
+    )
+
+
+def undone(change: Change) -> NewException:
+    """Return the exception that keeps the next sweep from doing again what was taken back."""
+    return NewException(contact=change.contact, company=change.company, owner=change.after, detail="taken back")
+
+
+def _population(snapshot: Snapshot, before: int | None) -> Population:
+    return Population(contacts=snapshot.contacts, companies=len(snapshot.roster), companies_before=before)
+
+
+def _flapping(case: Case, journal: Journal, ground: Ground) -> list[NewException]:
+    """Return the contacts that somebody has changed back often enough."""
+    details = case.snapshot.contact_details
+    back = {
+        m.contact: m
+        for m in case.snapshot.mismatches
+        if m.contact not in case.exceptions and cause_of(m, details.get(m.contact), case.evidence) is Cause.CHANGED_BACK
+    }
+    now, patience = ground.clock.now(), ground.rules.patience
+    writes = journal.writes.since(ground.portal, back, now - patience.within) if back else {}
+    return [
+        _except(back[contact], case, f"changed back after {len(moments)} writes of ours")
+        for contact, moments in sorted(writes.items())
+        if flaps(moments, now, patience)
+    ]
+
+
+def _respected(plan: Plan, case: Case) -> list[NewException]:
+    """Return the contacts whose owner a person chose, which is respected from now on."""
+    return [
+        _except(skip.mismatch, case, "a person edited the contact")
+        for skip in plan.skips
+        if skip.reason is Standing.RESPECTED and skip.mismatch.contact not in case.exceptions
+    ]
+
+
+def _except(mismatch: Mismatch, case: Case, why: str) -> NewException:
+    detail = case.snapshot.contact_details.get(mismatch.contact)
+    return NewException(
+        contact=mismatch.contact,
+        company=mismatch.company,
+        company_owner=mismatch.company_owner,
+        owner=mismatch.owner,
+        last_editor=detail.modified_by if detail else None,
+        last_edited_at=detail.modified if detail else None,
+        detail=why,
+    )
