@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from reconciler.core.model import Mismatch, Names, Result, RunReport, Snapshot, Standing, Status, Usage, User
+from reconciler.core.cause import Evidence
+from reconciler.core.model import (
+    Cause,
+    Change,
+    CompanyDetail,
+    ContactDetail,
+    Mismatch,
+    Names,
+    Result,
+    Rule,
+    RunReport,
+    Snapshot,
+    Standing,
+    Status,
+    Usage,
+    User,
+)
 from reconciler.core.plan import make_plan
-from reconciler.ops.report import Report, Row, plan_report, run_report
+from reconciler.core.policy import Case
+from reconciler.core.undo import Left, Obstacle
+from reconciler.ops.report import Report, Row, plan_report, run_report, undo_report
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 ORIGIN = "https://acme.bitrix24.com"
@@ -50,12 +69,16 @@ def row(**values: object) -> Row:
         "before_name": "Hugo Castro",
         "after": 3,
         "after_name": "Ida Ito",
+        "cause": "unknown",
+        "rule": "company_owner",
+        "company_owner": 3,
+        "company_owner_name": "Ida Ito",
     }
     return Row(**(defaults | values))
 
 
-def a_plan(drifted: int = 3, *, users: bool = True, skips: bool = True, limit: int | None = None) -> Report:
-    """Return the document of a plan: `drifted` changes, and three that are left alone."""
+def a_snapshot(drifted: int = 3, *, users: bool = True, skips: bool = True) -> Snapshot:
+    """Return a sweep: `drifted` contacts to change, and three that are left alone."""
     people = {
         number: User(id=number, name=f"Person {number}", active=number != 9, employee=True) for number in range(1, 10)
     }
@@ -70,22 +93,53 @@ def a_plan(drifted: int = 3, *, users: bool = True, skips: bool = True, limit: i
             Mismatch(contact=4, company=101, owner=2, company_owner=9),
             Mismatch(contact=5, company=102, owner=1, company_owner=0),
         ]
-    snapshot = Snapshot(
+    return Snapshot(
         taken_at=NOON,
         roster=roster,
         contacts=10_000,
         mismatches=tuple(found),
         outside_roster=12 if skips else 0,
         users=people if users else None,
+        contact_details={
+            one.contact: ContactDetail(
+                name=f"Contact {one.contact}", created=NOON, modified=NOON - timedelta(days=2), modified_by=7
+            )
+            for one in found
+            if one.contact != 5
+        },
+        company_details={number: CompanyDetail(name=f"Company {number}") for number in roster},
         windows=4,
     )
-    names = Names(
-        contacts={one.contact: f"Contact {one.contact}" for one in found},
-        companies={number: f"Company {number}" for number in roster},
-        users={1: "First Person"},
+
+
+def a_plan(drifted: int = 3, *, causes: bool = False, limit: int | None = None, **options: bool) -> Report:
+    """Return the document of a plan: `drifted` changes, and three that are left alone; `causes`: of more than one."""
+    snapshot = a_snapshot(drifted, **options)
+    known = {one: list(Cause)[k % 6] for k, one in enumerate(snapshot.mismatches)} if causes else {}
+    plan = make_plan(Case(snapshot=snapshot, evidence=Evidence(known=known)), portal="acme.bitrix24.com", limit=limit)
+    return plan_report(plan, snapshot=snapshot, origin=ORIGIN, usage=USAGE, notes=["A bell may ring."])
+
+
+def an_undo(back: int = 2, **names: dict[int, str]) -> Report:
+    """Return the document of an undo: changes that are put back, and one for each obstacle."""
+    done = [Change(contact=k, company=4, before=2, after=3, rule=Rule.COMPANY_OWNER) for k in range(1, 5)]
+    defaults = {"users": {2: "Hugo Castro", 3: "Ida Ito"}, "companies": {4: "Delta Machines"}}
+    return undo_report(
+        [Change(contact=100 + k, company=4, before=3, after=2, rule=Rule.UNDO) for k in range(back)],
+        [Left(change=change, obstacle=obstacle) for change, obstacle in zip(done, Obstacle, strict=True)],
+        portal="acme.bitrix24.com",
+        what="run 12",
+        digest="ab" * 32,
+        names=Names(**(defaults | names)),
+        origin=ORIGIN,
+        usage=USAGE,
+        taken_at=NOON,
     )
-    plan = make_plan(snapshot, portal="acme.bitrix24.com", limit=limit)
-    return plan_report(plan, snapshot=snapshot, names=names, origin=ORIGIN, usage=USAGE, notes=["A bell may ring."])
+
+
+def but(report: Report, **values: object) -> Report:
+    """Return the document with other values."""
+    return replace(report, **values)
 
 
 def counts(status: Status = Status.APPLIED, **values: object) -> RunReport:
@@ -97,6 +151,7 @@ def counts(status: Status = Status.APPLIED, **values: object) -> RunReport:
         "drift": 503,
         "standing": 3,
         "reasons": {Standing.OWNER_DISMISSED: 3},
+        "causes": {Cause.UNKNOWN: 500, Cause.CONTACT_CHANGED: 3},
         "outcomes": {Result.APPLIED: 498, Result.GONE: 2},
         "usage": USAGE,
     }

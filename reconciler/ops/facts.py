@@ -1,53 +1,37 @@
-"""What there is to say about a plan or a run, before any format: words, numbers, sums.
+"""What there is to say about a plan, an undo or a run, before any format: words and numbers.
 
 Nothing here is cleaned or escaped; each format does that for itself, at its own edge.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from reconciler.core.model import Result, RunReport, Standing, Status
+from reconciler.core.model import Cause, Result, Rule, RunReport, Standing, Status
+from reconciler.core.undo import Obstacle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime, tzinfo
 
-    from reconciler.ops.report import Report, Row
+    from reconciler.ops.document import Report
 
-#: What needs a person comes first where not every row fits.
-_URGENCY = ("failed", "denied", "unknown", "", "conflict", "gone", "already", "applied")
 #: For the sentence about a run; the tables and JSON use the journal's own words.
 _SPOKEN = {Result.APPLIED: "corrected", Result.ALREADY: "already right", Result.CONFLICT: "in conflict"}
-#: Changes that can be read one by one.
-_LARGE = 20
+#: A word or two for a cell, and what it means.
+_CAUSES = {
+    Cause.CHANGED_BACK: ("changed back", "corrected by us before, and not our owner any more"),
+    Cause.COMPANY_OWNER_CHANGED: ("handed over", "the company has a new owner, the contact still an earlier one"),
+    Cause.CONTACT_CREATED: ("newly created", "created since the last complete sweep"),
+    Cause.NEWLY_LINKED: ("newly linked", "linked to the company since, but not edited"),
+    Cause.CONTACT_CHANGED: ("edited", "somebody edited the contact since: its owner, its company, or anything else"),
+    Cause.UNKNOWN: ("not known", "no complete sweep before this one to compare with"),
+}
+#: Who is written where it is not the company's owner.
+_RULES = {Rule.SUCCESSOR: "successor", Rule.HEAD: "head of department"}
 #: Longest address of a portal that can be meant.
 _MOST_ORIGIN = 300
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
-    """How many contacts a person would gain and lose."""
-
-    person: int
-    name: str
-    gains: int
-    loses: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Standing drift that has one reason and one company owner."""
-
-    reason: str
-    person: int
-    name: str
-    contacts: int
-    #: The companies, the one with the most contacts first, as (ID, name).
-    companies: tuple[tuple[int, str], ...]
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -70,8 +54,30 @@ def moment(time: datetime, zone: tzinfo | None) -> str:
 
 
 def reason_sentence(reason: str) -> str:
-    """Return what a person reads for the value of a `Standing`; any other text as it is."""
-    return Standing(reason).sentence if reason in set(Standing) else reason
+    """Return what a person reads for the value of a `Standing` or an `Obstacle`; any other text as it is."""
+    if reason in set(Standing):
+        return Standing(reason).sentence
+    return Obstacle(reason).sentence if reason in set(Obstacle) else reason
+
+
+def cause_word(cause: str) -> str:
+    """Return the value of a `Cause` in a word or two; any other text as it is."""
+    return _CAUSES[Cause(cause)][0] if cause in set(Cause) else cause
+
+
+def cause_sentence(cause: Cause) -> str:
+    """Return what a cause means, in half a sentence."""
+    return _CAUSES[cause][1]
+
+
+def cause_words(causes: Mapping[Cause, int]) -> str:
+    """Say why contacts drifted: "120 handed over, 3 newly created"."""
+    return ", ".join(f"{causes[cause]:,} {cause_word(cause)}" for cause in Cause if causes.get(cause))
+
+
+def rule_word(rule: str) -> str:
+    """Return what chose the new owner, where it is not simply the company's owner."""
+    return _RULES.get(Rule(rule), "") if rule in set(Rule) else rule
 
 
 def outcome_words(outcomes: Mapping[Result, int]) -> str:
@@ -121,30 +127,23 @@ def _story(report: RunReport) -> str:
     return told if report.status in {Status.APPLIED, Status.PARTIAL} else f"{report.status}: {told}"
 
 
-def facts(report: Report, zone: tzinfo | None) -> list[tuple[str, str]]:
-    """Return the head of a document as (label, text); the notes last."""
+def facts(report: Report, zone: tzinfo | None, *, brief: bool = False) -> list[tuple[str, str]]:
+    """Return the head of a document as (label, text), the notes last; `brief`: the causes stand elsewhere."""
     counts, usage = report.counts, report.counts.usage
-    planned = counts.drift - counts.standing
     cost = f"{counted(usage.requests, 'request')} ({counted(usage.commands, 'command')})"
-    found = [("Taken" if report.kind == "plan" else "Started", moment(report.started_at, zone))]
+    found = [("Started" if report.kind == "run" else "Taken", moment(report.started_at, zone))]
     if report.command:
         found.append(("Command", report.command))
     if report.kind == "run":
         found.append(("Status", status_words(counts.status) if report.finished_at else "not finished"))
-    found.append(
-        (
-            "Looked at",
-            f"{counted(counts.companies, 'company', 'companies')}, {counted(counts.contacts, 'linked contact')}",
-        )
-    )
-    share = f" ({counts.drift / counts.contacts:.1%})" if counts.contacts else ""
-    drift = counted(counts.drift, "contact") + share
-    if counts.drift:
-        drift += f": {planned:,} to change"
-    if counts.standing:
-        words = "" if report.standing else reason_words(counts.reasons)
-        drift += f", {counts.standing:,} left alone" + (f" ({words})" if words else "")
-    found.append(("Drift", drift))
+    if report.kind == "undo":
+        found.append(("Changes", _undo_words(counts)))
+    else:
+        looked_at = counted(counts.companies, "company", "companies"), counted(counts.contacts, "linked contact")
+        found.append(("Looked at", ", ".join(looked_at)))
+        found.append(("Drift", _drift_words(report)))
+    if counts.causes and not brief:
+        found.append(("Causes", cause_words(counts.causes)))
     if counts.outcomes:
         found.append(("Outcomes", outcome_words(counts.outcomes)))
     found.append(("Cost", f"{cost}, {lasting(usage.duration_seconds)}"))
@@ -155,49 +154,22 @@ def facts(report: Report, zone: tzinfo | None) -> list[tuple[str, str]]:
     return found + [("Note", note) for note in report.notes]
 
 
-def is_large(report: Report) -> bool:
-    """Whether people should be summed up before the contacts are listed."""
-    return report.kind == "plan" and len(report.changes) > _LARGE
+def _undo_words(counts: RunReport) -> str:
+    put_back = counts.drift - counts.standing
+    left = f", {counts.standing:,} that stay" if counts.standing else ""
+    return f"{counts.drift:,} of ours: {put_back:,} to put back{left}"
 
 
-def balances(rows: Sequence[Row], most: int) -> tuple[str, list[Balance]]:
-    """Return a title and who gains and who loses, the largest movement first."""
-    gains, loses = Counter(row.after for row in rows), Counter(row.before for row in rows)
-    names = {row.before: row.before_name for row in rows} | {row.after: row.after_name for row in rows}
-    people = sorted(names, key=lambda person: (-gains[person] - loses[person], person))
-    cut = f" (the first {most} of {len(people):,} people)" if len(people) > most else ""
-    return f"Who gains and who loses{cut}", [
-        Balance(person=person, name=names[person], gains=gains[person], loses=loses[person]) for person in people[:most]
-    ]
-
-
-def groups(rows: Sequence[Row]) -> list[Group]:
-    """Gather standing drift by reason and company owner, the largest group first."""
-    found: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
-    for row in rows:
-        found[row.result, row.after].append(row)
-    order = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [
-        Group(
-            reason=reason,
-            person=person,
-            name=members[0].after_name,
-            contacts=len(members),
-            companies=tuple(Counter((row.company, row.company_name) for row in members)),
-        )
-        for (reason, person), members in order
-    ]
-
-
-def detail_counts(rows: Sequence[Row], most: int) -> list[tuple[str, str, int]]:
-    """Return (result, detail, contacts) of the changes that have a detail, the most frequent first."""
-    found = Counter((row.result, row.detail) for row in rows if row.detail)
-    return [(result, detail, contacts) for (result, detail), contacts in found.most_common(most)]
-
-
-def urgent_first(rows: Sequence[Row]) -> list[Row]:
-    """Sort the rows so that what needs a person comes first; the order is kept otherwise."""
-    return sorted(rows, key=lambda row: _URGENCY.index(row.result) if row.result in _URGENCY else 0)
+def _drift_words(report: Report) -> str:
+    counts = report.counts
+    share = f" ({counts.drift / counts.contacts:.1%})" if counts.contacts else ""
+    drift = counted(counts.drift, "contact") + share
+    if counts.drift:
+        drift += f": {counts.drift - counts.standing:,} to change"
+    if counts.standing:
+        words = "" if report.standing else reason_words(counts.reasons)
+        drift += f", {counts.standing:,} left alone" + (f" ({words})" if words else "")
+    return drift
 
 
 def person(number: int, name: str) -> str:
@@ -223,8 +195,21 @@ def card(origin: str, kind: str, number: int) -> str:
 
 
 def rest_hint(report: Report, hidden: int) -> str:
-    """Return how to see the rows that do not fit."""
+    """Return how to see the rows that do not fit; the command between backquotes, if there is one."""
+    if report.kind == "undo":
+        return f"… and {hidden:,} more"
     run = report.counts.run
     which = "plan" if report.kind == "plan" else f"show {'latest' if run is None else run}"
     file = "plan.csv" if report.kind == "plan" else f"run-{'latest' if run is None else run}.csv"
     return f"… and {hidden:,} more; all: `reconciler {which} --format csv --output {file}`"
+
+
+def heads(report: Report) -> tuple[str, str, str]:
+    """Return what the owners' columns of the changes are called, and the title of what is left alone."""
+    match report.kind:
+        case "plan":
+            return "From", "To", "Left alone"
+        case "undo":
+            return "From", "Back to", "Not put back"
+        case _:
+            return "Before", "After", "Left alone"

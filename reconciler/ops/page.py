@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from reconciler.ops import facts
+from reconciler.ops import facts, sums
 from reconciler.ops.display import display
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from reconciler.ops.report import Report
+    from reconciler.ops.document import Report
 
 _MOST_PEOPLE = 10
 _MOST_COMPANIES = 5
@@ -29,19 +29,19 @@ _MOST_COMPANIES = 5
 def page(report: Report, *, most_rows: int, zone: tzinfo | None) -> str:
     """Return the document as a page."""
     style = _resource("page.css")
-    rows = facts.urgent_first(report.changes)[:most_rows]
+    rows = sums.urgent_first(report.changes)[:most_rows]
     hidden = len(report.changes) - len(rows)
     head = facts.facts(report, zone)
-    people_title, people = facts.balances(report.changes, _MOST_PEOPLE)
+    people = sums.balances(report)
     return _template().render(
         report=report,
         plan=report.kind == "plan",
         head=[pair for pair in head if pair[0] != "Note"],
-        people_title=people_title,
-        people=people if facts.is_large(report) else [],
+        people_title=sums.balances_title(report, people, _MOST_PEOPLE),
+        people=people[:_MOST_PEOPLE] if sums.is_large(report) else [],
         rows=rows,
         hint=facts.rest_hint(report, hidden).split("`") if hidden else None,
-        groups=facts.groups(report.standing),
+        groups=sums.groups(report.standing),
         most_companies=_MOST_COMPANIES,
         style=Markup(style),  # noqa: S704 - our own file, and the policy names its hash
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),

@@ -1,104 +1,38 @@
-"""A plan or a run as a document: one value, shown as text, JSON, Markdown, CSV or a page.
+"""A plan, an undo or a run made into a document, and the document shown as text, JSON, Markdown, CSV or a page.
 
-Names come from a CRM, where strangers type them (DESIGN 12). They stand in a `Report` as they came; each format
-makes them harmless in its own way. The heavy formats live in modules of their own, imported when asked for.
+The heavy formats live in modules of their own, imported when asked for.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from reconciler.core.model import Change, Names, RunReport, Skip, Status
+from reconciler.core.model import Change, Names, Rule, RunReport, Status
 from reconciler.ops.answers import as_json, json_pieces, json_text, run_json
+from reconciler.ops.document import Format, Report, Row
 from reconciler.ops.facts import summary_line
+from reconciler.ops.notes import SIDE_EFFECTS, plan_notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, tzinfo
     from typing import TextIO
 
-    from reconciler.core.model import Snapshot, Usage
+    from reconciler.core.model import Skip, Snapshot, Usage
     from reconciler.core.plan import Plan
+    from reconciler.core.undo import Left
 
 __all__ = ["SIDE_EFFECTS", "Format", "Report", "Row", "as_json", "json_text", "plan_report", "render", "run_json"]
-__all__ += ["run_report", "summary_line", "write"]
+__all__ += ["run_report", "summary_line", "undo_report", "write"]
 
-Format = Literal["text", "json", "markdown", "csv", "html"]
-
-#: Stands at the head of every plan (DESIGN 1).
-SIDE_EFFECTS = (
-    "Deals, activities and tasks stay with the person who had them, and that person may lose sight of the contact "
-    '(roles "own records only").'
-)
-_UNVERIFIED = (
-    "The webhook has no user scope: nobody can tell whether the new owners still work there, so nothing of this may "
-    "be written. Add the scope user_basic (or user) to the webhook."
-)
-#: Rows shown where the caller gives no number: a screen, an issue's text, a page that a phone can still open.
-_MOST_ROWS = {"text": 50, "markdown": 500, "html": 5_000}
+#: Rows shown where the caller gives no number: a screen, an issue's text, what a page shows before it is searched.
+_MOST_ROWS = {"text": 50, "markdown": 500, "html": 1_000}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One drifted contact of a plan, or one change of a run. Names are empty where they are not known."""
-
-    contact: int
-    contact_name: str
-    company: int
-    company_name: str
-    #: Owner now (plan) or before the run; 0 for none.
-    before: int
-    before_name: str
-    #: The wanted owner; in a skip the company's owner, 0 for none.
-    after: int
-    after_name: str
-    #: Plan: empty for a change, the `Standing` value for a skip. Run: the `Result` value, empty while open.
-    result: str = ""
-    #: One sentence where the result does not say it all.
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """A plan or a run, ready to be shown."""
-
-    kind: Literal["plan", "run"]
-    title: str
-    portal: str
-    #: `https://host` of the portal, for links to its cards. Empty: no links.
-    origin: str
-    #: A plan's status says `in_sync` where nothing would change, and nothing otherwise.
-    counts: RunReport
-    #: The portal's time of the sweep, or when the run began.
-    started_at: datetime
-    #: None for a plan, and for a run that is under way or ended without a word.
-    finished_at: datetime | None = None
-    #: The command that ran; empty for a plan.
-    command: str = ""
-    #: A plan's digest, in full.
-    digest: str = ""
-    changes: tuple[Row, ...] = ()
-    #: Drifted contacts that are left alone.
-    standing: tuple[Row, ...] = ()
-    #: Sentences that a reader should know before acting.
-    notes: tuple[str, ...] = ()
-
-
-def plan_report(
-    plan: Plan, *, snapshot: Snapshot, names: Names, origin: str, usage: Usage, notes: Sequence[str] = ()
-) -> Report:
-    """Make the document of a plan. People the snapshot knows need not stand in `names`."""
-    people = {number: user.name for number, user in (snapshot.users or {}).items()} | dict(names.users)
-    called = Names(contacts=names.contacts, companies=names.companies, users=people)
-    own = [SIDE_EFFECTS] if plan.changes else []
-    if plan.changes and not plan.owners_verified:
-        own.insert(0, _UNVERIFIED)
-    if snapshot.outside_roster:
-        own.append(
-            f"Not looked at: {snapshot.outside_roster:,} contacts of companies outside the roster (own companies, "
-            "other categories, created during the sweep)."
-        )
+def plan_report(plan: Plan, *, snapshot: Snapshot, origin: str, usage: Usage, notes: Sequence[str] = ()) -> Report:
+    """Make the document of a plan; all names are the snapshot's."""
+    names = names_of(snapshot)
     return Report(
         kind="plan",
         title=f"Plan for {plan.portal}",
@@ -112,13 +46,51 @@ def plan_report(
             drift=plan.drift,
             standing=len(plan.skips),
             reasons=plan.reasons,
+            causes=plan.causes,
             usage=usage,
         ),
         started_at=snapshot.taken_at,
         digest=plan.digest,
-        changes=tuple(change_row(change, called) for change in plan.changes),
-        standing=tuple(_skip_row(skip, called) for skip in plan.skips),
-        notes=tuple(dict.fromkeys([*own, *notes])),
+        changes=tuple(_edited(change_row(change, names), snapshot, names) for change in plan.changes),
+        standing=tuple(_edited(_skip_row(skip, names), snapshot, names) for skip in plan.skips),
+        notes=tuple(dict.fromkeys([*plan_notes(plan, snapshot), *notes])),
+    )
+
+
+def undo_report(
+    back: Sequence[Change],
+    left: Sequence[Left],
+    *,
+    portal: str,
+    what: str,
+    digest: str,
+    names: Names,
+    origin: str,
+    usage: Usage,
+    taken_at: datetime,
+    notes: Sequence[str] = (),
+) -> Report:
+    """Make the document of an undo before it is carried out; `what` is taken back ("run 12", "contact 15").
+
+    The rows of what stays point the same way: from the owner that we wrote, to the one who was there before.
+    """
+    return Report(
+        kind="undo",
+        title=f"Undo of {what} of {portal}",
+        portal=portal,
+        origin=origin,
+        counts=RunReport(
+            run=None,
+            status=Status.INCOMPLETE if back else Status.IN_SYNC,
+            drift=len(back) + len(left),
+            standing=len(left),
+            usage=usage,
+        ),
+        started_at=taken_at,
+        digest=digest if back else "",
+        changes=tuple(replace(change_row(change, names), cause="") for change in back),
+        standing=tuple(_left_row(one, names) for one in left),
+        notes=tuple(notes),
     )
 
 
@@ -143,13 +115,24 @@ def run_report(
         started_at=started_at,
         finished_at=finished_at,
         command=command,
+        digest=report.digest,
         changes=tuple(rows),
         notes=tuple(notes),
     )
 
 
+def names_of(snapshot: Snapshot) -> Names:
+    """Return what the drifted contacts, their companies and the people on both sides are called."""
+    return Names(
+        contacts={number: detail.name for number, detail in snapshot.contact_details.items()},
+        companies={number: detail.name for number, detail in snapshot.company_details.items()},
+        users={number: user.name for number, user in (snapshot.users or {}).items()},
+    )
+
+
 def change_row(change: Change, names: Names, *, result: str = "", detail: str = "") -> Row:
     """Make the row of a change, with the names that are known."""
+    company_owner = change.after if change.rule is Rule.COMPANY_OWNER else change.company_owner
     return Row(
         contact=change.contact,
         contact_name=names.contacts.get(change.contact, ""),
@@ -161,15 +144,43 @@ def change_row(change: Change, names: Names, *, result: str = "", detail: str = 
         after_name=names.users.get(change.after, ""),
         result=result,
         detail=detail,
+        cause=change.cause.value,
+        rule=change.rule.value,
+        company_owner=company_owner,
+        company_owner_name=names.users.get(company_owner, ""),
     )
 
 
 def _skip_row(skip: Skip, names: Names) -> Row:
     mismatch = skip.mismatch
+    # Nothing is written: it only has the shape of a change to the company's owner.
     change = Change(
-        contact=mismatch.contact, company=mismatch.company, before=mismatch.owner, after=mismatch.company_owner
+        contact=mismatch.contact,
+        company=mismatch.company,
+        before=mismatch.owner,
+        after=mismatch.company_owner,
+        cause=skip.cause,
     )
-    return change_row(change, names, result=skip.reason.value, detail=skip.reason.sentence)
+    return replace(change_row(change, names, result=skip.reason.value, detail=skip.reason.sentence), rule="")
+
+
+def _left_row(left: Left, names: Names) -> Row:
+    change = replace(left.change, before=left.change.after, after=left.change.before, rule=Rule.UNDO, company_owner=0)
+    row = change_row(change, names, result=left.obstacle.value, detail=left.obstacle.sentence)
+    return replace(row, cause="", rule="")
+
+
+def _edited(row: Row, snapshot: Snapshot, names: Names) -> Row:
+    """Add who edited the contact last."""
+    detail = snapshot.contact_details.get(row.contact)
+    if detail is None:
+        return row
+    return replace(
+        row,
+        last_edited_by=detail.modified_by,
+        last_edited_by_name=names.users.get(detail.modified_by, ""),
+        last_edited_at=detail.modified,
+    )
 
 
 def write(report: Report, format: Format, file: TextIO) -> None:  # noqa: A002 - the command line's word
@@ -178,7 +189,7 @@ def write(report: Report, format: Format, file: TextIO) -> None:  # noqa: A002 -
         case "json":
             file.writelines(json_pieces(report))
         case "csv":
-            from reconciler.ops.exports import write_csv  # noqa: PLC0415 - as below
+            from reconciler.ops.sheets import write_csv  # noqa: PLC0415 - as below
 
             write_csv(report, file)
         case _:
@@ -197,8 +208,8 @@ def render(
     """Return the document in the format, its last line ended.
 
     `width` and `color` matter for text only. `most_rows` limits the changes shown as text (default 50), Markdown
-    (500) and HTML (5,000); JSON and CSV are always whole. Times are shown in `zone`, None is this machine's; JSON
-    has them as they are. CSV is meant for UTF-8; a file for Excel should be written as `utf-8-sig`.
+    (500) and HTML (1,000, with a search over all); JSON and CSV are always whole. Times are shown in `zone`, None is
+    this machine's; JSON has them as they are, CSV in UTC. A CSV file for Excel should be written as `utf-8-sig`.
     """
     most = _MOST_ROWS.get(format, 0) if most_rows is None else most_rows
     match format:
@@ -209,11 +220,11 @@ def render(
 
             return text(report, width=width, color=color, most_rows=most, zone=zone)
         case "markdown":
-            from reconciler.ops.exports import markdown  # noqa: PLC0415 - as above
+            from reconciler.ops.markdown import markdown  # noqa: PLC0415 - as above
 
             return markdown(report, most_rows=most, zone=zone)
         case "csv":
-            from reconciler.ops.exports import csv  # noqa: PLC0415 - as above
+            from reconciler.ops.sheets import csv  # noqa: PLC0415 - as above
 
             return csv(report)
         case _:

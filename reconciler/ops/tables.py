@@ -15,18 +15,26 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reconciler.core.model import Result
+from reconciler.core.model import Cause, Result
 from reconciler.ops.display import display
 from reconciler.ops.facts import (
-    balances,
     card,
-    detail_counts,
+    cause_sentence,
+    cause_word,
     facts,
-    groups,
-    is_large,
+    heads,
     person,
     reason_sentence,
     rest_hint,
+    rule_word,
+)
+from reconciler.ops.sums import (
+    balances,
+    balances_title,
+    by_cause,
+    detail_counts,
+    groups,
+    is_large,
     urgent_first,
 )
 
@@ -36,7 +44,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from reconciler.ops.report import Report, Row
+    from reconciler.ops.document import Report, Row
 
 _MOST_PEOPLE = 10
 #: Cards whose address is written out below a table that has no room for a column of them.
@@ -66,15 +74,15 @@ def text(report: Report, *, width: int, color: bool, most_rows: int, zone: tzinf
     """Return the document as text."""
     parts: list[RenderableType] = [Text(display(report.title), style="bold"), "", _head(report, zone)]
     if is_large(report):
-        parts += _people(report.changes)
+        parts += _causes(report) + _people(report)
     if report.changes:
         parts += _changes(report, width, most_rows)
-    elif report.kind == "plan":
-        parts += ["", Text("Nothing to change.")]
+    elif report.kind != "run":
+        parts += ["", Text("Nothing to change." if report.kind == "plan" else "Nothing can be put back.")]
     if details := detail_counts(report.changes, _MOST_DETAILS):
         parts += _details(details)
     if report.standing:
-        parts += _standing(report.standing)
+        parts += _standing(report)
     return draw(Group(*parts), width=width, color=color)
 
 
@@ -112,7 +120,7 @@ def _head(report: Report, zone: tzinfo | None) -> Padding:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
-    for label, value in facts(report, zone):
+    for label, value in facts(report, zone, brief=is_large(report)):
         grid.add_row(Text(label), Text(display(value), style=_HEAD_COLORS.get(label, "")))
     return Padding(grid, (0, 0, 0, 2), expand=False)
 
@@ -121,33 +129,45 @@ def _section(title: str, content: RenderableType) -> list[RenderableType]:
     return ["", Text(title, style="bold"), "", Padding(content, (0, 0, 0, 2), expand=False)]
 
 
-def _people(rows: Sequence[Row]) -> list[RenderableType]:
-    title, people = balances(rows, _MOST_PEOPLE)
+def _causes(report: Report) -> list[RenderableType]:
+    found = by_cause(report)
+    if not found:
+        return []
+    made = table(("Contacts", RIGHT), ("Cause", WHOLE), ("What it means", FOLD))
+    for one in found:
+        made.add_row(Text(f"{one.contacts:,}"), Text(cause_word(one.cause)), Text(cause_sentence(Cause(one.cause))))
+    return _section("By cause", made)
+
+
+def _people(report: Report) -> list[RenderableType]:
+    people = balances(report)
+    if not people:
+        return []
     made = table(("Person", {}), ("#", RIGHT), ("gains", RIGHT), ("loses", RIGHT))
-    for one in people:
+    for one in people[:_MOST_PEOPLE]:
         made.add_row(
             name(one.name or ("" if one.person else "nobody")),
             Text(str(one.person or "")),
             Text(f"{one.gains:,}" if one.gains else "·"),
             Text(f"{one.loses:,}" if one.loses else "·"),
         )
-    return _section(title, made)
+    return _section(balances_title(report, people, _MOST_PEOPLE), made)
 
 
 def _changes(report: Report, width: int, most_rows: int) -> list[RenderableType]:
     rows = urgent_first(report.changes)[:most_rows]
     hidden = len(report.changes) - len(rows)
-    plan = report.kind == "plan"
     longest = max((len(card(report.origin, "contact", row.contact)) for row in rows), default=0)
     linked = bool(longest) and width >= _ROOM_FOR_NAMES + longest
-    columns: list[tuple[str, dict[str, object]]] = [
-        ("#", RIGHT),
-        ("Contact", {}),
-        ("Company", {}),
-        ("From" if plan else "Before", {}),
-        ("To" if plan else "After", {}),
-    ]
-    columns += [] if plan else [("Result", WHOLE)]
+    # A column that says the same in each row takes room from the names.
+    caused = len({row.cause for row in report.changes}) > 1
+    ruled = any(rule_word(row.rule) for row in report.changes)
+    before, after, _ = heads(report)
+    columns: list[tuple[str, dict[str, object]]] = [("#", RIGHT), ("Contact", {}), ("Company", {})]
+    columns += [(before, {}), (after, {})]
+    columns += [("By rule", FOLD)] if ruled else []
+    columns += [("Cause", FOLD)] if caused else []
+    columns += [("Result", WHOLE)] if report.kind == "run" else []
     columns += [("Card", WHOLE)] if linked else []
     made = table(*columns)
     for row in rows:
@@ -158,11 +178,13 @@ def _changes(report: Report, width: int, most_rows: int) -> list[RenderableType]
             name(person(row.before, row.before_name)),
             name(person(row.after, row.after_name)),
         ]
-        cells += [] if plan else [_result(row.result)]
+        cells += [name(rule_word(row.rule))] if ruled else []
+        cells += [name(cause_word(row.cause))] if caused else []
+        cells += [_result(row.result)] if report.kind == "run" else []
         cells += [Text(card(report.origin, "contact", row.contact), style="dim")] if linked else []
         made.add_row(*cells)
-    title = "Changes" + (f" ({len(rows):,} of {len(report.changes):,})" if hidden else "")
-    parts = _section(title, made)
+    title = "To put back" if report.kind == "undo" else "Changes"
+    parts = _section(title + (f" ({len(rows):,} of {len(report.changes):,})" if hidden else ""), made)
     if hidden:
         parts += ["", Text("  " + rest_hint(report, hidden), style="dim")]
     if longest and not linked:
@@ -186,18 +208,19 @@ def _details(details: Sequence[tuple[str, str, int]]) -> list[RenderableType]:
     return _section("Not as planned", made)
 
 
-def _standing(rows: Sequence[Row]) -> list[RenderableType]:
-    made = table(("Contacts", RIGHT), ("Why", FOLD), ("Company's owner", {}), ("Companies", FOLD))
-    for group in groups(rows):
+def _standing(report: Report) -> list[RenderableType]:
+    whose = "Old owner" if report.kind == "undo" else "Company's owner"
+    made = table(("Contacts", RIGHT), ("Why", FOLD), (whose, {}), ("Companies", FOLD))
+    for group in groups(report.standing):
         some = [display(name) or f"#{number}" for number, name in group.companies[:_MOST_COMPANIES]]
         more = len(group.companies) - len(some)
         made.add_row(
             Text(f"{group.contacts:,}"),
             Text(display(reason_sentence(group.reason))),
-            name(person(group.person, group.name)),
+            name(group.whose),
             Text(", ".join(some) + (f" and {more:,} more" if more else "")),
         )
-    return _section("Left alone", made)
+    return _section(heads(report)[2], made)
 
 
 def _result(result: str) -> Text:

@@ -3,7 +3,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_values import HOSTILE, NOON, a_plan, a_run, names_of_strangers, row
+from report_values import HOSTILE, NOON, a_plan, a_run, an_undo, but, names_of_strangers, row
 from rich.cells import cell_len
 
 from reconciler.core.model import Result, Status
@@ -47,7 +47,7 @@ def test_a_large_plan_starts_with_people_and_ends_with_a_way_to_the_rest() -> No
 def test_the_table_of_people_is_cut_and_says_so() -> None:
     """Ten people, of however many there are; who only gives or only takes has a dot."""
     rows = tuple(row(contact=k, after=100 + k, after_name=f"Person {100 + k}") for k in range(30))
-    report = Report(**{name: getattr(a_plan(2), name) for name in Report.__slots__} | {"changes": rows})
+    report = but(a_plan(2), changes=rows)
     shown = text(report)
     assert "Who gains and who loses (the first 10 of 31 people)" in shown
     assert "  Hugo Castro    2      ·     30\n" in shown
@@ -58,7 +58,7 @@ def test_contacts_without_an_owner_count_as_nobody_s() -> None:
     """Owner 0 is no person."""
     report = a_plan(2)
     rows = tuple(row(contact=k, before=0, before_name="", after=k + 7, after_name="") for k in range(30))
-    shown = text(Report(**{name: getattr(report, name) for name in Report.__slots__} | {"changes": rows}))
+    shown = text(but(report, changes=rows))
     assert re.search(r"\n  nobody +· +30\n", shown)
     assert "  0  Anna Meyer  Delta Machines  nobody  #7\n" in shown
 
@@ -84,7 +84,7 @@ def test_a_wide_terminal_has_every_card_in_the_table() -> None:
 def test_without_an_origin_there_are_no_cards() -> None:
     """A journal may be read where the webhook is not known."""
     report = a_plan(2)
-    shown = text(Report(**{name: getattr(report, name) for name in Report.__slots__} | {"origin": ""}))
+    shown = text(but(report, origin=""))
     assert "Cards" not in shown
     assert "1000  Contact 1000" in shown
 
@@ -121,7 +121,7 @@ def test_standing_companies_are_cut_and_counted() -> None:
     """Three names are enough to know where to look; one without a name has its number."""
     rows = tuple(row(company=k, company_name=f"C{k}" if k else "", result="company_has_no_owner") for k in range(9))
     report = a_plan(2)
-    shown = text(Report(**{name: getattr(report, name) for name in Report.__slots__} | {"standing": rows}), width=120)
+    shown = text(but(report, standing=rows), width=120)
     assert "#0, C1, C2 and 6 more\n" in shown
 
 
@@ -148,3 +148,43 @@ def test_any_name_fits_and_keeps_the_table_whole(names: list[str], width: int) -
     assert "987654" in shown
     assert "\x1b" not in shown
     assert all(cell_len(line) <= width for line in shown.split("\n"))
+
+
+def test_causes_stand_beside_the_changes_where_they_differ() -> None:
+    """A large plan tells what they mean; where all have one cause, a column of it would only take room."""
+    shown = text(a_plan(30, causes=True), width=100)
+    assert "By cause\n" in shown
+    assert "         6  changed back   corrected by us before" in shown
+    assert re.search(r"\n  1001  Contact 1001 +Company 2 +Person 3 +Person 4 +handed over\n", shown)
+    assert "  Causes  " not in shown
+    assert (
+        "  Causes     1 changed back, 1 handed over, 1 newly created, 1 newly linked, 1 edited, 1 not known\n"
+        in text(a_plan(3, causes=True))
+    )
+    assert "From      To\n" in text(a_plan(30))
+
+
+def test_a_rule_has_a_column_where_one_is_not_the_usual() -> None:
+    """The successor of somebody who has left is not the company's owner."""
+    shown = text(a_run(row(result="applied"), row(contact=16, rule="head_of_department", result="applied")))
+    assert "Ida Ito  head of department  applied\n" in shown
+    assert "By rule" not in text(a_run(row()))
+
+
+def test_an_undo_says_what_goes_back_and_what_stays() -> None:
+    """With the obstacle of each."""
+    shown = text(an_undo(60))
+    assert shown.startswith("Undo of run 12 of acme.bitrix24.com\n")
+    assert "  Changes  64 of ours: 60 to put back, 4 that stay\n" in shown
+    assert "To put back (50 of 60)\n" in shown
+    assert "  … and 10 more\n" in shown
+    assert "\nNot put back\n" in shown
+    assert "         1  it had no owner, and Bitrix24 cannot empty one       Hugo Castro  Delta Machines\n" in shown
+    assert "Nothing can be put back.\n" in text(an_undo(0))
+
+
+def test_a_large_run_says_who_gained() -> None:
+    """Of what was written; nobody, where nothing was."""
+    shown = text(a_run(*[row(contact=k, result="applied") for k in range(30)]))
+    assert "Who gained and who lost\n" in shown
+    assert "Who gained" not in text(a_run(*[row(contact=k, result="denied") for k in range(30)], causes={}))

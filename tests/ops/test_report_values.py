@@ -5,17 +5,17 @@ from datetime import UTC, timedelta, timezone
 
 import pytest
 from hypothesis import given
-from report_values import HOSTILE, NOON, a_plan, a_run, counts, names_of_strangers, row
+from report_values import HOSTILE, NOON, a_plan, a_run, an_undo, counts, names_of_strangers, row
 
-from reconciler.core.model import Result, RunReport, Standing, Status, Usage
-from reconciler.ops import facts
-from reconciler.ops.report import SIDE_EFFECTS, as_json, json_text, render, run_json, summary_line
+from reconciler.core.model import Cause, Result, RunReport, Standing, Status, Usage
+from reconciler.ops import facts, sums
+from reconciler.ops.report import SIDE_EFFECTS, Report, as_json, json_text, render, run_json, summary_line
 
 OUTCOMES = {result.value for result in Result}
 
 
 def test_a_plan_becomes_rows_with_the_names_that_are_known() -> None:
-    """Names given win over the snapshot's; a skip carries its reason and the sentence for it."""
+    """A skip carries its reason and the sentence for it."""
     report = a_plan(3)
     first = report.changes[0]
     assert (first.contact, first.contact_name, first.company_name) == (1000, "Contact 1000", "Company 1")
@@ -25,7 +25,10 @@ def test_a_plan_becomes_rows_with_the_names_that_are_known() -> None:
         (4, "company_owner_dismissed"),
         (5, "company_has_no_owner"),
     ]
-    assert report.standing[0].before_name == "First Person"
+    assert report.standing[0].before_name == "Person 1"
+    assert (first.cause, first.rule, first.company_owner_name) == ("unknown", "company_owner", "Person 3")
+    assert (first.last_edited_by, first.last_edited_by_name) == (7, "Person 7")
+    assert (report.standing[0].rule, report.standing[2].last_edited_at) == ("", None)
     assert report.standing[0].detail == Standing.OWNER_DISMISSED.sentence
 
 
@@ -51,6 +54,7 @@ def test_the_json_of_a_run_is_the_flat_object() -> None:
     assert document["schema"] == 1
     assert {key: document[key] for key in OUTCOMES} == dict.fromkeys(OUTCOMES, 0) | {"applied": 498, "gone": 2}
     assert document["reasons"] == {"company_owner_dismissed": 3}
+    assert list(document["causes"].items()) == [("contact_changed", 3), ("unknown", 500)]
     assert (document["requests"], document["commands"]) == (9, 240)
     assert (document["operating_seconds"], document["duration_seconds"]) == (33.2, 4.12)
     assert "error" not in document
@@ -74,8 +78,17 @@ def test_the_json_of_a_plan_has_its_digest_and_every_row() -> None:
         "before_name": "Person 2",
         "after": 3,
         "after_name": "Person 3",
+        "cause": "unknown",
+        "rule": "company_owner",
+        "company_owner": 3,
+        "company_owner_name": "Person 3",
+        "last_edited_by": 7,
+        "last_edited_by_name": "Person 7",
+        "last_edited_at": "2026-03-02T12:00:00+00:00",
     }
     assert [skip["reason"] for skip in document["skipped"]][-1] == "company_has_no_owner"
+    assert document["causes"] == {"unknown": 6}
+    assert document["people"][0] == {"person": 3, "name": "Person 3", "gains": 1, "loses": 1}
     assert document["drift"] == len(document["changes"]) + document["standing"] == 6
 
 
@@ -90,7 +103,85 @@ def test_the_json_of_a_run_shows_its_changes() -> None:
     document = as_json(a_run(*rows, finished=False))
     assert [(change["result"], change["detail"]) for change in document["changes"]] == [("gone", "deleted"), (None, "")]
     assert (document["command"], document["finished_at"]) == ("--once", None)
+    assert [change["cause"] for change in document["changes"]] == ["unknown", "unknown"]
+    assert document["digest"] is None
+    assert as_json(a_run(digest="ab"))["digest"] == "ab"
     assert as_json(a_run())["finished_at"] == "2026-03-04T12:00:04+00:00"
+
+
+def test_the_json_of_an_undo_points_from_ours_to_the_old_owner() -> None:
+    """What stays has its obstacle; nothing to put back is a status of its own."""
+    document = as_json(an_undo())
+    assert (document["status"], document["digest"], document["drift"], document["standing"]) == (
+        "planned",
+        "ab" * 32,
+        6,
+        4,
+    )
+    assert [(change["before"], change["after"]) for change in document["changes"]] == [(3, 2), (3, 2)]
+    assert [(one["before"], one["after"], one["reason"]) for one in document["left"]] == [
+        (3, 2, "gone"),
+        (3, 2, "changed_since"),
+        (3, 2, "no_owner_before"),
+        (3, 2, "old_owner_unfit"),
+    ]
+    assert "cause" not in document["changes"][0]
+    assert document["changes"][0]["rule"] == "undo"
+    nothing = as_json(an_undo(0))
+    assert (nothing["status"], nothing["digest"]) == ("nothing_to_undo", "")
+
+
+def test_a_run_sums_up_what_was_written_and_nothing_else() -> None:
+    """A denied change moved nobody."""
+    people = sums.balances(a_run(row(result="applied"), row(contact=16, result="denied"), row(contact=17)))
+    assert [(one.name, one.gains, one.loses) for one in people] == [("Hugo Castro", 0, 1), ("Ida Ito", 1, 0)]
+
+
+def test_causes_are_counted_with_what_is_left_alone() -> None:
+    """The journal knows the causes of both; the rows only those of the changes."""
+    first, second = sums.by_cause(counts_and_rows())
+    assert (first.cause, first.changes, first.left_alone, first.contacts) == ("unknown", 2, 498, 500)
+    assert (second.cause, second.changes, second.left_alone) == ("contact_changed", 1, 2)
+
+
+def counts_and_rows() -> Report:
+    """Return a run of three changes among 503 contacts."""
+    return a_run(row(), row(contact=16), row(contact=17, cause="contact_changed"), causes=counts().causes)
+
+
+def test_reasons_that_lie_with_nobody_in_particular_are_one_group() -> None:
+    """Fifty owners of companies do not make fifty lines of "left alone by the settings"."""
+    rows = [row(contact=k, after=k % 3, after_name="", result="excluded") for k in range(5)]
+    rows += [row(contact=k, after=k % 2, result="company_owner_dismissed") for k in range(3)]
+    found = sums.groups(rows)
+    assert [(one.reason, one.whose, one.contacts) for one in found] == [
+        ("excluded", "3 people", 5),
+        ("company_owner_dismissed", "Ida Ito", 2),
+        ("company_owner_dismissed", "Ida Ito", 1),
+    ]
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_every_cause_has_a_word_and_a_sentence(cause: Cause) -> None:
+    """Short enough for a cell, and honest: nobody is said to have changed what he only edited."""
+    assert 0 < len(facts.cause_word(cause)) <= 14
+    assert facts.cause_sentence(cause)
+    assert "changed by" not in facts.cause_sentence(cause)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [("company_owner", ""), ("undo", ""), ("successor", "successor"), ("head_of_department", "head of department")],
+)
+def test_a_rule_is_named_where_it_is_not_the_usual_one(rule: str, expected: str) -> None:
+    """A word that stands in every row says nothing."""
+    assert facts.rule_word(rule) == expected
+
+
+def test_words_of_a_later_version_are_shown_as_they_are() -> None:
+    """An older program may read a newer journal."""
+    assert (facts.cause_word("moved_by_import"), facts.rule_word("rota")) == ("moved_by_import", "rota")
+    assert facts.reason_sentence("gone") == "the contact is deleted or no longer visible"
 
 
 @given(names_of_strangers)
@@ -219,16 +310,16 @@ def test_people_are_called_something() -> None:
 
 def test_standing_drift_is_gathered_by_reason_and_owner() -> None:
     """The largest group first, each with its companies."""
-    first, second = facts.groups(a_plan(0).standing)
-    assert (first.contacts, first.name, first.companies) == (2, "Person 9", ((101, "Company 101"),))
-    assert (second.contacts, second.person, second.reason) == (1, 0, "company_has_no_owner")
+    first, second = sums.groups(a_plan(0).standing)
+    assert (first.contacts, first.whose, first.companies) == (2, "Person 9", ((101, "Company 101"),))
+    assert (second.contacts, second.whose, second.reason) == (1, "nobody", "company_has_no_owner")
     assert facts.reason_sentence("undone last week") == "undone last week"
 
 
 def test_what_needs_a_person_comes_first() -> None:
     """Also a result that this program does not know yet; the order is kept otherwise."""
     rows = [row(contact=k, result=result) for k, result in enumerate(["applied", "", "denied", "applied", "new"])]
-    assert [one.contact for one in facts.urgent_first(rows)] == [4, 2, 1, 0, 3]
+    assert [one.contact for one in sums.urgent_first(rows)] == [4, 2, 1, 0, 3]
 
 
 def test_a_run_without_a_number_has_a_title_and_a_way_to_its_rows() -> None:

@@ -1,0 +1,54 @@
+"""Sentences that a reader of a plan should know before acting."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from reconciler.core.undo import Obstacle, unrestorable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.core.model import Snapshot, User
+    from reconciler.core.plan import Plan
+
+#: Stands at the head of every plan (DESIGN 1).
+SIDE_EFFECTS = (
+    "Deals, activities and tasks stay with the person who had them, and that person may lose sight of the contact "
+    '(roles "own records only").'
+)
+_UNVERIFIED = (
+    "The webhook has no user scope: nobody can tell whether the new owners still work there, so nothing of this may "
+    "be written. Add the scope user_basic (or user) to the webhook."
+)
+
+
+def plan_notes(plan: Plan, snapshot: Snapshot) -> Iterator[str]:
+    """Yield what every plan says of itself, what weighs most first."""
+    if plan.changes and not plan.owners_verified:
+        yield _UNVERIFIED
+    if plan.changes:
+        yield SIDE_EFFECTS
+    if snapshot.users is not None and (note := unrestorable_note(plan, snapshot.users)):
+        yield note
+    if snapshot.outside_roster:
+        yield (
+            f"Not looked at: {snapshot.outside_roster:,} contacts of companies outside the roster (own companies, "
+            "other categories, created during the sweep)."
+        )
+
+
+def unrestorable_note(plan: Plan, users: Mapping[int, User]) -> str:
+    """Say how many of the changes an undo could never put back; nothing where it could put back all."""
+    found = Counter(unrestorable(change, users) for change in plan.changes)
+    none, unfit = found[Obstacle.NO_OWNER_BEFORE], found[Obstacle.OLD_OWNER_UNFIT]
+    if not none + unfit:
+        return ""
+    parts = []
+    if none:
+        parts.append(f"{none:,} {'has' if none == 1 else 'have'} no owner now, and Bitrix24 cannot empty one")
+    if unfit:
+        parts.append(f"{unfit:,} {'has' if unfit == 1 else 'have'} an owner who is dismissed or no employee")
+    count, all_ = none + unfit, len(plan.changes)
+    return f"{count:,} of these {all_:,} changes could not be put back by an undo: {'; '.join(parts)}."

@@ -1,0 +1,188 @@
+"""What the guard says when it refuses: the numbers, the limits, who would gain and lose most, and the way out.
+
+The sentence goes into logs, notices, the journal and errors, so the names in it are made harmless here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reconciler.core.guard import Limit
+from reconciler.ops.display import display
+from reconciler.ops.facts import counted, person
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.core.guard import Breach
+    from reconciler.core.model import Change
+
+_SHARES = frozenset({Limit.SHARE, Limit.COMPANIES})
+#: Longest name that a sentence can carry.
+_MOST_NAME = 60
+#: People in the table that stands above the question.
+_MOST_PEOPLE = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mover:
+    """The person who would gain, or lose, most contacts."""
+
+    person: int
+    name: str
+    contacts: int
+
+
+def approve_command(digest: str) -> str:
+    """Return the way out."""
+    return f"reconciler approve {digest[:12]}"
+
+
+def refusal_sentence(
+    breaches: Sequence[Breach], changes: Sequence[Change], names: Mapping[int, str], digest: str
+) -> str:
+    """Say in one sentence without its full stop why nothing was written; `names` are users'."""
+    found = {breach.limit: breach for breach in reversed(breaches)}
+    parts = [counted(len(changes), "contact") + " would get another owner"]
+    if changed := found.get(Limit.CHANGES):
+        parts[0] += f" ({_limit(changed)})"
+    if share := found.get(Limit.SHARE):
+        parts.append(f"that is {_number(share)} of the linked contacts ({_limit(share)})")
+    if missing := found.get(Limit.COMPANIES):
+        parts.append(f"{_number(missing)} of the companies known before are missing ({_limit(missing)})")
+    movers = []
+    if gains := most_gaining(changes, names, breaches):
+        movers.append(f"{_called(gains)} would gain the most ({_moved(gains, found.get(Limit.GAINED))})")
+    if loses := most_losing(changes, names, breaches):
+        movers.append(f"{_called(loses)} would lose the most ({_moved(loses, found.get(Limit.LOST))})")
+    parts.append(" and ".join(movers))
+    told = {mover.person for mover in (gains, loses) if mover}
+    others = len({breach.person for breach in breaches if breach.person} - told)
+    if others:
+        parts.append(f"{counted(others, 'other person', 'other people')} would gain or lose too many, too")
+    parts.append(f"to let exactly these changes through: {approve_command(digest)}")
+    return f"refused by the guard, nothing written: {'; '.join(filter(None, parts))}"
+
+
+def refusal_json(
+    breaches: Sequence[Breach], changes: Sequence[Change], names: Mapping[int, str], digest: str
+) -> dict[str, Any]:
+    """Return the same for scripts, and for the journal: what a person was shown. Shares are 0 to 1."""
+    return {
+        "digest": digest,
+        "changes": len(changes),
+        "limits": [
+            {
+                "limit": breach.limit.value,
+                "number": breach.number,
+                "allowed": breach.allowed,
+                **({"person": breach.person, "name": names.get(breach.person, "")} if breach.person else {}),
+            }
+            for breach in breaches
+        ],
+        "gains_most": _mover_json(most_gaining(changes, names, breaches)),
+        "loses_most": _mover_json(most_losing(changes, names, breaches)),
+        "way_out": approve_command(digest),
+        "sentence": refusal_sentence(breaches, changes, names, digest),
+    }
+
+
+def refusal_text(
+    breaches: Sequence[Breach],
+    changes: Sequence[Change],
+    names: Mapping[int, str],
+    digest: str,
+    *,
+    width: int = 100,
+    color: bool = False,
+) -> str:
+    """Return what stands on a terminal above the question whether to go on."""
+    from rich.console import Group  # noqa: PLC0415 - rich costs time, and only text needs it
+    from rich.padding import Padding  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    from reconciler.ops import tables  # noqa: PLC0415 - as above
+
+    made = tables.table(("More than passes without approval", {}), ("here", tables.RIGHT), ("limit", tables.RIGHT))
+    whole = [breach for breach in breaches if not breach.person]
+    people = [breach for breach in breaches if breach.person]
+    for breach in (*whole, *people[:_MOST_PEOPLE]):
+        made.add_row(tables.name(_label(breach, names)), Text(_number(breach)), Text(_allowed(breach)))
+    limits = {breach.limit for breach in breaches}
+    lines = [f"and {len(people) - _MOST_PEOPLE:,} more"] if len(people) > _MOST_PEOPLE else []
+    if Limit.GAINED not in limits and (gains := most_gaining(changes, names)):
+        lines.append(f"{_called(gains)} would gain the most: {counted(gains.contacts, 'contact')}.")
+    if Limit.LOST not in limits and (loses := most_losing(changes, names)):
+        lines.append(f"{_called(loses)} would lose the most: {counted(loses.contacts, 'contact')}.")
+    if Limit.COMPANIES in limits:
+        lines.append("Companies seldom vanish: look first whether the webhook's user still sees them all.")
+    lines += ["To let exactly these changes through, now or later:", f"  {approve_command(digest)}"]
+    below = Text("\n".join(lines))
+    title = Text("The guard stops this plan.", style="bold yellow")
+    content = Padding(Group(made, Text(""), below), (0, 0, 0, 2), expand=False)
+    return tables.draw(Group(title, Text(""), content), width=width, color=color)
+
+
+def most_gaining(changes: Sequence[Change], names: Mapping[int, str], breaches: Sequence[Breach] = ()) -> Mover | None:
+    """Return who would gain most: by the guard's own count where it is passed, else of all changes."""
+    return _most(Limit.GAINED, Counter(change.after for change in changes), names, breaches)
+
+
+def most_losing(changes: Sequence[Change], names: Mapping[int, str], breaches: Sequence[Breach] = ()) -> Mover | None:
+    """Return who would lose most, likewise; contacts that nobody owns are nobody's loss."""
+    return _most(Limit.LOST, Counter(change.before for change in changes if change.before), names, breaches)
+
+
+def _most(limit: Limit, counts: Counter[int], names: Mapping[int, str], breaches: Sequence[Breach]) -> Mover | None:
+    passed = [breach for breach in breaches if breach.limit is limit]
+    found = {breach.person: int(breach.number) for breach in passed} or counts
+    if not found:
+        return None
+    number = min(found, key=lambda one: (-found[one], one))
+    return Mover(person=number, name=names.get(number, ""), contacts=found[number])
+
+
+def _called(mover: Mover) -> str:
+    name = display(person(mover.person, mover.name))
+    return name if len(name) <= _MOST_NAME else f"{name[: _MOST_NAME - 1]}…"
+
+
+def _moved(mover: Mover, breach: Breach | None) -> str:
+    return f"{mover.contacts:,}, {_limit(breach)}" if breach else f"{mover.contacts:,}"
+
+
+def _mover_json(mover: Mover | None) -> dict[str, Any] | None:
+    return None if mover is None else {"person": mover.person, "name": mover.name, "contacts": mover.contacts}
+
+
+def _label(breach: Breach, names: Mapping[int, str]) -> str:
+    match breach.limit:
+        case Limit.CHANGES:
+            return "changes"
+        case Limit.SHARE:
+            return "of the linked contacts"
+        case Limit.COMPANIES:
+            return "of the companies missing"
+        case Limit.GAINED:
+            return f"gained by {person(breach.person, names.get(breach.person, ''))}"
+        case Limit.LOST:
+            return f"lost by {person(breach.person, names.get(breach.person, ''))}"
+
+
+def _limit(breach: Breach) -> str:
+    return f"limit {_allowed(breach)}"
+
+
+def _allowed(breach: Breach) -> str:
+    return f"{breach.allowed * 100:.6g}%" if breach.limit in _SHARES else f"{breach.allowed:,.0f}"
+
+
+def _number(breach: Breach) -> str:
+    """Say how much it is; of a share so many digits that it can be told from its limit."""
+    if breach.limit not in _SHARES:
+        return f"{breach.number:,.0f}"
+    number, allowed = breach.number * 100, breach.allowed * 100
+    digits = next((digits for digits in range(1, 9) if round(number, digits) > allowed), 9)
+    return f"{number:.{digits}f}%"
