@@ -1,0 +1,73 @@
+"""Commands by which people decide: let changes through, take a run back, release what is left alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from getpass import getuser
+from typing import TYPE_CHECKING
+
+from reconciler.errors import UsageError
+from reconciler.journal.records import NoApproval
+from reconciler.journal.store import open_journal
+
+if TYPE_CHECKING:
+    from reconciler.shell import Shell
+
+
+def approve(shell: Shell, digest: str | None, *, withdraw: bool) -> int:
+    """Let a refused set of changes through, or take that back; without a digest, list what there is."""
+    from reconciler.ops.decisions import approvals_json, approvals_text
+
+    settings = shell.settings()
+    portal = settings.portal.key
+    with open_journal(settings.journal.url, shell.clock) as journal:
+        if digest is None:
+            records = journal.approvals.open(portal)
+            shell.answer(approvals_json(records), lambda: approvals_text(records, width=shell.width))
+            return 0
+        if withdraw:
+            record = journal.approvals.withdraw(portal, digest)
+        else:
+            lasts = timedelta(days=settings.guard.approval_days)
+            record = journal.approvals.approve(portal, digest, by=getuser(), how="by command", lasts=lasts)
+    if isinstance(record, NoApproval):
+        raise UsageError(f"{digest} cannot be {'withdrawn' if withdraw else 'approved'}: {record.sentence}")
+    until = f" until {record.expires_at:%Y-%m-%d %H:%M} UTC" if record.expires_at else ""
+    document = {"schema": 1, "digest": record.digest, "state": record.state.value, "changes": record.count}
+    shell.answer(
+        document,
+        lambda: (
+            f"{record.count:,} changes ({record.digest[:12]}) will {'not ' if withdraw else ''}go through"
+            + ("." if withdraw else f" with the next run{until}; the rest of a plan is guarded as usual.")
+        ),
+    )
+    return 0
+
+
+def exceptions(shell: Shell) -> int:
+    """List the contacts that are left alone."""
+    from reconciler.ops.decisions import exceptions_json, exceptions_text
+
+    settings = shell.settings()
+    portal = settings.portal.key
+    with open_journal(settings.journal.url, shell.clock, read_only=True) as journal:
+        records = journal.exceptions.entries(portal)
+        names = journal.user_names(portal)
+    shell.answer(exceptions_json(records, names), lambda: exceptions_text(records, names, width=shell.width))
+    return 0
+
+
+def release(shell: Shell, number: int) -> int:
+    """Let an exception, or all those of a contact, be looked after again."""
+    settings = shell.settings()
+    portal = settings.portal.key
+    with open_journal(settings.journal.url, shell.clock) as journal:
+        entries = [entry for entry in journal.exceptions.entries(portal) if number in {entry.id, entry.entry.contact}]
+        if not entries:
+            raise UsageError(f"no exception {number} is in force; `reconciler exceptions` lists them")
+        count = journal.exceptions.release(portal, [entry.id for entry in entries], getuser())
+    shell.answer(
+        {"schema": 1, "released": count},
+        lambda: f"Released: the next sweep looks after contact {entries[0].entry.contact} again.",
+    )
+    return 0
