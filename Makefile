@@ -33,6 +33,9 @@ coverage: $(READY) ## the same tests, measured: 95 % of all branches, all of cor
 	@$(BIN)/coverage report --fail-under=95
 	@$(BIN)/coverage report --include='reconciler/core/*,reconciler/portal/*' --fail-under=100
 
+bench: $(READY) ## what a sweep and a plan cost at up to a million contacts, some two minutes; BENCH=--write keeps it
+	@$(BIN)/python benchmarks/bench.py $(BENCH)
+
 lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
