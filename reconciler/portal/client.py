@@ -360,7 +360,10 @@ class Client:
         except httpx.TimeoutException as cause:
             raise UnreachableError(f"{self.host} did not answer in time; is the portal up?") from cause
         except httpx.TransportError as cause:
-            sentence = f"{self.host} cannot be reached ({_reason(cause)}); check portal.webhook_url and the network"
+            sentence = (
+                f"{self.host} cannot be reached ({_reason(cause)}); "
+                "check portal.webhook_url, portal.proxy where one is set, and the network"
+            )
             raise UnreachableError(sentence) from cause
         except httpx.HTTPError as cause:  # an answer that cannot be decoded
             raise NotJsonError(f"{self.host} sent an answer that cannot be read") from cause
