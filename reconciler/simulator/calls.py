@@ -24,6 +24,10 @@ class Caller:
     admin: bool = True
     role: Role = "all"
     scopes: frozenset[str] = frozenset({"crm", "user"})
+    #: Through an application's token, not through a webhook.
+    application: bool = False
+    #: Not an extranet user.
+    intranet: bool = True
 
     def owner_limit(self) -> int | None:
         """Return the only owner whose records are visible, or None for all."""

@@ -16,6 +16,9 @@ class PortalOptions:
     #: The webhook: `/rest/<user_id>/<token>/`. Keep it a dummy, it appears in logs of clients.
     token: str = "simulatedtoken0"  # noqa: S105 - a dummy
     user_id: int = 1
+    #: The access token of a local application of the same user, for `/rest/<method>`; empty for none (F1.1, F7).
+    access_token: str = "simulatedaccess0"  # noqa: S105 - a dummy
+    access_token_expired: bool = False
     scopes: tuple[str, ...] = ("crm", "user")
     #: What the webhook's user may do when no administrator: all, own_only, read_only, none.
     role: Role = "all"

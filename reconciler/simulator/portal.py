@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator import batch, errors
-from reconciler.simulator.answers import as_html, as_json, cut, spoilt
-from reconciler.simulator.auth import Webhook, authorize, require_https
+from reconciler.simulator.answers import as_html, as_rest, cut, spoilt
+from reconciler.simulator.auth import Access, authorize, require_https
 from reconciler.simulator.calls import Site
 from reconciler.simulator.counters import Counters
 from reconciler.simulator.errors import RestError
@@ -147,7 +147,7 @@ class Portal:
         # A request that a fault keeps from being carried out has no answer of its own; the fault's follows.
         response = cut() if script.skips() else self._answer(number, incoming, script)
         if script.instead is not None:
-            response, error = answer_instead(script.instead)
+            response, error = answer_instead(script.instead, self.options.auth_statuses)
             if error is not None:
                 self._counters.rejected(error)
         for fault in script.after:
@@ -165,7 +165,7 @@ class Portal:
         try:
             return self._at_the_edge(incoming) or self._call(number, incoming, script)
         except RestError as error:
-            return self._refused(error.refusal)
+            return self._refused(error.refusal, incoming)
         except TimeUp:
             return as_html(504, "Gateway Time-out")
 
@@ -187,7 +187,7 @@ class Portal:
         """Check who calls what, in the portal's order, and carry it out."""
         started, begun = self.wall(), self.clock.monotonic()
         address = incoming.address
-        if address is None or address.transport != "json":
+        if address is None or address.transport not in ("json", "xml"):
             raise RestError(errors.WRONG_TRANSPORT)
         method = address.method
         # Before any authorization: a wrong method on a wrong webhook is an unknown method (F6).
@@ -195,12 +195,8 @@ class Portal:
             raise RestError(errors.METHOD_NOT_FOUND)
         if self.options.https_required:
             require_https(incoming.scheme)
-        options = self.options
-        webhook = Webhook(
-            options.user_id, "" if self.revoked else options.token, frozenset(options.scopes), options.role
-        )
-        caller = authorize(self.database, webhook, address, incoming.params)
-        visit = Visit(number=number, caller=caller, deadline=begun + options.request_seconds)
+        caller = authorize(self.database, self._access(), address, incoming.params, incoming.bearer)
+        visit = Visit(number=number, caller=caller, deadline=begun + self.options.request_seconds)
         if self.costs is not None and self.costs.request_overhead:
             self.clock.sleep(self.costs.request_overhead)
         working = self.clock.monotonic()
@@ -217,7 +213,7 @@ class Portal:
         if method == batch.NAME:
             self._executor.settle(body["result"]["result_time"], now - working)
         body["time"] = self._executor.timing(method, started, now - begun, now - working, None)
-        return as_json(200, body, seconds=now - begun)
+        return as_rest(200, body, seconds=now - begun, xml=incoming.xml)
 
     def _batch(self, visit: Visit, params: PhpArray, script: Script) -> dict[str, PhpArray]:
         if self.meter is not None and self.meter.blocked(batch.NAME, in_batch=False):
@@ -232,12 +228,20 @@ class Portal:
             only_first=script.only_first,
         )
 
-    def _refused(self, refusal: Refusal) -> Response:
+    def _access(self) -> Access:
+        options = self.options
+        return Access(
+            user_id=options.user_id,
+            webhook="" if self.revoked else options.token,
+            access_token=options.access_token,
+            expired=options.access_token_expired,
+            scopes=frozenset(options.scopes),
+            role=options.role,
+        )
+
+    def _refused(self, refusal: Refusal, incoming: Incoming) -> Response:
         self._counters.rejected(refusal.name)
-        status = refusal.status
-        if self.options.auth_statuses == "documented":
-            status = errors.DOCUMENTED_STATUS.get(refusal.code, status)
-        return as_json(status, refusal.body())
+        return as_rest(refusal.status_as(self.options.auth_statuses), refusal.body(), xml=incoming.xml)
 
     def _happen(self, fault: Fault) -> None:
         """Let somebody do something."""
