@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.write is not None and not _has_marks(options.write):
         parser.error(f"{options.write} needs the lines {BEGIN} and {END}: the table goes between them")
-    # The portal must end with us, also when we are asked to end.
+    # What we started must end with us, also when we are asked to end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     measured: list[Figures] = []
     for size in QUICK if options.quick else FULL:
@@ -235,16 +235,13 @@ def _portal(size: Size) -> Iterator[dict[str, Any]]:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told, env=_environment()
         )
-        with process, _deadline(process):
-            try:
-                answer = json.loads((process.stdout.readline() if process.stdout else b"") or b"{}")
-                if "webhook_url" not in answer:
-                    told.seek(0)
-                    why = answer.get("error") or told.read().decode(errors="replace")
-                    raise SystemExit(f"the portal of {size} did not start: {why}")
-                yield answer
-            finally:
-                process.terminate()
+        with process, _bounded(process):
+            answer = json.loads((process.stdout.readline() if process.stdout else b"") or b"{}")
+            if "webhook_url" not in answer:
+                told.seek(0)
+                why = answer.get("error") or told.read().decode(errors="replace")
+                raise SystemExit(f"the portal of {size} did not start: {why}")
+            yield answer
 
 
 def _work(command: list[str], webhook_url: str, folder: str) -> tuple[float, float, float, bytes]:
@@ -256,7 +253,7 @@ def _work(command: list[str], webhook_url: str, folder: str) -> tuple[float, flo
     }
     started = time.monotonic()
     process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, env=environment, cwd=folder)
-    with process, _deadline(process):
+    with process, _bounded(process):
         answer = process.stdout.read() if process.stdout else b""
         # Of this child alone. A child's peak begins at ours, so this process must stay a small one.
         _, status, used = os.wait4(process.pid, 0)
@@ -269,7 +266,8 @@ def _work(command: list[str], webhook_url: str, folder: str) -> tuple[float, flo
 
 
 @contextmanager
-def _deadline(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _bounded(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a process with the block at the latest, and before that when patience ends."""
     timer = threading.Timer(PATIENCE, process.kill)
     timer.daemon = True
     timer.start()
@@ -277,6 +275,7 @@ def _deadline(process: subprocess.Popen[bytes]) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+        process.kill()  # of one that has ended already, this is nothing
 
 
 def _figures(plan: Path) -> dict[str, Any]:
