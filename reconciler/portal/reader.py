@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.model import Mismatch, Names, Snapshot, User
-from reconciler.errors import IncompleteReadError, MissingScopeError, UsageError
+from reconciler.errors import IncompleteReadError, MissingScopeError, NotJsonError, UsageError
 from reconciler.portal.dialect import (
     BATCH_COMMANDS,
     COMPANY,
@@ -94,8 +94,12 @@ class Reader:
         # A batch at a time: decoded rows take ten times the room of the names in them.
         for start in range(0, len(questions), BATCH_COMMANDS):
             batch = questions[start : start + BATCH_COMMANDS]
-            for (called, _), answer in zip(batch, self._client.read([c for _, c in batch]), strict=True):
-                called.update((identifier(row.get(ID)), _full_name(row)) for row in answer.result)
+            answers = self._client.read([command for _, command in batch])
+            try:
+                for (called, _), answer in zip(batch, answers, strict=True):
+                    called.update((identifier(row.get(ID)), _full_name(row)) for row in answer.result)
+            except (ValueError, TypeError, AttributeError) as doubt:
+                raise NotJsonError("the names came back in an unknown shape") from doubt
         people = {user.id: user.name for user in (users or {}).values()}
         return Names(contacts=contacts, companies=companies, users=people)
 
