@@ -31,6 +31,7 @@ from reconciler.errors import (
     UsageError,
 )
 from reconciler.portal.dialect import BATCH, BATCH_COMMANDS, REQUEST_SECONDS
+from reconciler.portal.redaction import Redactor
 from reconciler.portal.wire import Answer, BatchAnswer, Command, Timing, batch_body, decode_batch
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class Client:
         self._random = random
         self._limits = limits
         self._body_bytes = limits.body_bytes
+        # An answer may repeat the address it was sent to: a web server's error, a proxy's.
+        self._redact = Redactor([webhook.token])
         self._moved = False
         self._reached = False
         self.throttle = throttle
@@ -209,7 +212,7 @@ class Client:
         self.usage = replace(self.usage, commands=self.usage.commands + len(commands))
         try:
             status, body = self._post(batch_body([command.encode() for command in commands]))
-            batch = decode_batch(body, status, len(commands))
+            batch = self._decode(body, status, len(commands))
         except RateLimitedError:
             self._reached = True
             self.throttle.refused()
@@ -220,6 +223,18 @@ class Client:
         self._reached = True
         self.throttle.accepted()
         self._meter(commands, batch)
+        return batch
+
+    def _decode(self, body: bytes, status: int, count: int) -> BatchAnswer:
+        """Decode an answer, the token masked in whatever its errors say."""
+        try:
+            batch = decode_batch(body, status, count)
+        except PortalError as error:
+            error.args = self._redact(error.args)
+            raise
+        for answer in batch.answers:
+            if isinstance(answer, PortalError):
+                answer.args = self._redact(answer.args)
         return batch
 
     def _learn(self, commands: Sequence[Command], failure: PortalError) -> bool:
