@@ -7,7 +7,7 @@ BENCH_READY := .venv-bench/.ready
 CLIENTS := tests/foreign/clients
 NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage bench foreign lock clean
+.PHONY: help setup demo test lint format coverage bench foreign cassettes lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -52,6 +52,9 @@ $(NODE_READY): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
 
 foreign: $(READY) $(BENCH_READY) $(NODE_READY) ## other people's clients repair the embedded portal, unchanged
 	@FOREIGN_CLIENTS=1 $(BIN)/python -m pytest -q tests/foreign
+
+cassettes: $(READY) ## write the contract tests' cassettes anew; DOCS=<clone of the documentation> for its examples
+	@$(BIN)/python tests/contract/make_cassettes.py $(DOCS)
 
 lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff check .
