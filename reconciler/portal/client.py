@@ -7,6 +7,7 @@ makes one attempt and tells what happened, and the writer looks before it tries 
 from __future__ import annotations
 
 import http.cookiejar
+import itertools
 import re
 import ssl
 from collections import Counter
@@ -83,17 +84,8 @@ def http_client(
 
     Raises UsageError for a bundle that cannot be loaded.
     """
-    try:
-        if ca_bundle is None:
-            context = httpx.create_ssl_context(trust_env=False)
-        else:
-            context = ssl.create_default_context(cafile=str(ca_bundle))
-    except (OSError, ssl.SSLError) as cause:
-        raise UsageError("portal.ca_bundle cannot be loaded; it must be a file of PEM certificates") from cause
     client = httpx.Client(
-        transport=transport,
-        verify=context,
-        proxy=None if transport is not None else proxy,
+        transport=transport or httpx.HTTPTransport(verify=_tls(ca_bundle), proxy=proxy, trust_env=False),
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(connect=connect_timeout, read=read_timeout, write=read_timeout, pool=read_timeout),
@@ -105,6 +97,15 @@ def http_client(
     )
     client.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     return client
+
+
+def _tls(ca_bundle: Path | None) -> ssl.SSLContext:
+    if ca_bundle is None:
+        return httpx.create_ssl_context(trust_env=False)
+    try:
+        return ssl.create_default_context(cafile=str(ca_bundle))
+    except OSError as cause:  # an SSLError is one
+        raise UsageError("portal.ca_bundle cannot be loaded; it must be a file of PEM certificates") from cause
 
 
 class Client:
@@ -167,7 +168,7 @@ class Client:
 
     def read_together(self, commands: Sequence[Command]) -> list[Answer]:
         """As `read`, but all answers, at most fifty, are of one request: it is repeated as a whole, never in parts."""
-        for attempt in range(1, self._limits.attempts + 1):
+        for attempt in itertools.count(1):
             answers = self._repeat(commands).answers
             failures = [answer for answer in answers if isinstance(answer, PortalError)]
             if not failures:

@@ -91,7 +91,7 @@ segments = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(segments=segments, highest=st.none() | st.integers(0, 50_000), nobody=st.randoms(use_true_random=False))
 @example(segments=[(39_000, 150, 1), (39_500, 150, 1)], highest=39_649, nobody=None)
 def test_exactly_the_matching_rows(segments: list[tuple[int, int, int]], highest: int | None, nobody: Any) -> None:
@@ -105,7 +105,7 @@ def test_exactly_the_matching_rows(segments: list[tuple[int, int, int]], highest
 
 @pytest.mark.parametrize(
     ("gaps", "without_company", "requests", "commands"),
-    [(0.0, 0.0, 7, 245), (0.1, 0.0, 8, 270), (0.2, 0.0, 8, 287), (0.3, 0.0, 9, 307), (0.1, 0.15, 8, 254)],
+    [(0.0, 0.0, 7, 245), (0.1, 0.0, 8, 270), (0.3, 0.0, 9, 307), (0.1, 0.15, 8, 254)],
 )
 def test_what_a_sweep_costs(gaps: float, without_company: float, requests: int, commands: int) -> None:
     """Issue 2: 2,000 companies and 10,000 contacts in at most ten requests and 320 commands, whatever the gaps."""
