@@ -167,6 +167,11 @@ def _number(name: str, text: str, metavar: str = "N") -> Any:
     return typer.Option(name, help=text, metavar=metavar, parser=_positive)
 
 
+def _file(name: str, text: str) -> Any:
+    # Whether it can be read or written is found out, and told, where it is done.
+    return typer.Option(name, help=text, metavar="FILE", readable=False)
+
+
 def _choice(name: str, choices: type[StrEnum], text: str) -> Any:
     return typer.Option(name, help=text, metavar="|".join(choices))
 
@@ -179,12 +184,8 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings; default: ./config.toml where there is one.")
-]
-Unused = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Taken as everywhere, and not looked at.")
-]
+Config = Annotated[Path | None, _file("--config", "Settings; default: ./config.toml where there is one.")]
+Unused = Annotated[Path | None, _file("--config", "Taken as everywhere, and not looked at.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Logs = Annotated[LogFormat | None, _choice("--log-format", LogFormat, "Default: console on a terminal, else json.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log all there is, and show tracebacks.")]
@@ -193,7 +194,7 @@ Company = Annotated[int | None, _number("--company", "Only the contacts of this 
 Owner = Annotated[int | None, _number("--owner", "Only the companies of this owner.", "ID")]
 Limit = Annotated[int | None, _number("--limit", "At most so many changes.")]
 Shape = Annotated[Format | None, _choice("--format", Format, "Default: by the ending of the file, else text.")]
-Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to standard output.")]
+Output = Annotated[Path | None, _file("--output", "Write there, not to standard output.")]
 Companies = Annotated[int, typer.Option("--companies", min=0, metavar="N", help="Companies in the portal.")]
 Contacts = Annotated[int, typer.Option("--contacts", min=0, metavar="N", help="Contacts in the portal.")]
 Owners = Annotated[int, _number("--owners", "Employees who own companies.")]

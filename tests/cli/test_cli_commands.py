@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.command_line import RUN_KEYS, SMALL, TOKEN, HurriedClock, interrupt
+from support.command_line import RUN_KEYS, SMALL, TOKEN, HurriedClock, Terminal, interrupt
 
-from reconciler import __version__
+from reconciler import __version__, demo
 from reconciler.clock import SystemClock
 from reconciler.core.model import RunReport, Status
 from reconciler.journal.lease import hold_lease
 from reconciler.journal.store import open_journal
+from reconciler.simulator.options import PortalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -387,6 +389,28 @@ def test_a_demo_is_ended_by_a_signal(desk: Desk, monkeypatch: pytest.MonkeyPatch
     assert (ended.code, ended.err) == (1, "reconciler: stopped before the end\n")
 
 
+def test_a_demo_that_fails_says_why(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence, and no story that goes on."""
+    build = demo.build
+    monkeypatch.setattr(demo, "build", lambda *spec, **how: build(*spec, **how, options=PortalOptions(scopes=("crm",))))
+    ended = desk.run("demo", "--companies", "20", "--contacts", "60")
+    assert ended.code == 1
+    assert ended.err.startswith("reconciler: the webhook has no user scope")
+    assert "once more" not in ended.out
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["HTTP", "HTTPS"])
+def test_the_embedded_portal_says_where_it_is(tls: bool, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contents, address, statistics, certificate; Ctrl-C ends it with exit code 0."""
+    terminal = Terminal(monkeypatch, "stdout")
+    with terminal.person(("Serving; Ctrl-C ends it.", interrupt)):
+        ended = desk.run("simulate", "--port", "0", "--companies", "9", "--contacts", "30", *(["--tls"] if tls else []))
+    assert ended.code == 0
+    assert "9 companies and 30 contacts" in terminal.shown
+    assert f"webhook address  http{'s' if tls else ''}://127.0.0.1:" in terminal.shown
+    assert ("certificate      /" in terminal.shown) is tls
+
+
 def test_the_service_logs_json_and_ends_at_a_signal(
     desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -430,6 +454,28 @@ def test_something_unforeseen_is_told_in_a_sentence(desk: Desk, monkeypatch: pyt
     assert "with the lines above" in wordy.err
     assert TOKEN not in brief.err + wordy.err
     assert "\x1b" not in brief.err + wordy.err
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["directory", "file"])
+def test_a_file_without_permission_is_told_before_the_work(
+    exists: bool, desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads a portal for an hour to learn that the result has no place."""
+    if exists:
+        desk.config("", "plan.html")
+    monkeypatch.setattr("reconciler.shell.os.access", lambda *_: False)
+    ended = desk.run("plan", "--output", "plan.html")
+    assert ended.code == 2
+    assert "(no permission)" in ended.err
+    assert portal.portal.stats()["requests"] == 0
+
+
+def test_a_stream_that_is_no_file_will_do(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that calls this one may catch what it says."""
+    caught = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", caught)
+    assert desk.run("--version").code == 0
+    assert caught.getvalue().startswith("reconciler ")
 
 
 def test_letters_that_the_terminal_does_not_know_become_question_marks(

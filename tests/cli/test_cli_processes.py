@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,7 +20,6 @@ from support.command_line import PROGRAM, TOKEN, URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from support.command_line import Desk, Served
 
@@ -55,15 +55,18 @@ def test_the_embedded_portal_serves_other_programs_over_https() -> None:
     assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_the_service_ends_at_sigterm_within_seconds(portal: Served) -> None:
+def test_the_service_ends_at_sigterm_within_seconds(portal: Served, tmp_path: Path) -> None:
     """Exit code 0; nothing but JSON in the log; the token in none of what others can see of the process."""
     with started() as process:
         assert process.stderr
         lines = []
         while "run.finished" not in "".join(lines):
             lines.append(process.stderr.readline())
-        with open(f"/proc/{process.pid}/cmdline", "rb") as file:  # noqa: PTH123 - no file of ours
-            assert TOKEN.encode() not in file.read()
+        seen = [Path(f"/proc/{process.pid}/{name}") for name in ("cmdline", "comm")]
+        # The journal, its write-ahead log and the lease.
+        files = [file for file in tmp_path.iterdir() if file.name.startswith("reconciler.sqlite3")]
+        assert {file.suffix for file in files} >= {".sqlite3", ".sqlite3-wal", ".lease"}
+        assert [file for file in [*seen, *files] if TOKEN.encode() in file.read_bytes()] == []
         process.send_signal(signal.SIGTERM)
         out, rest = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, portal.portal.drift()) == (0, "", 0)

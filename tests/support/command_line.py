@@ -131,6 +131,18 @@ class Desk:
             else:
                 self._monkeypatch.setenv(f"RECONCILER_{name}", value)
 
+    def environment(self, name: str) -> str:
+        """Return what a variable is set to."""
+        return os.environ[f"RECONCILER_{name}"]
+
+    def break_down(self, message: str) -> None:
+        """Let something go wrong that nobody foresaw, far below."""
+
+        def failing(*_: object, **__: object) -> None:
+            raise RuntimeError(message)
+
+        self._monkeypatch.setattr("reconciler.reconcile.http_client", failing)
+
     def config(self, text: str, name: str = "config.toml") -> Path:
         """Write a settings file."""
         path = self.folder / name
