@@ -195,6 +195,10 @@ class World:
         results = list(self.results(run).values())
         return {result: results.count(result) for result in sorted(set(results))}
 
+    def owns(self, contact: int) -> bool:
+        """Tell whether the portal has this contact."""
+        return self.portal.database.row("SELECT 1 FROM contact WHERE id = ?", (contact,)) is not None
+
     def owner_of(self, contact: int) -> int:
         return self.office.owner_of(contact)
 
