@@ -110,9 +110,8 @@ def test_a_reader_that_goes_away_ends_the_program_quietly() -> None:
         (["--help"], 0, "sqlalchemy alembic httpx rich flask cheroot pydantic apscheduler structlog tenacity trustme"),
         (["plan", "--jsn"], 2, "sqlalchemy alembic httpx rich flask cheroot apscheduler structlog tenacity"),
         (["health"], 0, "alembic httpx flask cheroot apscheduler tenacity trustme jinja2"),
-        (["runs", "--json"], 0, "alembic httpx flask cheroot apscheduler tenacity trustme jinja2"),
     ],
-    ids=["help", "mistyped", "health", "runs"],
+    ids=["help", "mistyped", "health"],
 )
 def test_what_is_asked_often_imports_little(arguments: list[str], code: int, heavy: str, desk: Desk) -> None:
     """Help, a slip and the health check of a container do not pay for the whole program."""

@@ -12,9 +12,12 @@ import threading
 import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import structlog
+from typer.main import get_command
 
 from reconciler.cli import main
 from reconciler.clock import SystemClock
@@ -44,6 +47,10 @@ RUN_KEYS = {
 #: How to start the program in a process of its own.
 PROGRAM = (sys.executable, "-c", "from reconciler.cli import main; main()")
 _QUIET = ("httpx", "httpcore", "apscheduler", "sqlalchemy", "alembic", "cheroot", "werkzeug", "asyncio")
+
+
+_trust = cache(httpx.create_ssl_context)
+_commands = cache(get_command)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +121,9 @@ class Desk:
         self._monkeypatch = monkeypatch
         self._capsys = capsys
         monkeypatch.chdir(folder)
+        # Made anew for each of hundreds of starts, these two would be half of the time.
+        monkeypatch.setattr("httpx.create_ssl_context", _trust)
+        monkeypatch.setattr("typer.main.get_command", _commands)
         for name in [*os.environ]:
             if name.startswith(("RECONCILER_", "NO_COLOR", "COLUMNS", "LINES")):
                 monkeypatch.delenv(name)
