@@ -7,6 +7,7 @@ and a mistyped option answer at once.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -208,6 +209,7 @@ PortalLimits = Annotated[Limits, _choice("--limits", Limits, "How much the porta
 
 def main() -> None:
     """Run the command line; the console script."""
+    _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Cyrillic shows question marks, and no traceback
     try:
@@ -215,6 +217,16 @@ def main() -> None:
     except TyperException as error:
         code = _misused(error)
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Give a program that was started with `<&-` or `>&-` streams that lead nowhere.
+
+    Python has None for them; and the next file that is opened, the journal, would become standard output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for the whole program
 
 
 def _misused(error: TyperException) -> int:
