@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from reconciler.simulator.calls import Role
+    from reconciler.simulator.workflows import Template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class PortalOptions:
     role: Role = "all"
     #: Which code carries out `crm.*.update`: the older one always writes, the newer one always notifies (F4, F17).
     update_path: Literal["legacy", "factory"] = "legacy"
+    #: Workflows; those with AUTO_EXECUTE start by themselves, and `workflows_started` counts them (F17).
+    workflow_templates: tuple[Template, ...] = ()
     #: Statuses of refused webhooks: 401 as measured, or those of the documentation (F6, DISAGREE).
     auth_statuses: Literal["measured", "documented"] = "measured"
     #: The server's zone in hours; all dates are written in it.

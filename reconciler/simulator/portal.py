@@ -12,29 +12,31 @@ from typing import TYPE_CHECKING, Any
 from reconciler.simulator import batch, errors
 from reconciler.simulator.answers import as_html, as_rest, cut, spoilt
 from reconciler.simulator.auth import Access, authorize, require_https
+from reconciler.simulator.bell import Bell
 from reconciler.simulator.calls import Site
 from reconciler.simulator.counters import Counters
+from reconciler.simulator.edits import Edits
 from reconciler.simulator.errors import RestError
 from reconciler.simulator.executor import Executor, TimeUp, Visit, refuse
 from reconciler.simulator.faults import Faults, Target
 from reconciler.simulator.incoming import Incoming
-from reconciler.simulator.methods import METHODS
+from reconciler.simulator.methods import CATALOGUE, METHODS
 from reconciler.simulator.options import PortalOptions
 from reconciler.simulator.people import People
+from reconciler.simulator.recycling import RecycleBin
 from reconciler.simulator.script import answer_instead, script_for
-from reconciler.simulator.updates import Edits
 
 if TYPE_CHECKING:
     from reconciler.clock import Clock
     from reconciler.simulator.costs import CostModel
     from reconciler.simulator.database import Database
+    from reconciler.simulator.edits import Edit
     from reconciler.simulator.errors import Refusal
     from reconciler.simulator.faults import Fault
     from reconciler.simulator.http import Request, Response
     from reconciler.simulator.meters import LeakyBucket, OperatingMeter
     from reconciler.simulator.php import PhpArray
     from reconciler.simulator.script import Script
-    from reconciler.simulator.updates import Edit
 
 __all__ = ["Portal", "PortalOptions"]
 
@@ -64,9 +66,20 @@ class Portal:
         self.revoked = False
         self._utc_offset = round(self.options.utc_offset * 3600)
         self._counters = Counters()
-        self._edits = Edits(database, lambda: int(self.wall()), self.options.update_path)
+        templates = self.options.workflow_templates
+        self._edits = Edits(database, lambda: int(self.wall()), self.options.update_path, templates)
+        recycle_bin = RecycleBin(database)
+        #: The notifications that people see.
+        self.bell = Bell()
         self._executor = Executor(
-            site=Site(database, self._edits),
+            site=Site(
+                database=database,
+                edits=self._edits,
+                bin=recycle_bin,
+                templates=templates,
+                methods=CATALOGUE,
+                bell=self.bell,
+            ),
             clock=clock,
             ahead=lambda: self.clock_offset,
             utc_offset=self._utc_offset,
@@ -77,7 +90,7 @@ class Portal:
             happen=self._happen,
         )
         #: The people who work in this portal, and what they do there.
-        self.people = People(database, self._edits, lambda: int(self.wall()))
+        self.people = People(database, self._edits, recycle_bin)
 
     @property
     def meter(self) -> OperatingMeter | None:
@@ -107,13 +120,17 @@ class Portal:
     def stats(self) -> dict[str, Any]:
         """Return what the portal counted, and how much drift there is now (DESIGN 11)."""
         with self.database.lock:
-            applied, noop, notices = self._edits.applied, self._edits.noop, self._edits.notices
+            edits = self._edits
+            done = {
+                "updates_applied": edits.applied,
+                "noop_updates": edits.noop,
+                "notices": edits.notices,
+                "workflows_started": edits.workflows,
+            }
         return {
             **self._counters.snapshot(),
             "operating_seconds": self.meter.used() if self.meter is not None else {},
-            "updates_applied": applied,
-            "noop_updates": noop,
-            "notices": notices,
+            **done,
             "drift": self.drift(),
         }
 
