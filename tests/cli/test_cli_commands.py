@@ -16,7 +16,10 @@ from reconciler.clock import SystemClock
 from reconciler.core.model import RunReport, Status
 from reconciler.journal.lease import hold_lease
 from reconciler.journal.store import open_journal
+from reconciler.simulator.assembly import build
 from reconciler.simulator.options import PortalOptions
+from reconciler.simulator.server import serve
+from reconciler.simulator.workflows import ON_CREATE, ON_EDIT, Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -288,6 +291,23 @@ def test_check_says_what_is_not_right(
     assert ended.json["status"] == ("failed" if code else "ok")
 
 
+@pytest.mark.parametrize(
+    ("starts", "state", "sentence"),
+    [(ON_EDIT, "warning", "each change starts 1 on edit: Greeting"), (ON_CREATE, "ok", "none starts")],
+    ids=["on edit", "when created"],
+)
+def test_check_names_the_workflows_that_each_write_starts(starts: int, state: str, sentence: str, desk: Desk) -> None:
+    """A portal with the scope bizproc tells them."""
+    templates = (Template(id=3, name="Greeting", auto_execute=starts),)
+    options = PortalOptions(scopes=("crm", "user", "bizproc"), workflow_templates=templates)
+    with serve(build(SMALL, limits="self-hosted", options=options)) as address:
+        desk.env(PORTAL__WEBHOOK_URL=address.webhook_url)
+        checks = desk.run("check", "--json").json["checks"]
+    found = next(check for check in checks if check["subject"] == "workflows")
+    assert found["state"] == state
+    assert sentence in found["sentence"]
+
+
 def test_check_goes_on_without_a_database(desk: Desk) -> None:
     """What is wrong here does not hide what is wrong there."""
     desk.journal.mkdir()
@@ -391,7 +411,6 @@ def test_a_demo_is_ended_by_a_signal(desk: Desk, monkeypatch: pytest.MonkeyPatch
 
 def test_a_demo_that_fails_says_why(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence, and no story that goes on."""
-    build = demo.build
     monkeypatch.setattr(demo, "build", lambda *spec, **how: build(*spec, **how, options=PortalOptions(scopes=("crm",))))
     ended = desk.run("demo", "--companies", "20", "--contacts", "60")
     assert ended.code == 1
