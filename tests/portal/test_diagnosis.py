@@ -91,12 +91,11 @@ def test_a_clock_of_another_shape(result: Any) -> None:
 @pytest.mark.parametrize(
     ("scopes", "failed"),
     [
-        (("user",), {"companies", "contacts with a company"}),
-        (("crm",), {"users"}),
-        ((), {"companies", "contacts with a company", "users"}),
-        (("crm", "user_basic"), set()),
+        pytest.param(("user",), {"companies", "contacts with a company"}, id="no-crm"),
+        pytest.param(("crm",), {"users"}, id="no-user"),
+        pytest.param((), {"companies", "contacts with a company", "users"}, id="none"),
+        pytest.param(("crm", "user_basic"), set(), id="the-least"),
     ],
-    ids=str,
 )
 def test_missing_scopes(scopes: tuple[str, ...], failed: set[str]) -> None:
     """Each says which scope to add, and the rest is told all the same."""
