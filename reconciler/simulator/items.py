@@ -108,7 +108,8 @@ def item_fields(site: Site, call: Call) -> Result:
     if not call.caller.may_read():
         raise controller("ACCESS_DENIED", "You do not have permission to view this item")
     known = {description.name: description for description in DESCRIPTIONS[entity.name]}
-    fields = {field.name: described(field, known) for field in ITEM_FIELDS[entity.name].values()}
+    shown = [field for field in ITEM_FIELDS[entity.name].values() if field.sql != "NULL"]  # no fields switched off
+    fields = {field.name: described(field, known) for field in shown}
     return Result(value={"fields": fields}, rows=0)
 
 
