@@ -7,7 +7,7 @@ BENCH_READY := .venv-bench/.ready
 CLIENTS := tests/foreign/clients
 NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage bench foreign cassettes lock clean
+.PHONY: help setup demo test lint format coverage bench foreign facts portalspeed cassettes lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -52,6 +52,12 @@ $(NODE_READY): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
 
 foreign: $(READY) $(BENCH_READY) $(NODE_READY) ## other people's clients repair the embedded portal, unchanged
 	@FOREIGN_CLIENTS=1 $(BIN)/python -m pytest -q tests/foreign
+
+facts: $(READY) ## which known facts about a portal no test holds; WRITE=--write puts the tables into the page
+	@$(BIN)/python tests/fact_coverage.py $(WRITE)
+
+portalspeed: $(READY) ## what the embedded portal itself costs at a million contacts; WRITE=--write puts it into the page
+	@$(BIN)/python benchmarks/portal_speed.py $(WRITE)
 
 cassettes: $(READY) ## write the contract tests' cassettes anew; DOCS=<clone of the documentation> for its examples
 	@$(BIN)/python tests/contract/make_cassettes.py $(DOCS)

@@ -142,6 +142,7 @@ def office_for(example: Example, documented: Any) -> Office:
 
 NO_FILTER = "the page filters by dates and names that its own rows do not have"
 MISSING = "the page does not say with which request"
+START = "the page's `start` of 10 is meant as 0, as its own total shows"
 ITEM = "the page's example is about another type"
 
 EXAMPLES = (
@@ -343,7 +344,7 @@ EXAMPLES = (
         method="user.get",
         page="api-reference/user/user-get.md",
         request={"UF_DEPARTMENT": 1, "SORT": "ID", "ORDER": "asc"},
-        because="the page's `start` of 10 is meant as 0, as its own total shows",
+        because=START,
         given=users,
     ),
     Example(method="user.current", page="api-reference/user/user-current.md", given=users, options={"user_id": 3}),
@@ -363,6 +364,40 @@ EXAMPLES = (
     Example(method="method.get", page=f"{SYSTEM}/method-get.md"),
     Example(method="app.info", page=f"{SYSTEM}/app-info.md"),
     Example(method="app.info", page=f"{SYSTEM}/app-info.md", refused=True),
+    Example(method="user.fields", page="api-reference/user/user-fields.md"),
+    Example(
+        method="user.search",
+        page="api-reference/user/user-search.md",
+        request={"UF_DEPARTMENT": 1, "SORT": "ID", "ORDER": "asc"},
+        because=START,
+        given=users,
+    ),
+    Example(method="user.access", page=f"{USERS}/user-access.md"),
+    Example(
+        method="department.fields",
+        page="api-reference/departments/department-fields.md",
+        request={},
+        because="the page has no request by webhook",
+        options={"scopes": ("department",)},
+    ),
+    Example(method="feature.get", page=f"{SYSTEM}/feature-get.md"),
+    Example(method="feature.get", page=f"{SYSTEM}/feature-get.md", refused=True, request={}, because=MISSING),
+    Example(method="access.name", page=f"{SYSTEM}/access-name.md"),
+    *(
+        Example(
+            method=f"im.notify.{kind}.add",
+            page=f"api-reference/chats/notifications/im-notify-{kind}-add.md",
+            request={"USER_ID": 7, "MESSAGE": "Hello"},
+            because="the page's request has attachments and an application's identity",
+            options={"scopes": ("im",)},
+        )
+        for kind in ("personal", "system")
+    ),
+    Example(
+        method="bizproc.workflow.template.list",
+        page="api-reference/bizproc/template/bizproc-workflow-template-list.md",
+        options={"scopes": ("bizproc",)},
+    ),
     Example(
         method="batch",
         page="settings/how-to-call-rest-api/batch.md",

@@ -69,7 +69,7 @@ def test_the_worker_reads_the_documented_batches(example: Example) -> None:
 
 @pytest.mark.parametrize("example", HERE, ids=named)
 def test_the_embedded_portal_answers_in_the_documented_shape(example: Example) -> None:
-    """F1.2: keys, types, nulls, list or object, the error's code and the status; what differs is in the table."""
+    """F1.2, F3: keys, types, nulls, list or object, the error's code and the status; what differs is in the table."""
     request, status, documented = first(example)
     answer = office_for(example, documented.get("result")).call(example.method, **request)
     unexplained = [
