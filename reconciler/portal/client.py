@@ -7,7 +7,6 @@ makes one attempt and tells what happened, and the writer looks before it tries 
 from __future__ import annotations
 
 import http.cookiejar
-import itertools
 import re
 import ssl
 from collections import Counter
@@ -168,17 +167,18 @@ class Client:
 
     def read_together(self, commands: Sequence[Command]) -> list[Answer]:
         """As `read`, but all answers, at most fifty, are of one request: it is repeated as a whole, never in parts."""
-        for attempt in itertools.count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             answers = self._repeat(commands).answers
             failures = [answer for answer in answers if isinstance(answer, PortalError)]
             if not failures:
-                break
+                return [answer for answer in answers if isinstance(answer, Answer)]
             lasting = [f for f in failures if not isinstance(f, TransientError | OperationTimeLimitError)]
             if lasting or attempt == self._limits.attempts:
                 raise (lasting or failures)[0]
             if any(isinstance(failure, TransientError) for failure in failures):
                 self._clock.sleep(self._pause(attempt))
-        return [answer for answer in answers if isinstance(answer, Answer)]
 
     def ask(self, commands: Sequence[Command]) -> list[Answer | PortalError]:
         """As `read`, but errors of single commands that repetition cannot mend are returned in their place."""
