@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+BENCH_READY := .venv-bench/.ready
+CLIENTS := tests/foreign/clients
+NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage bench lock clean
+.PHONY: help setup demo test lint format coverage bench foreign facts portalspeed cassettes lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -33,6 +36,32 @@ coverage: $(READY) ## the same tests, measured: 95 % of all branches, all of cor
 	@$(BIN)/coverage report --fail-under=95
 	@$(BIN)/coverage report --include='reconciler/core/*,reconciler/portal/*' --fail-under=100
 
+bench: $(READY) ## what a sweep and a plan cost at up to a million contacts, some two minutes; BENCH=--write keeps it
+	@$(BIN)/python benchmarks/bench.py $(BENCH)
+
+# Other people's clients live in environments of their own; b24jssdk needs Node, and says so where there is none.
+$(BENCH_READY): requirements-bench.lock
+	@$(PYTHON) -m venv --clear .venv-bench
+	@echo "installing other people's clients into .venv-bench"
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@touch $@
+
+$(NODE_READY): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
+	@if command -v node >/dev/null; then npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --silent && touch $@; \
+	else echo "NO NODE HERE: b24jssdk is not tried"; fi
+
+foreign: $(READY) $(BENCH_READY) $(NODE_READY) ## other people's clients repair the embedded portal, unchanged
+	@FOREIGN_CLIENTS=1 $(BIN)/python -m pytest -q tests/foreign
+
+facts: $(READY) ## which known facts about a portal no test holds; WRITE=--write puts the tables into the page
+	@$(BIN)/python tests/fact_coverage.py $(WRITE)
+
+portalspeed: $(READY) ## what the embedded portal itself costs at a million contacts; WRITE=--write puts it into the page
+	@$(BIN)/python benchmarks/portal_speed.py $(WRITE)
+
+cassettes: $(READY) ## write the contract tests' cassettes anew; DOCS=<clone of the documentation> for its examples
+	@$(BIN)/python tests/contract/make_cassettes.py $(DOCS)
+
 lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -50,6 +79,7 @@ lock:           ## resolve the locks anew (needs uv)
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) pyproject.toml --extra simulator --group dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --group build -c requirements-dev.lock -o requirements-build.lock
+	$(COMPILE) --group bench -o requirements-bench.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov dist
+	rm -rf $(VENV) .venv-bench $(CLIENTS)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov dist

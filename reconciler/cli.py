@@ -7,6 +7,7 @@ and a mistyped option answer at once.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -167,6 +168,11 @@ def _number(name: str, text: str, metavar: str = "N") -> Any:
     return typer.Option(name, help=text, metavar=metavar, parser=_positive)
 
 
+def _file(name: str, text: str) -> Any:
+    # Whether it can be read or written is found out, and told, where it is done.
+    return typer.Option(name, help=text, metavar="FILE", readable=False)
+
+
 def _choice(name: str, choices: type[StrEnum], text: str) -> Any:
     return typer.Option(name, help=text, metavar="|".join(choices))
 
@@ -179,12 +185,8 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings; default: ./config.toml where there is one.")
-]
-Unused = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Taken as everywhere, and not looked at.")
-]
+Config = Annotated[Path | None, _file("--config", "Settings; default: ./config.toml where there is one.")]
+Unused = Annotated[Path | None, _file("--config", "Taken as everywhere, and not looked at.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Logs = Annotated[LogFormat | None, _choice("--log-format", LogFormat, "Default: console on a terminal, else json.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log all there is, and show tracebacks.")]
@@ -193,7 +195,7 @@ Company = Annotated[int | None, _number("--company", "Only the contacts of this 
 Owner = Annotated[int | None, _number("--owner", "Only the companies of this owner.", "ID")]
 Limit = Annotated[int | None, _number("--limit", "At most so many changes.")]
 Shape = Annotated[Format | None, _choice("--format", Format, "Default: by the ending of the file, else text.")]
-Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to standard output.")]
+Output = Annotated[Path | None, _file("--output", "Write there, not to standard output.")]
 Companies = Annotated[int, typer.Option("--companies", min=0, metavar="N", help="Companies in the portal.")]
 Contacts = Annotated[int, typer.Option("--contacts", min=0, metavar="N", help="Contacts in the portal.")]
 Owners = Annotated[int, _number("--owners", "Employees who own companies.")]
@@ -207,6 +209,7 @@ PortalLimits = Annotated[Limits, _choice("--limits", Limits, "How much the porta
 
 def main() -> None:
     """Run the command line; the console script."""
+    _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Cyrillic shows question marks, and no traceback
     try:
@@ -214,6 +217,16 @@ def main() -> None:
     except TyperException as error:
         code = _misused(error)
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Give a program that was started with `<&-` or `>&-` streams that lead nowhere.
+
+    Python has None for them; and the next file that is opened, the journal, would become standard output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for the whole program
 
 
 def _misused(error: TyperException) -> int:
@@ -224,6 +237,7 @@ def _misused(error: TyperException) -> int:
     path = context.command_path if context else "reconciler"
     # typer's own parsers put "Value error," before what a person needs to know.
     message = error.format_message().strip().rstrip(".").replace("Value error, ", "")
+    message = message.removeprefix("Invalid value: ")
     joint = "" if message.endswith("?") else ";"
     return Shell(Common(json="--json" in sys.argv)).fail(f"{message}{joint} `{path} -h` tells more", error.exit_code)
 

@@ -40,7 +40,8 @@ _SUMMED = (*Result, "requests", "commands", "operating_seconds", "duration_secon
 _TELLING = (Status.IN_SYNC, Status.APPLIED, Status.PARTIAL)
 
 
-#: What passes between two sweeps: the service's interval.
+#: What passes between two sweeps, the service's interval, goes by at once: the portal's meters drain, and the worker
+#: has new ones for each sweep.
 _SECONDS_BETWEEN = 600.0
 
 
@@ -57,7 +58,8 @@ def tell(
     """Play the story; `say` gets each paragraph. Return the totals of DESIGN 10."""
     seed = SeedSpec(**spec)
     say(f"A portal with\n{describe(seed)}")
-    portal = build(seed, limits="cloud", profile=profile)
+    time = MovingClock()
+    portal = build(seed, limits="cloud", profile=profile, clock=time)
     with tempfile.TemporaryDirectory() as folder, serve(portal) as address:
         settings = Settings.model_validate(
             {
@@ -96,10 +98,10 @@ def tell(
         say("First sweep: every contact whose owner is not its company's owner.")
         reports = [sweep()]
         if handed_over := _hand_over(portal):
-            _pass_time(portal)
+            time.advance(_SECONDS_BETWEEN)
             say(f"{handed_over}\n\nTen minutes later, the second sweep:")
             reports.append(sweep())
-        _pass_time(portal)
+        time.advance(_SECONDS_BETWEEN)
         say("Ten minutes later, once more, to see that nothing is left:")
         reports.append(sweep())
     return _totals(reports, portal, say)
@@ -109,31 +111,20 @@ def _sentence(line: str) -> str:
     return f"{line[:1].upper()}{line[1:]}."
 
 
-def _pass_time(portal: Portal) -> None:
-    """Let the portal's ten minutes go by at once; its meters drain, and the worker's are made anew for each sweep."""
-    if isinstance(portal.clock, MovingClock):
-        portal.clock.advance(_SECONDS_BETWEEN)
-
-
 def _hand_over(portal: Portal) -> str:
     """Let a manager give a company with some contacts to somebody else; say so, or nothing where there is none."""
-    company = portal.database.row(
-        "SELECT company.id, company.title, assigned_by_id AS owner FROM company JOIN"
-        " (SELECT company_id, COUNT(*) AS contacts FROM contact WHERE category_id = 0 GROUP BY company_id)"
-        " ON company_id = company.id WHERE is_my_company = 'N' AND category_id = 0 AND contacts < 10"
-        " ORDER BY contacts DESC, company.id LIMIT 1"
+    found = portal.database.row(
+        "SELECT company.id, company.title, user.id AS person, user.name || ' ' || user.last_name AS name FROM company"
+        " JOIN (SELECT company_id, COUNT(*) AS contacts FROM contact WHERE category_id = 0 GROUP BY company_id)"
+        " ON company_id = company.id"
+        " JOIN user ON user.active = 1 AND user.departments <> '[]' AND user.id <> company.assigned_by_id"
+        " WHERE is_my_company = 'N' AND category_id = 0 AND contacts < 10"
+        " ORDER BY contacts DESC, company.id, user.id DESC LIMIT 1"
     )
-    if company is None:
+    if found is None:
         return ""
-    people = portal.database.rows(
-        "SELECT id, name || ' ' || last_name AS name FROM user WHERE active = 1 AND departments <> '[]' AND id <> ?"
-        " ORDER BY id DESC LIMIT 1",
-        (company["owner"],),
-    )
-    if not people:
-        return ""
-    portal.people.edit_company(company["id"], by=1, assigned_by_id=people[0]["id"])
-    return f"A manager hands {company['title']} over to {people[0]['name']}; nobody thinks of its contacts."
+    portal.people.edit_company(found["id"], by=1, assigned_by_id=found["person"])
+    return f"A manager hands {found['title']} over to {found['name']}; nobody thinks of its contacts."
 
 
 def _totals(reports: list[RunReport], portal: Portal, say: Callable[[str], None]) -> dict[str, Any]:

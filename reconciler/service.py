@@ -63,6 +63,7 @@ class Service:
         job = scheduler.add_job(
             self.tick,
             "interval",
+            name="sweep",
             seconds=self._interval,
             next_run_time=datetime.now(UTC),
             misfire_grace_time=None,

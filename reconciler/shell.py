@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from reconciler.reconcile import Worker
 
 
+#: A narrower terminal breaks lines, which is better than tables without numbers.
+_NARROWEST = 70
+
+
 class Shell:
     """One start of the program."""
 
@@ -153,8 +157,8 @@ class Shell:
 
     @property
     def width(self) -> int:
-        """Columns of the terminal, or what is easy to read elsewhere."""
-        return shutil.get_terminal_size((100, 24)).columns
+        """Columns of the terminal, or what is easy to read elsewhere; never so few that numbers would be cut."""
+        return max(_NARROWEST, shutil.get_terminal_size((100, 24)).columns)
 
     def _trace(self) -> None:
         if self._common.verbose:

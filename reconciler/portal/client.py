@@ -31,6 +31,7 @@ from reconciler.errors import (
     UsageError,
 )
 from reconciler.portal.dialect import BATCH, BATCH_COMMANDS, REQUEST_SECONDS
+from reconciler.portal.redaction import Redactor
 from reconciler.portal.wire import Answer, BatchAnswer, Command, Timing, batch_body, decode_batch
 
 if TYPE_CHECKING:
@@ -82,17 +83,8 @@ def http_client(
 
     Raises UsageError for a bundle that cannot be loaded.
     """
-    try:
-        if ca_bundle is None:
-            context = httpx.create_ssl_context(trust_env=False)
-        else:
-            context = ssl.create_default_context(cafile=str(ca_bundle))
-    except (OSError, ssl.SSLError) as cause:
-        raise UsageError("portal.ca_bundle cannot be loaded; it must be a file of PEM certificates") from cause
     client = httpx.Client(
-        transport=transport,
-        verify=context,
-        proxy=None if transport is not None else proxy,
+        transport=transport or httpx.HTTPTransport(verify=_tls(ca_bundle), proxy=proxy, trust_env=False),
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(connect=connect_timeout, read=read_timeout, write=read_timeout, pool=read_timeout),
@@ -104,6 +96,15 @@ def http_client(
     )
     client.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     return client
+
+
+def _tls(ca_bundle: Path | None) -> ssl.SSLContext:
+    if ca_bundle is None:
+        return httpx.create_ssl_context(trust_env=False)
+    try:
+        return ssl.create_default_context(cafile=str(ca_bundle))
+    except OSError as cause:  # an SSLError is one
+        raise UsageError("portal.ca_bundle cannot be loaded; it must be a file of PEM certificates") from cause
 
 
 class Client:
@@ -126,6 +127,8 @@ class Client:
         self._random = random
         self._limits = limits
         self._body_bytes = limits.body_bytes
+        # An answer may repeat the address it was sent to: a web server's error, a proxy's.
+        self._redact = Redactor([webhook.token])
         self._moved = False
         self._reached = False
         self.throttle = throttle
@@ -164,17 +167,18 @@ class Client:
 
     def read_together(self, commands: Sequence[Command]) -> list[Answer]:
         """As `read`, but all answers, at most fifty, are of one request: it is repeated as a whole, never in parts."""
-        for attempt in range(1, self._limits.attempts + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             answers = self._repeat(commands).answers
             failures = [answer for answer in answers if isinstance(answer, PortalError)]
             if not failures:
-                break
+                return [answer for answer in answers if isinstance(answer, Answer)]
             lasting = [f for f in failures if not isinstance(f, TransientError | OperationTimeLimitError)]
             if lasting or attempt == self._limits.attempts:
                 raise (lasting or failures)[0]
             if any(isinstance(failure, TransientError) for failure in failures):
                 self._clock.sleep(self._pause(attempt))
-        return [answer for answer in answers if isinstance(answer, Answer)]
 
     def ask(self, commands: Sequence[Command]) -> list[Answer | PortalError]:
         """As `read`, but errors of single commands that repetition cannot mend are returned in their place."""
@@ -209,7 +213,7 @@ class Client:
         self.usage = replace(self.usage, commands=self.usage.commands + len(commands))
         try:
             status, body = self._post(batch_body([command.encode() for command in commands]))
-            batch = decode_batch(body, status, len(commands))
+            batch = self._decode(body, status, len(commands))
         except RateLimitedError:
             self._reached = True
             self.throttle.refused()
@@ -220,6 +224,18 @@ class Client:
         self._reached = True
         self.throttle.accepted()
         self._meter(commands, batch)
+        return batch
+
+    def _decode(self, body: bytes, status: int, count: int) -> BatchAnswer:
+        """Decode an answer, the token masked in whatever its errors say."""
+        try:
+            batch = decode_batch(body, status, count)
+        except PortalError as error:
+            error.args = self._redact(error.args)
+            raise
+        for answer in batch.answers:
+            if isinstance(answer, PortalError):
+                answer.args = self._redact(answer.args)
         return batch
 
     def _learn(self, commands: Sequence[Command], failure: PortalError) -> bool:
@@ -360,7 +376,10 @@ class Client:
         except httpx.TimeoutException as cause:
             raise UnreachableError(f"{self.host} did not answer in time; is the portal up?") from cause
         except httpx.TransportError as cause:
-            sentence = f"{self.host} cannot be reached ({_reason(cause)}); check portal.webhook_url and the network"
+            sentence = (
+                f"{self.host} cannot be reached ({_reason(cause)}); "
+                "check portal.webhook_url, portal.proxy where one is set, and the network"
+            )
             raise UnreachableError(sentence) from cause
         except httpx.HTTPError as cause:  # an answer that cannot be decoded
             raise NotJsonError(f"{self.host} sent an answer that cannot be read") from cause

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 #: Further apart than this, the clocks of portal and worker are worth a word; in seconds.
 CLOCK_SECONDS = 60
 #: AUTO_EXECUTE of workflow templates that start on each edit (F17).
-_ON_EDIT = {2, 3}
+_ON_EDIT = {"2", "3"}
 
 
 class State(StrEnum):
@@ -72,14 +72,16 @@ def diagnose(client: Client, now: datetime) -> Iterator[Finding]:
     }
     try:
         answers = dict(zip(commands, client.ask(list(commands.values())), strict=True))
+        owned = _owned(client, answers[PROFILE])
     except PortalError as error:
-        yield Finding(subject="portal", state=State.FAILED, sentence=f"{error}")
+        yield _failed("portal", error)
         return
     yield Finding(subject="portal", state=State.OK, sentence=f"{client.host} answers and accepts the webhook")
     yield _clock(answers[SERVER_TIME], now)
+    yield _scopes(answers[SCOPES])
     yield from _crm(answers)
     yield _users(answers[USER_LIST])
-    yield from _account(client, answers[PROFILE])
+    yield from _account(answers[PROFILE], owned)
     yield _workflows(answers[WORKFLOW_TEMPLATES])
     yield Finding(
         subject="notices",
@@ -92,11 +94,21 @@ def diagnose(client: Client, now: datetime) -> Iterator[Finding]:
 def _clock(answer: Answer | PortalError, now: datetime) -> Finding:
     if isinstance(answer, PortalError):
         return _failed("clock", answer)
-    apart = abs((moment(answer.result) - now).total_seconds())
+    try:
+        apart = abs((moment(answer.result) - now).total_seconds())
+    except (ValueError, TypeError):
+        return Finding(subject="clock", state=State.FAILED, sentence="the portal does not tell its time")
     if apart > CLOCK_SECONDS:
         sentence = f"the portal's clock is {apart:.0f} s from this host's; set this host's by NTP, reports show both"
         return Finding(subject="clock", state=State.WARNING, sentence=sentence)
     return Finding(subject="clock", state=State.OK, sentence=f"the portal's clock is {apart:.0f} s from this host's")
+
+
+def _scopes(answer: Answer | PortalError) -> Finding:
+    if isinstance(answer, PortalError):
+        return _failed("scopes", answer)
+    names = ", ".join(map(str, answer.result)) if isinstance(answer.result, list) else ""
+    return Finding(subject="scopes", state=State.OK, sentence=f"the webhook has {names or 'none'}")
 
 
 def _crm(answers: Mapping[str, Answer | PortalError]) -> Iterator[Finding]:
@@ -123,14 +135,38 @@ def _users(answer: Answer | PortalError) -> Finding:
     return Finding(subject="users", state=State.OK, sentence="owners can be checked before they are written")
 
 
-def _account(client: Client, answer: Answer | PortalError) -> Iterator[Finding]:
+def _owned(client: Client, answer: Answer | PortalError) -> int | None:
+    """Count what the webhook's own account owns; None where nobody can tell. Raises PortalError."""
+    number = _account_id(answer)
+    if not number:
+        return None
+    condition: dict[str, Value] = {f"={OWNER}": number}
+    counts = client.ask(
+        [Command(method, {"filter": condition, "select": [ID], "start": 0}) for method in (COMPANY_LIST, CONTACT_LIST)]
+    )
+    totals = [count.total for count in counts if isinstance(count, Answer) and count.total is not None]
+    return sum(totals) if len(totals) == len(counts) else None
+
+
+def _account_id(answer: Answer | PortalError) -> int:
+    """Return the user of the webhook, 0 where the portal does not say."""
+    try:
+        return identifier(answer.result.get(ID)) if isinstance(answer, Answer) else 0
+    except (ValueError, AttributeError):
+        return 0
+
+
+def _account(answer: Answer | PortalError, owned: int | None) -> Iterator[Finding]:
     """Judge the account under which the webhook acts (F2, F4: what it may see is all that is seen)."""
     if isinstance(answer, PortalError):
         yield _failed("account", answer)
         return
+    number = _account_id(answer)
+    if not number:
+        yield Finding(subject="account", state=State.FAILED, sentence="the portal does not tell the webhook's user")
+        return
     profile: Mapping[str, Any] = answer.result
     name = " ".join(str(profile[field]) for field in ("NAME", "LAST_NAME") if profile.get(field))
-    number = identifier(profile.get(ID))
     who = f"user {number} ({name})" if name else f"user {number}"
     if profile.get("ADMIN") is True:
         yield Finding(subject="account", state=State.OK, sentence=f"{who} is an administrator and sees everything")
@@ -140,18 +176,13 @@ def _account(client: Client, answer: Answer | PortalError) -> Iterator[Finding]:
             "make the webhook as an administrator"
         )
         yield Finding(subject="account", state=State.WARNING, sentence=sentence)
-    condition: dict[str, Value] = {f"={OWNER}": number}
-    owned = client.ask(
-        [Command(method, {"filter": condition, "select": [ID], "start": 0}) for method in (COMPANY_LIST, CONTACT_LIST)]
-    )
-    count = sum(answer.total or 0 for answer in owned if isinstance(answer, Answer))
-    if count:
+    if owned:
         sentence = (
-            f"{who} owns {count:,} companies and contacts: our changes and this person's own look alike in the "
+            f"{who} owns {owned:,} companies and contacts: our changes and this person's own look alike in the "
             "portal; better make the webhook under an account of its own"
         )
         yield Finding(subject="own records", state=State.WARNING, sentence=sentence)
-    else:
+    elif owned is not None:
         yield Finding(subject="own records", state=State.OK, sentence=f"{who} owns no records")
 
 
@@ -162,15 +193,17 @@ def _workflows(answer: Answer | PortalError) -> Finding:
             "contact is edited: each of our changes would start it"
         )
         return Finding(subject="workflows", state=State.WARNING, sentence=sentence)
-    names = [row.get("NAME") or f"template {row.get(ID)}" for row in answer.result if _starts_on_edit(row)]
+    rows = [row for row in answer.result if isinstance(row, dict)] if isinstance(answer.result, list) else []
+    names = [str(row.get("NAME") or f"template {row.get(ID)}") for row in rows if _starts_on_edit(row)]
     if names:
-        sentence = f"each change starts {len(names)} on edit: {', '.join(names[:5])}; switch them off for a large run"
+        shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004 - a line's worth
+        sentence = f"each change starts {len(names)} on edit: {shown}; switch them off for a large run"
         return Finding(subject="workflows", state=State.WARNING, sentence=sentence)
     return Finding(subject="workflows", state=State.OK, sentence="none starts when a contact is edited")
 
 
 def _starts_on_edit(row: Mapping[str, Any]) -> bool:
-    return identifier(row.get("AUTO_EXECUTE")) in _ON_EDIT
+    return str(row.get("AUTO_EXECUTE")) in _ON_EDIT
 
 
 def _failed(subject: str, error: PortalError) -> Finding:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reconciler.errors import IncompleteReadError
@@ -95,7 +96,7 @@ class WindowReader(Generic[Row]):
             answers = self._client.read([window.command(self._listing) for window in batch])
             proven = [self._prove(window, answer) for window, answer in zip(batch, answers, strict=True)]
             self.windows += len(batch)
-            self._waiting.extend(rest for _, rest in proven if rest is not None)
+            self._waiting.extend(window for _, rest in proven for window in rest)
             self._width = _width(batch, answers, self._width)
             yield [row for rows, _ in proven for row in rows]
 
@@ -110,7 +111,7 @@ class WindowReader(Generic[Row]):
             batch.append(_Window(after, None if self._finished else self.position))
         return batch
 
-    def _prove(self, window: _Window, answer: Answer) -> tuple[list[Row], _Window | None]:
+    def _prove(self, window: _Window, answer: Answer) -> tuple[list[Row], list[_Window]]:
         """Return the rows of a window and what is left of it; a window that fails is left as a whole."""
         try:
             rows, last = self._parse(window, answer)
@@ -120,15 +121,23 @@ class WindowReader(Generic[Row]):
                     f"the {self._listing.noun} could not be read as a whole ({doubt}), so nothing was written; "
                     "the next sweep tries again"
                 ) from doubt
-            return [], _Window(window.after, window.end, window.readings + 1)
-        left = (answer.total or 0) > len(rows)
-        return rows, _Window(last, window.end) if left else None
+            return [], [_Window(window.after, window.end, window.readings + 1)]
+        return rows, self._rest(window, last, (answer.total or 0) - len(rows))
+
+    def _rest(self, window: _Window, last: int, left: int) -> list[_Window]:
+        """Cut what is left of a window by the density that its count tells: behind a gap it may be very full."""
+        if left <= 0:
+            return []
+        end = window.end if window.end is not None else max(last, self._highest or 0)
+        width = _fitting_width(left / (end - last)) if left > PAGE and end > last else max(1, end - last)
+        bounds = [last, *range(last + width, end, width), window.end]
+        return [_Window(after, before) for after, before in pairwise(bounds)]
 
     def _parse(self, window: _Window, answer: Answer) -> tuple[list[Row], int]:
         """Return the rows and the last ID."""
         if not isinstance(answer.result, list):
             raise TypeError("an answer without rows")
-        if len(answer.result) != min(PAGE, answer.total or 0):
+        if answer.total is None or len(answer.result) != min(PAGE, answer.total):
             raise ValueError(f"{len(answer.result)} rows came where the portal counts {answer.total}")
         rows: list[Row] = []
         last = window.after
@@ -147,8 +156,12 @@ def _width(batch: Sequence[_Window], answers: Sequence[Answer], width: int) -> i
     covered = sum(ids for ids, _ in bounded)
     if not covered:
         return width
-    density = min(1.0, sum(rows for _, rows in bounded) / covered)
-    if not density:
-        return width * GROWTH
+    density = sum(rows for _, rows in bounded) / covered
+    return min(width * GROWTH, _fitting_width(density)) if density else width * GROWTH
+
+
+def _fitting_width(density: float) -> int:
+    """Return how many IDs hold about a page of rows, seldom more."""
+    density = min(1.0, density)
     spread = SPARE * math.sqrt(PAGE * (1 - density))
-    return max(PAGE, min(width * GROWTH, int((PAGE - spread) / density)))
+    return max(PAGE, int((PAGE - spread) / density))

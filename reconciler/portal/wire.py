@@ -127,7 +127,10 @@ def _parse(body: bytes, status: int) -> dict[str, Any]:
     try:
         envelope = json.loads(body)
     except (ValueError, RecursionError) as cause:
-        sentence = f"something that is not the REST interface answers (HTTP {status}, no JSON)"
+        sentence = (
+            f"something that is not the REST interface answers (HTTP {status}, no JSON); "
+            "check portal.webhook_url, and whether the portal opens in a browser"
+        )
         raise NotJsonError(sentence, status=status) from cause
     if not isinstance(envelope, dict):
         raise NotJsonError(f"the portal's answer has an unknown shape (HTTP {status})", status=status)

@@ -5,24 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from reconciler.simulator.encoding import encode_json, encode_xml
+from reconciler.simulator.errors import WRONG_ENCODING
 from reconciler.simulator.http import Response
-from reconciler.simulator.php import encode_json
 
 if TYPE_CHECKING:
     from reconciler.simulator.faults import Fault
 
 
-def as_json(status: int, body: dict[str, Any], *, seconds: float = 0.0) -> Response:
+def as_rest(status: int, body: dict[str, Any], *, seconds: float = 0.0, xml: bool = False) -> Response:
     """Answer as the portal's code does (F5.3)."""
+    try:
+        written = encode_xml(body) if xml else encode_json(body)
+    except UnicodeEncodeError:
+        written = encode_json(WRONG_ENCODING.body())  # with the status of the answer that cannot be written
     headers = {
-        "Content-Type": "application/json; charset=utf-8",
+        "Content-Type": f"{'text/xml' if xml else 'application/json'}; charset=utf-8",
         "Access-Control-Allow-Origin": "*",
         "X-Content-Type-Options": "nosniff",
         "X-Bitrix-Rest-Time": f"{seconds:.10f}",
         "X-Bitrix-Rest-User-Time": f"{seconds:.10f}",
         "X-Bitrix-Rest-System-Time": f"{0:.10f}",
     }
-    return Response(status=status, body=encode_json(body), headers=headers)
+    return Response(status=status, body=written, headers=headers)
 
 
 def as_html(status: int, title: str, headers: dict[str, str] | None = None) -> Response:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from reconciler.simulator.bell import Bell
 from reconciler.simulator.errors import crm
 from reconciler.simulator.php import PhpArray, intval
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.simulator.database import Database
-    from reconciler.simulator.updates import Edits
+    from reconciler.simulator.edits import Edits
+    from reconciler.simulator.recycling import RecycleBin
+    from reconciler.simulator.workflows import Template
 
 #: What a user who is no administrator may do with contacts and companies.
 Role: TypeAlias = Literal["all", "own_only", "read_only", "none"]
@@ -24,6 +29,10 @@ class Caller:
     admin: bool = True
     role: Role = "all"
     scopes: frozenset[str] = frozenset({"crm", "user"})
+    #: Through an application's token, not through a webhook.
+    application: bool = False
+    #: Not an extranet user.
+    intranet: bool = True
 
     def owner_limit(self) -> int | None:
         """Return the only owner whose records are visible, or None for all."""
@@ -34,6 +43,16 @@ class Caller:
 
     def may_edit(self) -> bool:
         return self.admin or self.role in ("all", "own_only")
+
+    def may_edit_of(self, owner: int | None) -> bool:
+        """Say whether a record of this owner may be changed; a missing one is nobody's (F4)."""
+        limit = self.owner_limit()
+        return self.may_edit() and limit in (None, owner)
+
+    def may_read_of(self, owner: int | None) -> bool:
+        """Say whether a record of this owner is visible."""
+        limit = self.owner_limit()
+        return self.may_read() and limit in (None, owner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +100,20 @@ class Result:
     examined_rows: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+_SCOPES = ("bizproc", "crm", "department", "im", "task", "user", "user_basic", "user_brief")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """What methods work on."""
 
     database: Database
     edits: Edits
+    bin: RecycleBin
+    #: The workflows there are.
+    templates: tuple[Template, ...] = ()
+    #: Every method, with the scopes of which one is needed.
+    methods: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    bell: Bell = field(default_factory=Bell)
     #: Every scope this portal knows, for `scope?full=1`.
-    all_scopes: tuple[str, ...] = field(default=("crm", "department", "im", "task", "user", "user_basic", "user_brief"))
+    all_scopes: tuple[str, ...] = field(default=_SCOPES)

@@ -26,7 +26,10 @@ CREATE TABLE contact (
     uf_crm_owner_fixed TEXT,   -- a yes/no field of the customer's own; TEXT, because portals write it in several ways
     type_id TEXT, source_id TEXT, source_description TEXT, comments TEXT,
     opened TEXT NOT NULL DEFAULT 'N', export TEXT NOT NULL DEFAULT 'N', lead_id INTEGER,
-    originator_id TEXT, origin_id TEXT, origin_version TEXT
+    originator_id TEXT, origin_id TEXT, origin_version TEXT,
+    address TEXT, address_2 TEXT, address_city TEXT, address_postal_code TEXT, address_region TEXT,
+    address_province TEXT, address_country TEXT, address_loc_addr_id TEXT,
+    utm_source TEXT, utm_medium TEXT, utm_campaign TEXT, utm_content TEXT, utm_term TEXT
 );
 CREATE TABLE company (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -37,7 +40,13 @@ CREATE TABLE company (
     uf_crm_owner_fixed TEXT,
     company_type TEXT, industry TEXT, employees TEXT, currency_id TEXT, revenue REAL NOT NULL DEFAULT 0,
     comments TEXT, banking_details TEXT, opened TEXT NOT NULL DEFAULT 'N', lead_id INTEGER,
-    originator_id TEXT, origin_id TEXT, origin_version TEXT
+    originator_id TEXT, origin_id TEXT, origin_version TEXT,
+    address_country_code TEXT, address_legal TEXT, reg_address TEXT, reg_address_2 TEXT, reg_address_city TEXT,
+    reg_address_postal_code TEXT, reg_address_region TEXT, reg_address_province TEXT, reg_address_country TEXT,
+    reg_address_country_code TEXT, reg_address_loc_addr_id TEXT,
+    address TEXT, address_2 TEXT, address_city TEXT, address_postal_code TEXT, address_region TEXT,
+    address_province TEXT, address_country TEXT, address_loc_addr_id TEXT,
+    utm_source TEXT, utm_medium TEXT, utm_campaign TEXT, utm_content TEXT, utm_term TEXT
 );
 CREATE TABLE contact_company (
     contact_id INTEGER NOT NULL, company_id INTEGER NOT NULL,
@@ -48,10 +57,14 @@ CREATE TABLE multifield (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     entity TEXT NOT NULL,      -- 'contact' or 'company'
     entity_id INTEGER NOT NULL,
-    type_id TEXT NOT NULL,     -- PHONE, EMAIL, WEB, IM
+    type_id TEXT NOT NULL,     -- PHONE, EMAIL, WEB, IM, LINK
     value_type TEXT NOT NULL DEFAULT 'WORK',
     value TEXT NOT NULL
 );
+CREATE TABLE observer (
+    entity TEXT NOT NULL, entity_id INTEGER NOT NULL, user_id INTEGER NOT NULL,
+    PRIMARY KEY (entity, entity_id, user_id)
+) WITHOUT ROWID;
 CREATE TABLE user (
     id INTEGER PRIMARY KEY,
     active INTEGER NOT NULL DEFAULT 1, is_admin INTEGER NOT NULL DEFAULT 0,
@@ -63,11 +76,6 @@ CREATE TABLE user (
 );
 CREATE TABLE department (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, parent INTEGER, head INTEGER, sort INTEGER NOT NULL DEFAULT 500
-);
-CREATE TABLE notice (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    user_id INTEGER NOT NULL, message TEXT NOT NULL, message_out TEXT NOT NULL,
-    tag TEXT NOT NULL, at INTEGER NOT NULL
 );
 CREATE INDEX multifield_entity ON multifield (entity, entity_id);
 """
@@ -172,7 +180,7 @@ class Database:
     def clear(self) -> None:
         """Empty every table; ids start again."""
         with self.bulk() as connection:
-            for table in ("contact", "company", "contact_company", "multifield", "user", "department"):
+            for table in ("contact", "company", "contact_company", "multifield", "observer", "user", "department"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names come from the program
             connection.execute("DELETE FROM sqlite_sequence")
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+#: Kinds of PHONE and its like.
+MULTIFIELDS = ("PHONE", "EMAIL", "WEB", "IM", "LINK")
+
+
 class Kind(Enum):
     """How a field's values are compared and written."""
 
@@ -51,6 +55,8 @@ class Field:
 class Entity:
     """A CRM type with its table."""
 
+    #: The number of the type in `crm.item.*`.
+    type_id: int
     name: str
     title: str
     table: str
@@ -123,22 +129,23 @@ def _shared(table: str) -> list[Field]:
         *_read_only("LEAD_ID", Kind.REFERENCE, "lead_id"),
         *_read_only("LAST_ACTIVITY_TIME", Kind.MOMENT, "date_create"),
         *_read_only("LAST_ACTIVITY_BY", Kind.REFERENCE, "created_by_id"),
-        *_read_only("ADDRESS ADDRESS_2 ADDRESS_CITY ADDRESS_POSTAL_CODE ADDRESS_REGION ADDRESS_PROVINCE", Kind.TEXT),
-        *_read_only("ADDRESS_COUNTRY ADDRESS_LOC_ADDR_ID", Kind.TEXT),
-        *_read_only("UTM_SOURCE UTM_MEDIUM UTM_CAMPAIGN UTM_CONTENT UTM_TERM", Kind.TEXT),
+        *_columns("ADDRESS ADDRESS_2 ADDRESS_CITY ADDRESS_POSTAL_CODE ADDRESS_REGION ADDRESS_PROVINCE", Kind.TEXT),
+        *_columns("ADDRESS_COUNTRY ADDRESS_LOC_ADDR_ID", Kind.TEXT),
+        *_columns("UTM_SOURCE UTM_MEDIUM UTM_CAMPAIGN UTM_CONTENT UTM_TERM", Kind.TEXT),
         *(_has(table, type_id) for type_id in ("PHONE", "EMAIL", "IM")),
-        *_read_only("PHONE EMAIL WEB IM", Kind.MULTIPLE),
+        *_read_only(" ".join(MULTIFIELDS), Kind.MULTIPLE),
     ]
 
 
-def _entity(title: str, own: Sequence[Field]) -> Entity:
+def _entity(type_id: int, title: str, own: Sequence[Field]) -> Entity:
     table = title.lower()
     fields = {field.name: field for field in (*_shared(table), *own)}
-    return Entity(name=table, title=title, table=table, fields=fields)
+    return Entity(type_id=type_id, name=table, title=title, table=table, fields=fields)
 
 
 # CATEGORY_ID, FULL_NAME and OBSERVERS are not among the fields: filters on them are unknown and thus dropped (F2).
 CONTACT = _entity(
+    3,
     "Contact",
     [
         *_columns("HONORIFIC TYPE_ID SOURCE_ID", Kind.STATUS),
@@ -147,12 +154,13 @@ CONTACT = _entity(
         *_columns("BIRTHDATE", Kind.MOMENT),
         # Not written like other columns: the link decides (F3).
         *_read_only("COMPANY_ID", Kind.REFERENCE, "company_id"),
-        *_read_only("COMPANY_IDS", Kind.WRITE_ONLY),
+        *_read_only("COMPANY_IDS ADDRESS_COUNTRY_CODE", Kind.WRITE_ONLY),
         *_read_only("PHOTO FACE_ID", Kind.TEXT),
     ],
 )
 
 COMPANY = _entity(
+    4,
     "Company",
     [
         *_columns("TITLE BANKING_DETAILS", Kind.TEXT),
@@ -160,6 +168,12 @@ COMPANY = _entity(
         *_columns("REVENUE", Kind.NUMBER),
         *_columns("IS_MY_COMPANY", Kind.FLAG),
         *_read_only("CONTACT_ID", Kind.WRITE_ONLY),
-        *_read_only("LOGO ADDRESS_LEGAL REG_ADDRESS REG_ADDRESS_2 REG_ADDRESS_CITY", Kind.TEXT),
+        *_columns("ADDRESS_COUNTRY_CODE ADDRESS_LEGAL REG_ADDRESS REG_ADDRESS_2 REG_ADDRESS_CITY", Kind.TEXT),
+        *_columns("REG_ADDRESS_POSTAL_CODE REG_ADDRESS_REGION REG_ADDRESS_PROVINCE REG_ADDRESS_COUNTRY", Kind.TEXT),
+        *_columns("REG_ADDRESS_COUNTRY_CODE REG_ADDRESS_LOC_ADDR_ID", Kind.TEXT),
+        *_read_only("LOGO LAST_COMMUNICATION_TIME", Kind.TEXT),
     ],
 )
+
+#: By their names, which are also those of their tables.
+ENTITIES = {CONTACT.name: CONTACT, COMPANY.name: COMPANY}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from reconciler.simulator.counters import Counters
     from reconciler.simulator.faults import Fault, Faults
     from reconciler.simulator.meters import OperatingMeter
+
+
+#: What SQLite will not take or Python cannot hand to it; MySQL refuses the same things in its own ways.
+_SQL_FAILURES = (sqlite3.Error, UnicodeEncodeError, OverflowError, RecursionError)
 
 
 class TimeUp(Exception):  # noqa: N818 - the web server's doing, not an answer of the portal
@@ -88,8 +93,11 @@ class Executor:
             utc_offset=self.utc_offset,
         )
         started, begun = self.wall(), self.clock.monotonic()
-        with self.site.database.lock:
-            result = implementation.run(self.site, call)
+        try:
+            with self.site.database.lock:
+                result = implementation.run(self.site, call)
+        except _SQL_FAILURES as failure:
+            raise RestError(errors.SQL_ERROR) from failure
         slower = sum(fault["seconds"] for fault in _of(faults, "slow"))
         end = self._end(method, result, begun, slower)
         self._wait_until(min(end, visit.deadline))

@@ -13,6 +13,7 @@ kind                      what happens, and parameters (with their defaults)
 `html_502`, `html_504`    HTML instead of an answer; `commit` (False): the request is carried out before
 `internal_error`          500 INTERNAL_SERVER_ERROR; `commit`
 `rate_limited`            503 QUERY_LIMIT_EXCEEDED
+`refused`                 the answer of F6 to `code`, such as "OVERLOAD_LIMIT", with its text and its status
 `error`                   an error envelope: `code`, `description` (""), `status` (400)
 `cut_before`              the connection is cut, nothing is carried out
 `lost_answer`             carried out, then the connection is cut before the first byte
@@ -41,6 +42,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from reconciler.simulator.errors import ANY_TIME
 from reconciler.simulator.php import intval
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ REQUEST_KINDS: dict[str, dict[str, Any]] = {
     "html_504": {"commit": False},
     "internal_error": {"commit": False},
     "rate_limited": {},
+    "refused": {"code": "OVERLOAD_LIMIT"},
     "error": {"code": "", "description": "", "status": 400},
     "cut_before": {},
     "lost_answer": {},
@@ -106,6 +109,8 @@ class Fault:
             wanted = type(known[name])
             if not isinstance(value, (int, float) if wanted is float else wanted):
                 raise ValueError(f"{name} of a fault {self.kind!r} cannot be {value!r}")  # noqa: TRY004
+        if self.kind == "refused" and self["code"] not in ANY_TIME:
+            raise ValueError(f"no portal refuses with {self['code']!r}; the codes are {', '.join(sorted(ANY_TIME))}")
         if self.parameters.get("moment", "before") not in ("before", "after"):
             raise ValueError(f"the moment of a fault {self.kind!r} is 'before' or 'after'")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from email.parser import BytesParser
 from email.policy import HTTP
 from functools import cached_property
@@ -31,6 +32,17 @@ class Incoming:
     def scheme(self) -> str:
         return self.request.headers.get("x-forwarded-proto", "http")
 
+    @property
+    def xml(self) -> bool:
+        """Whether the answer is wanted as XML."""
+        return self.address is not None and self.address.transport == "xml"
+
+    @property
+    def bearer(self) -> str | None:
+        """The token in the header, which comes before those in the parameters."""
+        found = re.match(r"Bearer\s+(.*)", self.request.headers.get("authorization", ""), re.IGNORECASE)
+        return found[1] if found else None
+
     @cached_property
     def params(self) -> PhpArray:
         """Return query and body as one array; the body's keys win."""
@@ -55,7 +67,8 @@ class Incoming:
         head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", errors="replace")
         message = BytesParser(policy=HTTP).parsebytes(head + self.request.body)
         pairs = []
-        for part in message.iter_parts():
+        # Without a boundary there are no parts, and without parts no parameters.
+        for part in message.iter_parts() if message.is_multipart() else ():
             name = part.get_param("name", header="content-disposition")
             payload = part.get_payload(decode=True)
             if isinstance(name, str) and isinstance(payload, bytes):

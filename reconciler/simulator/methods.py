@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from reconciler.simulator import users
-from reconciler.simulator.calls import Call, Caller, Result, Site
-from reconciler.simulator.dates import iso
-from reconciler.simulator.entities import COMPANY, CONTACT
-from reconciler.simulator.errors import INSUFFICIENT_SCOPE, METHOD_NOT_FOUND, Refusal, RestError
-from reconciler.simulator.notices import system_add
-from reconciler.simulator.php import PhpArray, truthy
+from reconciler.simulator import introspection, items, linking, users
+from reconciler.simulator.descriptions import binding_fields, record_fields
+from reconciler.simulator.entities import ENTITIES
+from reconciler.simulator.errors import INSUFFICIENT_SCOPE, METHOD_NOT_FOUND, RestError
+from reconciler.simulator.linking import COMPANY_SIDE, CONTACT_SIDE
+from reconciler.simulator.notifications import notify
 from reconciler.simulator.reading import get_record, list_records
-from reconciler.simulator.updates import update_record
+from reconciler.simulator.workflows import template_list
+from reconciler.simulator.writing import add_record, delete_record, update_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from reconciler.simulator.calls import Call, Caller, Result, Site
+    from reconciler.simulator.entities import Entity
+    from reconciler.simulator.linking import Side
 
 _USER_SCOPES = frozenset({"user", "user_basic", "user_brief"})
 
@@ -30,67 +34,80 @@ class Method:
     scopes: frozenset[str] = frozenset()
 
 
-def scope(site: Site, call: Call) -> Result:
-    """Return the webhook's scopes, or with `full` all that this portal knows."""
-    known = site.all_scopes if truthy(call.params.upper_keys().get("FULL")) else sorted(call.caller.scopes)
-    return Result(value=PhpArray(list(known)), rows=0)
-
-
-def server_time(site: Site, call: Call) -> Result:
-    """Return the portal's own clock."""
-    del site
-    return Result(value=iso(call.now, call.utc_offset), rows=0)
-
-
-def contact_companies(site: Site, call: Call) -> Result:
-    """Return all companies of a contact, here with numbers as numbers (F3)."""
-    return _links(site, call, own="contact_id", other="company_id")
-
-
-def company_contacts(site: Site, call: Call) -> Result:
-    """Return all contacts of a company, without pages (F3)."""
-    return _links(site, call, own="company_id", other="contact_id")
-
-
-def _links(site: Site, call: Call, *, own: str, other: str) -> Result:
-    owner_id = call.record_id()
-    if owner_id <= 0:
-        raise RestError(Refusal("", "The parameter 'ownerEntityID' is invalid or not defined."))
-    if not call.caller.may_read():
-        raise RestError(Refusal("ACCESS_DENIED", "Access denied!", 403))
-    rows = site.database.rows(
-        f"SELECT {other}, sort, role_id, is_primary FROM contact_company"  # noqa: S608 - names of the program
-        f" WHERE {own} = ? ORDER BY sort, {other}",
-        (owner_id,),
-    )
-    value: list[dict[str, Any]] = [
-        {other.upper(): row[0], "SORT": row[1], "ROLE_ID": row[2], "IS_PRIMARY": row[3]} for row in rows
-    ]
-    return Result(value=PhpArray(value), rows=len(value))
-
-
 def _crm(run: Callable[[Site, Call], Result]) -> Method:
     return Method(run, frozenset({"crm"}))
 
 
+def _records(entity: Entity) -> dict[str, Method]:
+    """Return `crm.contact.*` or `crm.company.*`."""
+    runs = {
+        "fields": record_fields,
+        "list": list_records,
+        "get": get_record,
+        "add": add_record,
+        "update": update_record,
+        "delete": delete_record,
+    }
+    return {f"crm.{entity.name}.{name}": _crm(partial(run, entity=entity)) for name, run in runs.items()}
+
+
+def _links(side: Side) -> dict[str, Method]:
+    """Return `crm.contact.company.*` or `crm.company.contact.*`."""
+    runs = {
+        "add": linking.link_add,
+        "delete": linking.link_delete,
+        "items.get": linking.links_get,
+        "items.set": linking.links_set,
+        "items.delete": linking.links_delete,
+    }
+    prefix = f"crm.{side.own.name}.{side.other.name}"
+    fields = _crm(partial(binding_fields, other=f"{side.other.name}_id"))
+    return {f"{prefix}.fields": fields} | {
+        f"{prefix}.{name}": _crm(partial(run, side=side)) for name, run in runs.items()
+    }
+
+
 METHODS: dict[str, Method] = {
-    "crm.contact.list": _crm(partial(list_records, entity=CONTACT)),
-    "crm.contact.get": _crm(partial(get_record, entity=CONTACT)),
-    "crm.contact.update": _crm(partial(update_record, entity=CONTACT)),
-    "crm.contact.company.items.get": _crm(contact_companies),
-    "crm.company.list": _crm(partial(list_records, entity=COMPANY)),
-    "crm.company.get": _crm(partial(get_record, entity=COMPANY)),
-    "crm.company.update": _crm(partial(update_record, entity=COMPANY)),
-    "crm.company.contact.items.get": _crm(company_contacts),
+    **_records(ENTITIES["contact"]),
+    **_links(CONTACT_SIDE),
+    **_records(ENTITIES["company"]),
+    **_links(COMPANY_SIDE),
+    "crm.item.fields": _crm(items.item_fields),
+    "crm.item.list": _crm(items.item_list),
+    "crm.item.get": _crm(items.item_get),
+    "crm.item.add": _crm(items.item_add),
+    "crm.item.update": _crm(items.item_update),
+    "crm.item.delete": _crm(items.item_delete),
+    "bizproc.workflow.template.list": Method(template_list, frozenset({"bizproc"})),
+    "im.notify.personal.add": Method(partial(notify, personal=True), frozenset({"im"})),
+    "im.notify.system.add": Method(partial(notify, personal=False), frozenset({"im"})),
+    "user.fields": Method(users.user_fields, _USER_SCOPES),
     "user.get": Method(users.user_get, _USER_SCOPES),
+    "user.search": Method(users.user_search, _USER_SCOPES),
     "user.current": Method(users.user_current, _USER_SCOPES),
+    "department.fields": Method(users.department_fields, frozenset({"department"})),
     "department.get": Method(users.department_get, frozenset({"department"})),
-    "im.notify.system.add": Method(system_add, frozenset({"im"})),
     "user.admin": Method(users.user_admin),
+    "user.access": Method(users.user_access),
     "profile": Method(users.profile),
-    "scope": Method(scope),
-    "server.time": Method(server_time),
+    "scope": Method(introspection.scope),
+    "methods": Method(introspection.methods_list),
+    "method.get": Method(introspection.method_get),
+    "server.time": Method(introspection.server_time),
+    "app.info": Method(introspection.app_info),
+    "feature.get": Method(introspection.feature_get),
+    "access.name": Method(introspection.access_name),
+    **{
+        name: Method(introspection.application_only)
+        for name in (
+            "events",
+            *("event.bind", "event.unbind", "event.get", "event.test"),
+            *("event.offline.get", "event.offline.clear", "event.offline.error", "event.offline.list"),
+        )
+    },
 }
+#: What a caller can learn of the methods; `batch` is one, though nothing here carries it out.
+CATALOGUE = {"batch": frozenset[str]()} | {name: method.scopes for name, method in METHODS.items()}
 
 
 def find(name: str, caller: Caller, *, in_batch: bool) -> Method:
@@ -99,7 +116,7 @@ def find(name: str, caller: Caller, *, in_batch: bool) -> Method:
     if method is None:
         raise RestError(METHOD_NOT_FOUND)
     if method.scopes and not method.scopes & caller.scopes:
-        raise RestError(
-            Refusal(INSUFFICIENT_SCOPE.code, "", INSUFFICIENT_SCOPE.status) if in_batch else INSUFFICIENT_SCOPE
-        )
+        by = "access" if caller.application else "webhook"
+        description = "" if in_batch else INSUFFICIENT_SCOPE.description.replace("webhook", by)
+        raise RestError(replace(INSUFFICIENT_SCOPE, description=description))
     return method

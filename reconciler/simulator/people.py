@@ -5,24 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator import bindings
+from reconciler.simulator.edits import Wish
 from reconciler.simulator.entities import COMPANY, CONTACT
-from reconciler.simulator.updates import columns_of
+from reconciler.simulator.values import columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from reconciler.simulator.database import Database
-    from reconciler.simulator.updates import Edits
+    from reconciler.simulator.edits import Edits
+    from reconciler.simulator.recycling import RecycleBin
 
 
 class People:
     """Everybody who works in the portal, except the worker under test."""
 
-    def __init__(self, database: Database, edits: Edits, now: Callable[[], int]) -> None:
+    def __init__(self, database: Database, edits: Edits, recycle_bin: RecycleBin) -> None:
         self._database = database
         self._edits = edits
-        self._now = now
-        self._recycle_bin: dict[int, tuple[dict[str, Any], list[int]]] = {}
+        self._bin = recycle_bin
 
     def edit_contact(self, contact_id: int, by: int, **columns: Any) -> None:
         """Save a contact's card with other values, named as in the tables: `assigned_by_id=7`."""
@@ -34,15 +33,12 @@ class People:
 
     def create_contact(self, by: int, company_id: int | None = None, **columns: Any) -> int:
         """Add a contact, linked to a company or not, and return its id."""
-        with self._database.lock:
-            contact_id = self._insert("contact", by, columns)
-            if company_id is not None:
-                bindings.bind_from_contact(self._database, contact_id, company_id)
-            return contact_id
+        links = None if company_id is None else [company_id]
+        return self._edits.create(CONTACT, Wish(columns=columns, links=links), by=by)
 
     def create_company(self, by: int, **columns: Any) -> int:
         """Add a company and return its id."""
-        return self._insert("company", by, columns)
+        return self._edits.create(COMPANY, Wish(columns=columns), by=by)
 
     def bind(self, contact_id: int, company_id: int, *, primary: bool = False) -> None:
         """Link on the contact's card: no date moves (F3)."""
@@ -62,21 +58,11 @@ class People:
 
     def delete_contact(self, contact_id: int) -> None:
         """Move a contact to the recycle bin."""
-        with self._database.lock:
-            row = self._database.row("SELECT * FROM contact WHERE id = ?", (contact_id,))
-            if row is None:
-                return
-            self._recycle_bin[contact_id] = (dict(row), bindings.companies_of(self._database, contact_id))
-            self._database.write("DELETE FROM contact WHERE id = ?", (contact_id,))
-            self._database.write("DELETE FROM contact_company WHERE contact_id = ?", (contact_id,))
+        self._bin.delete(CONTACT, contact_id)
 
     def restore_contact(self, contact_id: int) -> int:
         """Take a contact out of the recycle bin: it comes back as a new record with a new id (F17)."""
-        columns, company_ids = self._recycle_bin.pop(contact_id)
-        with self._database.lock:
-            restored = self._database.insert("contact", **{name: columns[name] for name in columns if name != "id"})
-            bindings.set_companies(self._database, restored, company_ids)
-            return restored
+        return self._bin.restore(CONTACT, contact_id)
 
     def delete_oldest_contacts(self, number: int) -> None:
         """Delete the contacts with the lowest ids."""
@@ -85,10 +71,11 @@ class People:
 
     def delete_company(self, company_id: int) -> None:
         """Delete a company: its contacts get the smallest company that is left to them, and no date moves (F17)."""
-        with self._database.lock:
-            contacts = bindings.contacts_of(self._database, company_id)
-            bindings.unbind_from_company(self._database, company_id, contacts)
-            self._database.write("DELETE FROM company WHERE id = ?", (company_id,))
+        self._bin.delete(COMPANY, company_id)
+
+    def restore_company(self, company_id: int) -> int:
+        """Take a company out of the recycle bin, with a new id, and link it with its contacts again."""
+        return self._bin.restore(COMPANY, company_id)
 
     def merge_companies(self, duplicate: int, survivor: int) -> None:
         """Merge two companies: all contacts of both belong to the survivor, and no date moves (F17)."""
@@ -99,14 +86,3 @@ class People:
     def dismiss_user(self, user_id: int) -> None:
         """Take away an employee's account; what he or she owns stays as it is."""
         self._database.write("UPDATE user SET active = 0 WHERE id = ?", (user_id,))
-
-    def _insert(self, table: str, by: int, columns: dict[str, Any]) -> int:
-        now = self._now()
-        values = {
-            "assigned_by_id": by,
-            "created_by_id": by,
-            "modify_by_id": by,
-            "date_create": now,
-            "date_modify": now,
-        }
-        return self._database.insert(table, **(values | columns))

@@ -1,4 +1,4 @@
-"""The ways of PHP that reach a client: its arrays, its casts, `parse_str` and its JSON.
+"""The ways of PHP that reach a client: its arrays, its casts, `parse_str`, and how it reads JSON.
 
 A PHP array is one ordered map for lists and dictionaries alike. `PhpArray` keeps that, so that the quirk of F1.3, a
 map that turns into a JSON list when its keys happen to be 0..n-1, needs no special case anywhere.
@@ -7,6 +7,7 @@ map that turns into a JSON list when its keys happen to be 0..n-1, needs no spec
 from __future__ import annotations
 
 import json
+import math
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _LEADING_NUMBER = re.compile(r"[ \t\n\r\v\f]*([+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|[+-]?\.[0-9]+)")
 _NESTING = 64
+#: `json_decode` gives up on what is nested deeper.
+_JSON_DEPTH = 512
+#: PHP's whole numbers end at 64 bits; a text beyond is the last of them, a number in JSON becomes a float.
+_MAX_INT = 2**63 - 1
+_SAFE_DIGITS = 18
 
 
 class PhpArray:
@@ -95,13 +101,20 @@ def array_key(key: object) -> int | str:
     return int(text) if _WHOLE.fullmatch(text) else text
 
 
-def from_python(value: Any) -> Any:
-    """Turn lists and dictionaries into PHP arrays, all the way down."""
-    if isinstance(value, dict | PhpArray):
-        return PhpArray({key: from_python(item) for key, item in value.items()})
+def from_python(value: Any, depth: int = 0) -> Any:
+    """Turn lists and dictionaries into PHP arrays, all the way down; RecursionError where PHP gives up too."""
+    if isinstance(value, str) or not isinstance(value, dict | PhpArray | list):
+        return value
+    if depth >= _JSON_DEPTH:
+        raise RecursionError("deeper than PHP decodes")
+    array = PhpArray()
     if isinstance(value, list):
-        return PhpArray([from_python(item) for item in value])
-    return value
+        for item in value:
+            array.append(from_python(item, depth + 1))
+    else:
+        for key, item in value.items():
+            array.put(key, from_python(item, depth + 1))
+    return array
 
 
 def parse_str(text: str, limit: int = 1000) -> PhpArray:
@@ -158,11 +171,15 @@ def intval(value: Any) -> int:
     if value is None:
         return 0
     if isinstance(value, str):
-        if value.isdigit() and value.isascii():
+        if len(value) <= _SAFE_DIGITS and value.isdigit() and value.isascii():
             return int(value)
         match = _LEADING_NUMBER.match(value)
-        value = float(match[1]) if match and not _WHOLE.fullmatch(match[1]) else int(match[1]) if match else 0
-    return int(value)
+        value = float(match[1]) if match else 0
+        if match and match[1].lstrip("+-").isdigit() and len(match[1]) <= _SAFE_DIGITS:
+            return int(match[1])
+    if isinstance(value, float) and not math.isfinite(value):
+        return 0
+    return max(-_MAX_INT - 1, min(_MAX_INT, int(value)))
 
 
 def truthy(value: Any) -> bool:
@@ -181,6 +198,8 @@ def strval(value: Any) -> str:
     if isinstance(value, PhpArray):
         return "Array"
     if isinstance(value, float):
+        if not math.isfinite(value):
+            return "NAN" if math.isnan(value) else "INF" if value > 0 else "-INF"
         return str(int(value)) if value.is_integer() else repr(value)
     return str(value)
 
@@ -188,41 +207,20 @@ def strval(value: Any) -> str:
 def decode_json(body: bytes) -> PhpArray:
     """Decode a request's JSON; anything but an array or object is silently no parameters at all (F1.1)."""
     try:
-        value = json.loads(body, parse_constant=_refuse)
+        text = body.decode()
+        value = json.loads(text, parse_constant=_refuse, parse_int=_whole)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # half a letter is broken JSON too
+        decoded = from_python(value)
     except (ValueError, RecursionError):
         return PhpArray()
-    decoded = from_python(value)
     return decoded if isinstance(decoded, PhpArray) else PhpArray()
+
+
+def _whole(digits: str) -> int | float:
+    number = float(digits)
+    return int(digits) if abs(number) < _MAX_INT else number
 
 
 def _refuse(name: str) -> None:
     raise ValueError(name)
-
-
-# Quotes inside text are written \u0022 and slashes \/ (F1.2); PHP escapes <, >, & and ' with the same set of options.
-_ESCAPES = {
-    '\\"': "\\u0022",
-    "/": "\\/",
-    "<": "\\u003C",
-    ">": "\\u003E",
-    "&": "\\u0026",
-    "'": "\\u0027",
-    "\u2028": "\\u2028",
-    "\u2029": "\\u2029",
-}
-_TO_ESCAPE = re.compile(r"\\.|[/<>&'\u2028\u2029]")
-
-
-def encode_json(value: Any) -> bytes:
-    """Encode as the portal does. Equal JSON, other bytes than most encoders write."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_encodable, allow_nan=False)
-    escaped = _TO_ESCAPE.sub(lambda match: _ESCAPES.get(match[0], match[0]), text)
-    return escaped.encode("utf-8", errors="replace")
-
-
-def _encodable(value: object) -> object:
-    if isinstance(value, PhpArray):
-        return value.values() if value.is_list() else {str(key): item for key, item in value.items()}
-    if isinstance(value, EmptyObject):
-        return {}
-    raise TypeError(f"no JSON for {type(value).__name__}")

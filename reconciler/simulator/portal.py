@@ -10,31 +10,33 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator import batch, errors
-from reconciler.simulator.answers import as_html, as_json, cut, spoilt
-from reconciler.simulator.auth import Webhook, authorize, require_https
+from reconciler.simulator.answers import as_html, as_rest, cut, spoilt
+from reconciler.simulator.auth import Access, authorize, require_https
+from reconciler.simulator.bell import Bell
 from reconciler.simulator.calls import Site
 from reconciler.simulator.counters import Counters
+from reconciler.simulator.edits import Edits
 from reconciler.simulator.errors import RestError
 from reconciler.simulator.executor import Executor, TimeUp, Visit, refuse
 from reconciler.simulator.faults import Faults, Target
 from reconciler.simulator.incoming import Incoming
-from reconciler.simulator.methods import METHODS
+from reconciler.simulator.methods import CATALOGUE, METHODS
 from reconciler.simulator.options import PortalOptions
 from reconciler.simulator.people import People
+from reconciler.simulator.recycling import RecycleBin
 from reconciler.simulator.script import answer_instead, script_for
-from reconciler.simulator.updates import Edits
 
 if TYPE_CHECKING:
     from reconciler.clock import Clock
     from reconciler.simulator.costs import CostModel
     from reconciler.simulator.database import Database
+    from reconciler.simulator.edits import Edit
     from reconciler.simulator.errors import Refusal
     from reconciler.simulator.faults import Fault
     from reconciler.simulator.http import Request, Response
     from reconciler.simulator.meters import LeakyBucket, OperatingMeter
     from reconciler.simulator.php import PhpArray
     from reconciler.simulator.script import Script
-    from reconciler.simulator.updates import Edit
 
 __all__ = ["Portal", "PortalOptions"]
 
@@ -64,9 +66,20 @@ class Portal:
         self.revoked = False
         self._utc_offset = round(self.options.utc_offset * 3600)
         self._counters = Counters()
-        self._edits = Edits(database, lambda: int(self.wall()), self.options.update_path)
+        templates = self.options.workflow_templates
+        self._edits = Edits(database, lambda: int(self.wall()), self.options.update_path, templates)
+        recycle_bin = RecycleBin(database)
+        #: The notifications that people see.
+        self.bell = Bell()
         self._executor = Executor(
-            site=Site(database, self._edits),
+            site=Site(
+                database=database,
+                edits=self._edits,
+                bin=recycle_bin,
+                templates=templates,
+                methods=CATALOGUE,
+                bell=self.bell,
+            ),
             clock=clock,
             ahead=lambda: self.clock_offset,
             utc_offset=self._utc_offset,
@@ -77,7 +90,7 @@ class Portal:
             happen=self._happen,
         )
         #: The people who work in this portal, and what they do there.
-        self.people = People(database, self._edits, lambda: int(self.wall()))
+        self.people = People(database, self._edits, recycle_bin)
 
     @property
     def meter(self) -> OperatingMeter | None:
@@ -107,13 +120,17 @@ class Portal:
     def stats(self) -> dict[str, Any]:
         """Return what the portal counted, and how much drift there is now (DESIGN 11)."""
         with self.database.lock:
-            applied, noop, notices = self._edits.applied, self._edits.noop, self._edits.notices
+            edits = self._edits
+            done = {
+                "updates_applied": edits.applied,
+                "noop_updates": edits.noop,
+                "notices": edits.notices,
+                "workflows_started": edits.workflows,
+            }
         return {
             **self._counters.snapshot(),
             "operating_seconds": self.meter.used() if self.meter is not None else {},
-            "updates_applied": applied,
-            "noop_updates": noop,
-            "notices": notices,
+            **done,
             "drift": self.drift(),
         }
 
@@ -147,7 +164,7 @@ class Portal:
         # A request that a fault keeps from being carried out has no answer of its own; the fault's follows.
         response = cut() if script.skips() else self._answer(number, incoming, script)
         if script.instead is not None:
-            response, error = answer_instead(script.instead)
+            response, error = answer_instead(script.instead, self.options.auth_statuses)
             if error is not None:
                 self._counters.rejected(error)
         for fault in script.after:
@@ -165,7 +182,7 @@ class Portal:
         try:
             return self._at_the_edge(incoming) or self._call(number, incoming, script)
         except RestError as error:
-            return self._refused(error.refusal)
+            return self._refused(error.refusal, incoming)
         except TimeUp:
             return as_html(504, "Gateway Time-out")
 
@@ -187,7 +204,7 @@ class Portal:
         """Check who calls what, in the portal's order, and carry it out."""
         started, begun = self.wall(), self.clock.monotonic()
         address = incoming.address
-        if address is None or address.transport != "json":
+        if address is None or address.transport not in ("json", "xml"):
             raise RestError(errors.WRONG_TRANSPORT)
         method = address.method
         # Before any authorization: a wrong method on a wrong webhook is an unknown method (F6).
@@ -195,12 +212,8 @@ class Portal:
             raise RestError(errors.METHOD_NOT_FOUND)
         if self.options.https_required:
             require_https(incoming.scheme)
-        options = self.options
-        webhook = Webhook(
-            options.user_id, "" if self.revoked else options.token, frozenset(options.scopes), options.role
-        )
-        caller = authorize(self.database, webhook, address, incoming.params)
-        visit = Visit(number=number, caller=caller, deadline=begun + options.request_seconds)
+        caller = authorize(self.database, self._access(), address, incoming.params, incoming.bearer)
+        visit = Visit(number=number, caller=caller, deadline=begun + self.options.request_seconds)
         if self.costs is not None and self.costs.request_overhead:
             self.clock.sleep(self.costs.request_overhead)
         working = self.clock.monotonic()
@@ -217,7 +230,7 @@ class Portal:
         if method == batch.NAME:
             self._executor.settle(body["result"]["result_time"], now - working)
         body["time"] = self._executor.timing(method, started, now - begun, now - working, None)
-        return as_json(200, body, seconds=now - begun)
+        return as_rest(200, body, seconds=now - begun, xml=incoming.xml)
 
     def _batch(self, visit: Visit, params: PhpArray, script: Script) -> dict[str, PhpArray]:
         if self.meter is not None and self.meter.blocked(batch.NAME, in_batch=False):
@@ -232,12 +245,20 @@ class Portal:
             only_first=script.only_first,
         )
 
-    def _refused(self, refusal: Refusal) -> Response:
+    def _access(self) -> Access:
+        options = self.options
+        return Access(
+            user_id=options.user_id,
+            webhook="" if self.revoked else options.token,
+            access_token=options.access_token,
+            expired=options.access_token_expired,
+            scopes=frozenset(options.scopes),
+            role=options.role,
+        )
+
+    def _refused(self, refusal: Refusal, incoming: Incoming) -> Response:
         self._counters.rejected(refusal.name)
-        status = refusal.status
-        if self.options.auth_statuses == "documented":
-            status = errors.DOCUMENTED_STATUS.get(refusal.code, status)
-        return as_json(status, refusal.body())
+        return as_rest(refusal.status_as(self.options.auth_statuses), refusal.body(), xml=incoming.xml)
 
     def _happen(self, fault: Fault) -> None:
         """Let somebody do something."""

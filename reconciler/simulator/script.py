@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.simulator import batch, errors
-from reconciler.simulator.answers import as_html, as_json, cut
+from reconciler.simulator.answers import as_html, as_rest, cut
 from reconciler.simulator.errors import Refusal
 from reconciler.simulator.faults import target
 from reconciler.simulator.php import parse_str
@@ -52,7 +52,7 @@ def script_for(faults: Faults, number: int, incoming: Incoming) -> Script:
     return script
 
 
-def answer_instead(fault: Fault) -> tuple[Response, str | None]:
+def answer_instead(fault: Fault, statuses: str) -> tuple[Response, str | None]:
     """Return the fault's answer and, when it is an error of the portal, what to count it as."""
     if fault.kind == "cut_before":
         return cut(), None
@@ -61,9 +61,11 @@ def answer_instead(fault: Fault) -> tuple[Response, str | None]:
     if fault.kind == "html_504":
         return as_html(504, "Gateway Time-out"), None
     refusal = {"internal_error": errors.INTERNAL, "rate_limited": errors.QUERY_LIMIT}.get(fault.kind)
+    if fault.kind == "refused":
+        refusal = errors.ANY_TIME[fault["code"]]
     if refusal is None:
         refusal = Refusal(fault["code"], fault["description"], fault["status"])
-    return as_json(refusal.status, refusal.body()), refusal.name
+    return as_rest(refusal.status_as(statuses), refusal.body()), refusal.name
 
 
 def _targets(incoming: Incoming) -> list[Target]:

@@ -110,7 +110,11 @@ def _probe(host: str, port: int) -> None:
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as failure:
-        raise UsageError(f"The portal cannot listen on {host}, port {port}: {failure}.") from failure
+        reason = (failure.strerror or str(failure)).partition(" (while")[0]
+        raise UsageError(
+            f"The portal cannot listen on {host}, port {port} ({reason}): choose others with --host and --port, "
+            "where --port 0 takes a free one."
+        ) from failure
 
 
 def _address(portal: Portal, host: str, port: int, authority: Path | None) -> Address:

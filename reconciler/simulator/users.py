@@ -1,4 +1,4 @@
-"""Users and departments (F9, F17): `user.get`, `user.current`, `user.admin`, `profile`, `department.get`."""
+"""Users and departments (F9, F17), as far as one can read them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ _ALL_FIELDS = (
     *("ID", "ACTIVE", "NAME", "LAST_NAME", "SECOND_NAME", "EMAIL", "LAST_LOGIN", "DATE_REGISTER", "TIME_ZONE"),
     *("IS_ONLINE", "TIMESTAMP_X", "LAST_ACTIVITY_DATE", "WORK_POSITION", "UF_DEPARTMENT", "USER_TYPE"),
 )
+_TITLES = {
+    "ACTIVE": "Active",
+    "NAME": "First name",
+    "LAST_NAME": "Last name",
+    "SECOND_NAME": "Middle name",
+    "EMAIL": "E-mail",
+    "LAST_LOGIN": "Last sign-in",
+    "DATE_REGISTER": "Registered on",
+    "WORK_POSITION": "Position",
+    "UF_DEPARTMENT": "Departments",
+}
 # Fields per scope: only the full one tells the user type, and the briefest has no address (F17).
 _FIELDS = {
     "user": frozenset(_ALL_FIELDS),
@@ -53,11 +64,45 @@ def user_get(site: Site, call: Call) -> Result:
     return _answer(users, call.start, lambda user: _shown(user, _names(select, call)))
 
 
+def user_search(site: Site, call: Call) -> Result:
+    """Return the users that a word of the filter fits, by the beginnings of names; `FIND` looks in all of them."""
+    query = call.params.upper_keys().get("FILTER")
+    wanted = query.upper_keys() if isinstance(query, PhpArray) else call.params.upper_keys()
+    departments = {row["id"]: row["name"] for row in site.database.rows("SELECT id, name FROM department")}
+    users = []
+    for row in site.database.rows("SELECT * FROM user WHERE active = 1 ORDER BY id"):
+        user = _user(row, call)
+        texts = {name: user[name] for name in ("NAME", "LAST_NAME", "WORK_POSITION", "USER_TYPE")}
+        texts["UF_DEPARTMENT_NAME"] = " ".join(departments.get(number, "") for number in user["UF_DEPARTMENT"])
+        asked = {name: strval(wanted.get(name)) for name in texts if name in wanted}
+        if "FIND" in wanted:
+            texts["FIND"], asked = " ".join(texts.values()), {"FIND": strval(wanted.get("FIND"))}
+        found = all(f" {text}".casefold() in f" {texts[name]}".casefold() for name, text in asked.items())
+        if found and _visible(user, unrestricted=False):
+            users.append(user)
+    select = call.params.upper_keys().get("SELECT")
+    return _answer(users, call.start, lambda user: _shown(user, _names(select, call)))
+
+
+def user_fields(site: Site, call: Call) -> Result:
+    """Return the titles of the fields that the caller's scope shows."""
+    del site
+    return Result(value={name: _TITLES.get(name, name) for name in _names(None, call)}, rows=0)
+
+
 def user_current(site: Site, call: Call) -> Result:
     """Return the webhook's owner."""
     row = site.database.row("SELECT * FROM user WHERE id = ?", (call.caller.user_id,))
     user = _user(row, call) if row is not None else {"ID": call.caller.user_id}
     return Result(value=_shown(user, _names(None, call)))
+
+
+def user_access(site: Site, call: Call) -> Result:
+    """Tell whether the caller has any of the codes; an administrator always has."""
+    del site
+    asked = call.params.upper_keys().get("ACCESS")
+    codes = {strval(code) for code in asked.values()} if isinstance(asked, PhpArray) else set()
+    return Result(value=call.caller.admin or bool(codes & {"AU", "G2", f"U{call.caller.user_id}"}), rows=0)
 
 
 def user_admin(site: Site, call: Call) -> Result:
@@ -80,6 +125,13 @@ def profile(site: Site, call: Call) -> Result:
             "TIME_ZONE_OFFSET": call.utc_offset,
         }
     )
+
+
+def department_fields(site: Site, call: Call) -> Result:
+    """Return the titles of a department's fields."""
+    del site, call
+    titles = {"ID": "ID", "NAME": "Department", "SORT": "Sorting", "PARENT": "Parent department", "UF_HEAD": "Head"}
+    return Result(value=titles, rows=0)
 
 
 def department_get(site: Site, call: Call) -> Result:

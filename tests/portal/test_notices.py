@@ -13,9 +13,8 @@ from support.portal_line import Line
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.matters import Kind, Matter
 from reconciler.errors import Stopped
-from reconciler.portal.notices import CLIENT_ID, LONGEST, bb_safe, notify
+from reconciler.portal.notices import LONGEST, bb_safe, notify
 from reconciler.simulator.meters import LeakyBucket
-from reconciler.simulator.notices import notices
 
 SCOPES = ("crm", "user", "im")
 
@@ -32,7 +31,7 @@ def matter(kind: Kind = Kind.REFUSED, sentence: str = "1,200 changes wait", port
 
 def bells(office: Line) -> list[tuple[int, str]]:
     """Return whose bell shows what."""
-    return [(notice.user, notice.message) for notice in notices(office.office.database)]
+    return [(notice.user_id, notice.message) for notice in office.office.portal.bell.shown]
 
 
 def test_each_user_is_told() -> None:
@@ -41,8 +40,7 @@ def test_each_user_is_told() -> None:
     assert notify(office.client, [ANN, BOB], [matter()]) == {}
     message = "[B]Approval[/B][BR]1,200 changes wait"
     assert bells(office) == [(ANN, message), (BOB, message)]
-    sent = notices(office.office.database)[0]
-    assert (sent.message_out, sent.tag) == ("Approval: 1,200 changes wait", f"{CLIENT_ID}|acme|refused")
+    assert office.office.portal.bell.shown[0].tag == "acme|refused"
     assert office.stats["requests"] == 1
 
 
@@ -58,7 +56,7 @@ def test_one_notice_for_each_matter() -> None:
     office = line()
     notify(office.client, [ANN], [matter(sentence="old"), matter(Kind.QUARANTINED), matter(portal="other")])
     notify(office.client, [ANN], [matter(sentence="new")])
-    tags = [notice.tag.removeprefix(f"{CLIENT_ID}|") for notice in notices(office.office.database)]
+    tags = [notice.tag for notice in office.office.portal.bell.shown]
     assert tags == ["acme|quarantined", "other|refused", "acme|refused"]
     assert "new" in bells(office)[-1][1]
 

@@ -85,12 +85,12 @@ def test_a_row_of_the_table(code: str, description: str, status: int, kind: type
         if code != "ERROR_CORE"
     ],
 )
-@pytest.mark.parametrize("status", [None, 200, 401, 418], ids=str)
 def test_the_status_decides_nothing_that_a_code_says(
-    code: str, description: str, kind: type[errors.PortalError], status: int | None
+    code: str, description: str, kind: type[errors.PortalError]
 ) -> None:
     """F6: measured portals answer 401 where the documentation says 403 or 400; inside a batch there is none."""
-    assert type(classify(code, description, status=status)) is kind
+    for status in (None, 200, 401, 418):
+        assert type(classify(code, description, status=status)) is kind
 
 
 @pytest.mark.parametrize(

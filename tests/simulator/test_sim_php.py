@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.simulator.encoding import encode_json
 from reconciler.simulator.php import (
     EmptyObject,
     PhpArray,
     decode_json,
-    encode_json,
     from_python,
     intval,
     parse_str,

@@ -57,7 +57,8 @@ class Line:
     def __init__(self, office: Office | None = None, **client: Any) -> None:
         self.office = office or Office(clock=VirtualClock(Timeline()))
         self.clock = VirtualClock(self.office.clock.timeline)
-        self.client = client_on(InProcessTransport(self.office.portal), self.clock, **client)
+        webhook = f"https://{HOST}{self.office.portal.webhook_path}"
+        self.client = client_on(InProcessTransport(self.office.portal), self.clock, webhook=webhook, **client)
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -103,3 +104,40 @@ def batch_answer(results: dict[str, Any] | None = None, **maps: Any) -> httpx.Re
 def error_answer(status: int, code: str, description: str = "") -> httpx.Response:
     """Return an error of the portal."""
     return httpx.Response(status, json={"error": code, "error_description": description})
+
+
+class Tampered(httpx.BaseTransport):
+    """Hands requests on to a portal, and lets a function change what it answers to each command."""
+
+    def __init__(self, inner: httpx.BaseTransport, change: Callable[[str, str, dict[str, Any]], None]) -> None:
+        """`change` gets a command, its key and the maps of the answer."""
+        self._inner = inner
+        self._change = change
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._inner.handle_request(request)
+        response.read()
+        if response.status_code != httpx.codes.OK:
+            return response
+        body = response.json()
+        for key, command in json.loads(request.content)["cmd"].items():
+            self._change(command, key, body["result"])
+        return httpx.Response(response.status_code, json=body)
+
+
+def tampered(line: Line, method: str, result: Any, **maps: Any) -> Line:
+    """Let each call of a method answer with this result instead; `total=None` takes its count away."""
+
+    def change(command: str, key: str, answer: dict[str, Any]) -> None:
+        if command.startswith(method):
+            for name in ("result", "result_error", "result_total"):
+                answer[name] = answer[name] or {}
+            answer["result_error"].pop(key, None)
+            answer["result"][key] = result
+            for name, value in maps.items():
+                answer[f"result_{name}"].pop(key, None) if value is None else answer[f"result_{name}"].update(
+                    {key: value}
+                )
+
+    line.client = client_on(Tampered(InProcessTransport(line.office.portal), change), line.clock)
+    return line

@@ -56,12 +56,13 @@ class Exchange:
 
 
 class Witness:
-    """Stands before the portal and writes down what passes; `before` may act on each exchange."""
+    """Stands before the portal and writes down what passes; `before` and `after` may act on each exchange."""
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
         self.exchanges: list[Exchange] = []
         self.before: Callable[[Exchange], None] = lambda _: None
+        self.after: Callable[[Exchange], None] = lambda _: None
 
     @property
     def clock(self) -> VirtualClock:
@@ -84,6 +85,7 @@ class Witness:
         finally:
             exchange.left = self.clock.monotonic()
             exchange.edits_after = len(self._portal.history)
+            self.after(exchange)
 
     @property
     def writes(self) -> list[Exchange]:
@@ -192,6 +194,10 @@ class World:
         """Return how many contacts have which result."""
         results = list(self.results(run).values())
         return {result: results.count(result) for result in sorted(set(results))}
+
+    def owns(self, contact: int) -> bool:
+        """Tell whether the portal has this contact."""
+        return self.portal.database.row("SELECT 1 FROM contact WHERE id = ?", (contact,)) is not None
 
     def owner_of(self, contact: int) -> int:
         return self.office.owner_of(contact)

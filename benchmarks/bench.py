@@ -1,0 +1,311 @@
+"""What a sweep and a plan cost, and how much memory the worker needs: `make bench`.
+
+For each size an embedded portal is started in a process of its own, on the `instant` profile with the limits of a
+self-hosted one. Then two workers look at it, one after the other, each in a process of its own: `sweep` finds the
+drift and makes the plan; `plan` is the command `reconciler plan --json --output FILE`, which also asks for names and
+writes the rows. The exit code is 1 where a worker needs more memory than promised, or finds another drift than the
+portal itself counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import math
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from reconciler import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+HERE = Path(__file__).parent
+README = HERE / "README.md"
+BEGIN, END = "<!-- begin: written by `make bench` -->", "<!-- end -->"
+
+#: Rows on a page of any list method.
+PAGE = 50
+#: Most resident memory of a worker at a million contacts, in MB (10^6 bytes).
+MOST_MB = 150
+#: Seconds until a process is given up: a portal that does not answer, a worker that does not end.
+PATIENCE = 900
+#: macOS counts the peak in bytes, the others in kilobytes.
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+_FIGURES = (
+    "import json, sys; document = json.load(sys.stdin);"
+    "print(json.dumps({name: value for name, value in document.items() if not isinstance(value, list)}))"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """One portal."""
+
+    companies: int
+    contacts: int
+    #: Share of the linked contacts with the wrong owner.
+    drift: float
+
+    def __str__(self) -> str:
+        return f"{self.companies:,} / {self.contacts:,}, {self.drift:.1%}"
+
+
+FULL = [
+    Size(companies=c, contacts=k, drift=d) for c, k in ((20_000, 100_000), (200_000, 1_000_000)) for d in (0.001, 0.05)
+]
+QUICK = [Size(companies=60, contacts=300, drift=0.05)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What one worker took, and what the portal says of it."""
+
+    size: Size
+    what: str
+    #: The worker's own counts, by the names of DESIGN 10.
+    run: dict[str, Any]
+    stats: dict[str, Any]
+    #: From the start of the process to its end.
+    seconds: float
+    cpu_seconds: float
+    #: Largest resident memory, in MB.
+    peak_mb: float
+
+    @property
+    def floor(self) -> int:
+        """The list pages that hold all companies and all linked contacts, were there no gaps."""
+        return sum(math.ceil(int(self.run[records]) / PAGE) for records in ("companies", "contacts"))
+
+    @property
+    def complaints(self) -> list[str]:
+        """What is not as promised."""
+        found = []
+        if self.peak_mb > MOST_MB:
+            found.append(f"{self.what} at {self.size}: {self.peak_mb:.0f} MB, more than {MOST_MB}")
+        if self.run["drift"] != self.stats["drift"]:
+            found.append(f"{self.what} at {self.size}: {self.run['drift']} found, {self.stats['drift']} there")
+        if self.stats["rejected"]:
+            found.append(f"{self.what} at {self.size}: the portal refused {self.stats['rejected']}")
+        return found
+
+    def cells(self) -> list[str]:
+        """Return a row of the table."""
+        thousands = self.size.contacts / 1000
+        commands = self.run["commands"]
+        return [
+            str(self.size),
+            self.what,
+            f"{self.run['requests']:,}",
+            f"{commands:,}",
+            f"{commands / thousands:.1f}",
+            f"{commands / self.floor:.2f}",
+            f"{self.seconds:.1f}",
+            f"{self.seconds * 1000 / thousands:.0f}",
+            f"{self.peak_mb:.0f}",
+            f"{self.cpu_seconds:.1f}",
+            f"{self.stats['cpu_seconds']:.1f}",
+            f"{_server_seconds(self.stats):.1f}",
+            f"{self.run['drift']:,} of {self.stats['drift']:,}",
+        ]
+
+
+HEAD = [
+    "companies / contacts, drift",
+    "what",
+    "requests",
+    "commands",
+    "per 1,000 contacts",
+    "of the floor",
+    "seconds",
+    "ms per 1,000 contacts",
+    "worker peak MB",
+    "worker CPU s",
+    "portal CPU s",
+    "portal server s",
+    "drift found",
+]
+#: Words stand on the left of their column, numbers on the right.
+_LEFT = [name in {HEAD[0], HEAD[1]} for name in HEAD]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print the table, and write it where it is wanted."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one tiny portal, to see that all of this works")
+    parser.add_argument(
+        "--write", nargs="?", const=README, type=Path, metavar="FILE", help="put the table into README.md, or FILE"
+    )
+    options = parser.parse_args(arguments)
+    if options.write is not None and not _has_marks(options.write):
+        parser.error(f"{options.write} needs the lines {BEGIN} and {END}: the table goes between them")
+    # What we started must end with us, also when we are asked to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    measured: list[Figures] = []
+    for size in QUICK if options.quick else FULL:
+        print(f"measuring {size}", file=sys.stderr, flush=True)
+        measured.extend(_measure(size))
+    text = document(measured, quick=options.quick)
+    print(text)
+    if options.write is not None:
+        options.write.write_text(replaced(options.write.read_text(encoding="utf-8"), text), encoding="utf-8")
+    complaints = [complaint for figures in measured for complaint in figures.complaints]
+    print("\n".join(complaints) if complaints else "as promised", file=sys.stderr)
+    return 1 if complaints else 0
+
+
+def document(measured: Sequence[Figures], *, quick: bool) -> str:
+    """Return the table in Markdown, with the machine and the command that repeats it."""
+    rows = [HEAD, *(figures.cells() for figures in measured)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    head, *lines = ["| " + " | ".join(map(_aligned, row, widths, _LEFT)) + " |" for row in rows]
+    rule = (
+        "|"
+        + "|".join("-" * (w + 2) if left else "-" * (w + 1) + ":" for w, left in zip(widths, _LEFT, strict=True))
+        + "|"
+    )
+    cores = os.cpu_count() or 0
+    machine = (
+        f"{cores} {platform.machine()} core{'s' if cores != 1 else ''}, {platform.system()}, "
+        f"Python {platform.python_version()}, reconciler {__version__}"
+    )
+    command = "make bench" + (" BENCH=--quick" if quick else "")
+    return f"Machine: {machine}. Repeat with `{command}`.\n\n" + "\n".join([head, rule, *lines])
+
+
+def _aligned(cell: str, width: int, left: bool) -> str:
+    return cell.ljust(width) if left else cell.rjust(width)
+
+
+def replaced(readme: str, text: str) -> str:
+    """Put the table between the marks."""
+    before, rest = readme.split(BEGIN)
+    after = rest.split(END)[1]
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+
+
+def _has_marks(file: Path) -> bool:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return text.count(BEGIN) == text.count(END) == 1 and text.index(BEGIN) < text.index(END)
+
+
+def _measure(size: Size) -> Iterator[Figures]:
+    with tempfile.TemporaryDirectory() as folder, _portal(size) as portal:
+        webhook_url, stats_url = portal["webhook_url"], portal["stats_url"]
+        plan = Path(folder, "plan.json")
+        for what, command in (
+            ("sweep", [str(HERE / "sweep.py")]),
+            ("plan", ["-c", "from reconciler.cli import main; main()", "plan", "--json", "--output", str(plan)]),
+        ):
+            _ask("POST", stats_url, "/_sim/reset", {"data": "keep"})
+            seconds, cpu_seconds, peak_mb, answer = _work(command, webhook_url, folder)
+            yield Figures(
+                size=size,
+                what=what,
+                run=_figures(plan) if what == "plan" else json.loads(answer),
+                stats=_ask("GET", stats_url, "/_sim/stats"),
+                seconds=seconds,
+                cpu_seconds=cpu_seconds,
+                peak_mb=peak_mb,
+            )
+
+
+@contextmanager
+def _portal(size: Size) -> Iterator[dict[str, Any]]:
+    """Serve a portal in another process; give what it says of itself."""
+    command = [sys.executable, str(HERE / "serve.py"), "--json", "--port", "0", "--limits", "self-hosted"]
+    command += ["--profile", "instant", "--companies", str(size.companies), "--contacts", str(size.contacts)]
+    command += ["--drift", str(size.drift)]
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told, env=_environment()
+        )
+        with process, _bounded(process):
+            answer = json.loads((process.stdout.readline() if process.stdout else b"") or b"{}")
+            if "webhook_url" not in answer:
+                told.seek(0)
+                why = answer.get("error") or told.read().decode(errors="replace")
+                raise SystemExit(f"the portal of {size} did not start: {why}")
+            yield answer
+
+
+def _work(command: list[str], webhook_url: str, folder: str) -> tuple[float, float, float, bytes]:
+    """Run a worker to its end; return seconds, processor seconds, peak memory in MB and what it printed."""
+    environment = {
+        **_environment(),
+        "RECONCILER_PORTAL__WEBHOOK_URL": webhook_url,
+        "RECONCILER_PORTAL__LIMITS": "self-hosted",
+    }
+    started = time.monotonic()
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, env=environment, cwd=folder)
+    with process, _bounded(process):
+        answer = process.stdout.read() if process.stdout else b""
+        # Of this child alone. A child's peak begins at ours, so this process must stay a small one.
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        said = answer.decode(errors="replace").strip()
+        raise SystemExit(f"the worker ended with exit code {process.returncode}: {said}")
+    seconds = time.monotonic() - started
+    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * _RSS_UNIT / 1e6, answer
+
+
+@contextmanager
+def _bounded(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a process with the block at the latest, and before that when patience ends."""
+    timer = threading.Timer(PATIENCE, process.kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        process.kill()  # of one that has ended already, this is nothing
+
+
+def _figures(plan: Path) -> dict[str, Any]:
+    """Return a plan without its rows; they are decoded elsewhere, for the sake of our own size."""
+    with plan.open("rb") as file:
+        told = subprocess.run([sys.executable, "-c", _FIGURES], stdin=file, capture_output=True, check=True)
+    figures: dict[str, Any] = json.loads(told.stdout)
+    return figures
+
+
+def _environment() -> dict[str, str]:
+    """Return our environment without settings of the worker."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith("RECONCILER_")}
+
+
+def _ask(method: str, address: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+    try:
+        sent = None if body is None else json.dumps(body)
+        connection.request(method, path, sent, {"Content-Type": "application/json"})
+        answer: dict[str, Any] = json.load(connection.getresponse())
+    finally:
+        connection.close()
+    return answer
+
+
+def _server_seconds(stats: dict[str, Any]) -> float:
+    """Return the time truly spent on commands; an envelope's time is theirs once more."""
+    return sum(float(seconds) for method, seconds in stats["server_seconds"].items() if method != "batch")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
