@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from reconciler.cli import Common
 from reconciler.core.model import RunReport, Status
 from reconciler.core.plan import make_plan
+from reconciler.core.policy import Case
 from reconciler.ops.report import run_json
+from reconciler.options import Common
 from reconciler.portal.reader import Reader, Scope
 from reconciler.reconcile import connect
 from reconciler.shell import Shell
@@ -16,7 +17,7 @@ def sweep(shell: Shell) -> int:
     settings = shell.settings()
     with connect(settings, shell.clock) as client:
         snapshot = Reader(client, lambda *_: None).sweep(Scope())
-        plan = make_plan(snapshot, portal=settings.portal.key)
+        plan = make_plan(Case(snapshot=snapshot), portal=settings.portal.key)
         report = RunReport(
             run=None,
             status=Status.IN_SYNC,

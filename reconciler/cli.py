@@ -9,13 +9,45 @@ from __future__ import annotations
 import io
 import os
 import sys
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import TyperException
+
+from reconciler.options import (
+    Common,
+    Companies,
+    Company,
+    Config,
+    Contact,
+    Contacts,
+    Digest,
+    Drift,
+    Filters,
+    Format,
+    Gaps,
+    Json,
+    Last,
+    Limit,
+    Limits,
+    LogFormat,
+    Logs,
+    Output,
+    Owner,
+    Owners,
+    Pace,
+    PortalLimits,
+    Profile,
+    Seed,
+    Shape,
+    Skew,
+    Unused,
+    Verbose,
+    is_number,
+    positive,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +95,25 @@ Examples:
   reconciler show latest
   reconciler show 17 --output run-17.csv
 """
+_APPROVE_EXAMPLES = """\
+An approval is of changes, not of a plan: what you were shown goes through with the next run, whatever else has come
+up; the rest is guarded as usual. It lasts until it is used up, or for guard.approval_days.
+
+\b
+Examples:
+  reconciler approve                       what waits
+  reconciler approve 1f9d3a7c20b4
+  reconciler approve 1f9d3a7c20b4 --withdraw
+"""
+_UNDO_EXAMPLES = """\
+What somebody changed since is left as it is, and listed. What was put back is left alone from then on
+(`reconciler exceptions`).
+
+\b
+Examples:
+  reconciler undo 17
+  reconciler undo --company 42
+"""
 _HEALTH_NOTES = """\
 Alive is a service whose last run began at most two and a half intervals ago, or is under way. Exit code 0: alive,
 1: not.
@@ -88,8 +139,6 @@ Example, in two terminals:
 
 #: How a plan or a run is written into a file whose name ends so.
 _ENDINGS = {".json": "json", ".md": "markdown", ".csv": "csv", ".html": "html", ".htm": "html"}
-#: Digits of a number that fits into any database, and of no longer one.
-_MOST_DIGITS = 18
 
 app = typer.Typer(
     name="reconciler",
@@ -100,83 +149,6 @@ app = typer.Typer(
 )
 
 
-class LogFormat(StrEnum):
-    """How logs look on standard error."""
-
-    CONSOLE = "console"
-    JSON = "json"
-
-
-class Format(StrEnum):
-    """How a plan or a run is shown."""
-
-    TEXT = "text"
-    JSON = "json"
-    MARKDOWN = "markdown"
-    CSV = "csv"
-    HTML = "html"
-
-
-class Profile(StrEnum):
-    """How long the embedded portal takes."""
-
-    INSTANT = "instant"
-    CLOUD = "cloud"
-    SLOW = "slow"
-
-
-class Limits(StrEnum):
-    """How much the embedded portal lets through."""
-
-    CLOUD = "cloud"
-    ENTERPRISE = "enterprise"
-    SELF_HOSTED = "self-hosted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
-    """Options that every command takes, before or after its name."""
-
-    config: Path | None = None
-    json: bool = False
-    log_format: LogFormat | None = None
-    verbose: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """Which part of the portal a command is about."""
-
-    company: int | None
-    owner: int | None
-    limit: int | None
-
-
-def _positive(text: str | int) -> int:
-    """Read a number from 1 on; a parser of our own, because typer's shows its range in each line of help."""
-    number = int(text) if _is_number(str(text)) else 0
-    if number < 1:
-        raise typer.BadParameter(f"{text} is no number from 1 on")
-    return number
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
-
-
-def _number(name: str, text: str, metavar: str = "N") -> Any:
-    return typer.Option(name, help=text, metavar=metavar, parser=_positive)
-
-
-def _file(name: str, text: str) -> Any:
-    # Whether it can be read or written is found out, and told, where it is done.
-    return typer.Option(name, help=text, metavar="FILE", readable=False)
-
-
-def _choice(name: str, choices: type[StrEnum], text: str) -> Any:
-    return typer.Option(name, help=text, metavar="|".join(choices))
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         from reconciler import __version__
@@ -185,26 +157,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-Config = Annotated[Path | None, _file("--config", "Settings; default: ./config.toml where there is one.")]
-Unused = Annotated[Path | None, _file("--config", "Taken as everywhere, and not looked at.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-Logs = Annotated[LogFormat | None, _choice("--log-format", LogFormat, "Default: console on a terminal, else json.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log all there is, and show tracebacks.")]
 Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")]
-Company = Annotated[int | None, _number("--company", "Only the contacts of this company.", "ID")]
-Owner = Annotated[int | None, _number("--owner", "Only the companies of this owner.", "ID")]
-Limit = Annotated[int | None, _number("--limit", "At most so many changes.")]
-Shape = Annotated[Format | None, _choice("--format", Format, "Default: by the ending of the file, else text.")]
-Output = Annotated[Path | None, _file("--output", "Write there, not to standard output.")]
-Companies = Annotated[int, typer.Option("--companies", min=0, metavar="N", help="Companies in the portal.")]
-Contacts = Annotated[int, typer.Option("--contacts", min=0, metavar="N", help="Contacts in the portal.")]
-Owners = Annotated[int, _number("--owners", "Employees who own companies.")]
-Skew = Annotated[float, typer.Option("--skew", metavar="SHARE", help="Companies held by a fifth of the owners.")]
-Gaps = Annotated[float, typer.Option("--gaps", metavar="SHARE", help="IDs that are missing.")]
-Drift = Annotated[float, typer.Option("--drift", metavar="SHARE", help="Contacts with the wrong owner.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Another number: other names and links.")]
-Pace = Annotated[Profile, _choice("--profile", Profile, "How long the portal takes.")]
-PortalLimits = Annotated[Limits, _choice("--limits", Limits, "How much the portal lets through.")]
 
 
 def main() -> None:
@@ -248,6 +201,7 @@ def root(
     *,
     once: Annotated[bool, typer.Option("--once", help="One full sweep: change everything, then exit.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --once: do not ask first.")] = False,
+    approve: Digest = "",
     company: Company = None,
     owner: Owner = None,
     limit: Limit = None,
@@ -260,7 +214,8 @@ def root(
     """Run the service, or a sweep with --once; see that the options go together."""
     common = Common(config=config, json=json, log_format=log_format, verbose=verbose)
     ctx.obj = common
-    only_once = {"--once": once, "--yes": yes, "--company": company, "--owner": owner, "--limit": limit}
+    only_once = {"--once": once, "--yes": yes, "--approve": approve}
+    only_once |= {"--company": company, "--owner": owner, "--limit": limit}
     given = [name for name, value in only_once.items() if value]
     if ctx.invoked_subcommand is not None:
         if given:
@@ -272,7 +227,7 @@ def root(
 
     if once:
         filters = Filters(company=company, owner=owner, limit=limit)
-        _run(common, lambda shell: commands.once(shell, filters, yes=yes))
+        _run(common, lambda shell: commands.once(shell, filters, yes=yes, approve=approve))
     _run(common, commands.serve)
 
 
@@ -303,7 +258,7 @@ def plan(
 def runs(
     ctx: typer.Context,
     *,
-    last: Annotated[int, _number("--last", "How many.")] = 20,
+    last: Last = 20,
     config: Config = None,
     json: Json = False,
     log_format: Logs = None,
@@ -330,11 +285,94 @@ def show(
     """Show one run and each of its changes."""
     common = _merged(ctx, config, json, log_format, verbose)
     shape = _shape(common, format, output)
-    if run != "latest" and not _is_number(run):
+    if run != "latest" and not is_number(run):
         raise typer.BadParameter("a run is a number, or `latest`")
     from reconciler import commands
 
     _run(common, lambda shell: commands.show(shell, "latest" if run == "latest" else int(run), shape, output))
+
+
+@app.command(epilog=_APPROVE_EXAMPLES)
+def approve(
+    ctx: typer.Context,
+    digest: Annotated[str | None, typer.Argument(metavar="DIGEST", help="Of the plan; without it, what waits.")] = None,
+    *,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take an approval back.")] = False,
+    config: Config = None,
+    json: Json = False,
+    log_format: Logs = None,
+    verbose: Verbose = False,
+) -> None:
+    """Let exactly these changes through, which the guard refused."""
+    if withdraw and digest is None:
+        raise typer.BadParameter("--withdraw needs the digest; `reconciler approve` lists them")
+    from reconciler import decisions
+
+    common = _merged(ctx, config, json, log_format, verbose)
+    _run(common, lambda shell: decisions.approve(shell, digest, withdraw=withdraw))
+
+
+@app.command(epilog=_UNDO_EXAMPLES)
+def undo(
+    ctx: typer.Context,
+    run: Annotated[int | None, typer.Argument(metavar="RUN", parser=positive, help="A run's number.")] = None,
+    *,
+    contact: Contact = None,
+    company: Company = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    approve: Digest = "",
+    config: Config = None,
+    json: Json = False,
+    log_format: Logs = None,
+    verbose: Verbose = False,
+) -> None:
+    """Put back what a run changed, where it still stands as we left it."""
+    if run is None and contact is None and company is None:
+        raise typer.BadParameter("say what: a run's number, --contact or --company")
+    from reconciler import commands
+    from reconciler.planning import Undo
+
+    what = Undo(run=run, contact=contact, company=company)
+    common = _merged(ctx, config, json, log_format, verbose)
+    _run(common, lambda shell: commands.undo(shell, what, yes=yes, approve=approve))
+
+
+exceptions = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+app.add_typer(exceptions, name="exceptions")
+
+
+@exceptions.callback(invoke_without_command=True)
+def list_exceptions(
+    ctx: typer.Context,
+    *,
+    config: Config = None,
+    json: Json = False,
+    log_format: Logs = None,
+    verbose: Verbose = False,
+) -> None:
+    """List the contacts that are left alone, and why."""
+    ctx.obj = common = _merged(ctx, config, json, log_format, verbose)
+    if ctx.invoked_subcommand is None:
+        from reconciler import decisions
+
+        _run(common, decisions.exceptions)
+
+
+@exceptions.command()
+def release(
+    ctx: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="ID", parser=positive, help="Of the exception, or of its contact.")],
+    *,
+    config: Config = None,
+    json: Json = False,
+    log_format: Logs = None,
+    verbose: Verbose = False,
+) -> None:
+    """Look after a contact again."""
+    from reconciler import decisions
+
+    common = _merged(ctx, config, json, log_format, verbose)
+    _run(common, lambda shell: decisions.release(shell, number))
 
 
 @app.command(short_help="Look whether all is right; one line each, with the way out.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import sys
 import termios
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,20 +14,30 @@ from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped, UsageErr
 from reconciler.foreground import in_foreground
 from reconciler.ops.answers import json_text
 from reconciler.ops.facts import counted
-from reconciler.ops.report import change_row, plan_report, render, run_json, run_report, summary_line
+from reconciler.ops.report import (
+    change_row,
+    names_of,
+    plan_report,
+    render,
+    run_json,
+    run_report,
+    summary_line,
+    undo_report,
+)
 from reconciler.shell import has_colors, require_writable
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from reconciler.cli import Filters, Format
     from reconciler.config import Settings
-    from reconciler.core.model import Snapshot
-    from reconciler.core.plan import Plan
+    from reconciler.core.model import Usage
+    from reconciler.journal.store import Journal
     from reconciler.ops.report import Report
+    from reconciler.options import Filters, Format
+    from reconciler.planning import Proposal, Undo
     from reconciler.portal.diagnosis import Finding
-    from reconciler.reconcile import Finished
+    from reconciler.reconcile import Finished, Order, Refusal, Worker
     from reconciler.shell import Shell
 
 _EXIT_CODES = {
@@ -47,63 +57,106 @@ _KEYBOARD_BEAT = 0.1
 _PATIENCE = 2.5
 
 
-def once(shell: Shell, filters: Filters, *, yes: bool) -> int:
+def once(shell: Shell, filters: Filters, *, yes: bool, approve: str) -> int:
     """Sweep, ask where there is somebody to ask, fix, and say what came of it."""
-    from reconciler.portal.reader import Reader, Scope
-    from reconciler.reconcile import Order, reconcile
+    from reconciler.portal.reader import Scope
+    from reconciler.reconcile import Order
+
+    order = Order(
+        command="once",
+        scope=Scope(company=filters.company, owner=filters.owner),
+        limit=filters.limit,
+        approve=approve,
+    )
+    return carry_out(shell, order, yes=yes)
+
+
+def undo(shell: Shell, what: Undo, *, yes: bool, approve: str) -> int:
+    """Put back what a run changed, or what we changed of a contact or a company, where it still stands."""
+    from reconciler.reconcile import Order
+
+    return carry_out(shell, Order(command="undo", undo=what, approve=approve), yes=yes)
+
+
+def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
+    """Run once by order, with somebody watching; return the exit code."""
+    from reconciler.herald import Herald
+    from reconciler.portal.reader import Scope
+    from reconciler.reconcile import reconcile
 
     settings = shell.settings()
     # Where the question can be read: `2>log` takes standard error away from somebody who is there all the same.
-    ask = next((stream for stream in (sys.stderr, sys.stdout) if stream.isatty()), None)
+    stream = next((stream for stream in (sys.stderr, sys.stdout) if stream.isatty()), None)
     if yes or shell.json or not sys.stdin.isatty():
-        ask = None
+        stream = None
 
     def work() -> Finished:
         began = shell.clock.monotonic()
         with shell.worker(settings) as worker, shell.progress() as progress:
 
-            def confirm(plan: Plan, snapshot: Snapshot) -> bool:
-                if ask is None:
-                    return True
+            def confirm(proposal: Proposal, refusal: Refusal | None) -> bool:
+                if stream is None:
+                    return refusal is None  # nobody is there to lift the guard
+                usage = replace(worker.client.usage, duration_seconds=shell.clock.monotonic() - began)
                 with progress.aside():
-                    names = Reader(worker.client, lambda *_: None).names(snapshot.mismatches, snapshot.users)
-                    usage = replace(worker.client.usage, duration_seconds=shell.clock.monotonic() - began)
-                    origin = worker.client.origin
-                    report = plan_report(plan, snapshot=snapshot, names=names, origin=origin, usage=usage)
-                    return _confirm(shell, report, ask)
+                    report = _proposed(proposal, order, worker, usage)
+                    return _confirm(shell, report, proposal, refusal, stream)
 
-            order = Order(
-                command="once",
-                scope=Scope(company=filters.company, owner=filters.owner),
-                limit=filters.limit,
-                confirm=confirm,
-                reading=progress.read,
-                writing=progress.write,
-            )
-            return reconcile(worker, order)
+            herald = Herald(worker, settings.notify, shell.redact)
+            finished = reconcile(worker, replace(order, confirm=confirm, reading=progress.read, writing=progress.write))
+            if order.undo is None and order.scope == Scope():
+                herald.hear(finished)
+            return finished
 
     finished = in_foreground(work, shell.clock)
     report, failure = finished.report, finished.failure
     # What went wrong is told on standard error; what was done until then is the answer all the same.
     shell.answer(run_json(report), lambda: _sentence(summary_line(replace(report, error=None))))
     if failure is None:
+        if finished.refusal is not None and not shell.json:
+            shell.fail(finished.refusal.sentence, 0)
         return _EXIT_CODES[report.status]
     if shell.json:
         return failure.exit_code
     raise failure
 
 
+def _proposed(proposal: Proposal, order: Order, worker: Worker, usage: Usage) -> Report:
+    """Return the document of what is proposed."""
+    plan, snapshot, origin = proposal.plan, proposal.snapshot, worker.client.origin
+    if order.undo is None:
+        return plan_report(plan, snapshot=snapshot, origin=origin, usage=usage)
+    return undo_report(
+        plan.changes,
+        proposal.left,
+        portal=plan.portal,
+        what=order.undo.words,
+        digest=plan.digest,
+        names=names_of(snapshot),
+        origin=origin,
+        usage=usage,
+        taken_at=snapshot.taken_at,
+    )
+
+
 def _sentence(line: str) -> str:
     return f"{line[:1].upper()}{line[1:]}."
 
 
-def _confirm(shell: Shell, report: Report, stream: TextIO) -> bool:
-    """Show the plan and ask, in a way that a signal ends."""
-    text = render(report, "text", width=shell.width, color=has_colors(stream), most_rows=_ROWS_TO_ASK)
-    shell.tell(text, stream=stream)
+def _confirm(shell: Shell, report: Report, proposal: Proposal, refusal: Refusal | None, stream: TextIO) -> bool:
+    """Show the plan, and what the guard says of it, and ask, in a way that a signal ends."""
+    from reconciler.ops.refusal import refusal_text
+
+    colors = has_colors(stream)
+    shell.tell(render(report, "text", width=shell.width, color=colors, most_rows=_ROWS_TO_ASK), stream=stream)
+    if refusal is not None:
+        names = names_of(proposal.snapshot).users
+        text = refusal_text(refusal.breaches, refusal.changes, names, refusal.digest, width=shell.width, color=colors)
+        shell.tell(text, stream=stream)
     # What was typed while nobody had asked is no answer.
     termios.tcflush(sys.stdin, termios.TCIFLUSH)
-    shell.tell(f"Change the owner of {counted(len(report.changes), 'contact')} now? [y/N] ", end="", stream=stream)
+    what = "Let them through, and change" if refusal is not None else "Change"
+    shell.tell(f"{what} the owner of {counted(len(report.changes), 'contact')} now? [y/N] ", end="", stream=stream)
     while not select.select([sys.stdin], [], [], 0)[0]:
         shell.clock.sleep(_KEYBOARD_BEAT)
     return sys.stdin.readline().strip().casefold() in {"y", "yes"}
@@ -111,21 +164,24 @@ def _confirm(shell: Shell, report: Report, stream: TextIO) -> bool:
 
 def serve(shell: Shell) -> int:
     """Run the service until a signal comes."""
+    from reconciler.herald import Herald
     from reconciler.service import Service
 
     settings = shell.settings(brief=False)
 
     def work() -> None:
         with shell.worker(settings) as worker:
-            Service(worker, interval=settings.service.interval_minutes * 60).run()
+            herald = Herald(worker, settings.notify, shell.redact)
+            Service(worker, herald.hear, interval=settings.service.interval_minutes * 60).run()
 
     in_foreground(work, shell.clock)
     return 0
 
 
 def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters) -> int:
-    """Sweep and show the plan."""
-    from reconciler.core.plan import make_plan
+    """Sweep and show the plan, and what the guard would say of it; write nothing."""
+    from reconciler.journal.store import open_journal
+    from reconciler.planning import Ground, propose, rules_of
     from reconciler.portal.reader import Reader, Scope
 
     settings = shell.settings()
@@ -133,16 +189,44 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters) -> 
 
     def work() -> Report:
         began = shell.clock.monotonic()
-        with shell.connect(settings) as client, shell.progress() as progress:
-            reader = Reader(client, progress.read)
-            snapshot = reader.sweep(Scope(company=filters.company, owner=filters.owner))
-            plan = make_plan(snapshot, portal=settings.portal.key, limit=filters.limit)
-            names = reader.names(snapshot.mismatches, snapshot.users)
+        with ExitStack() as stack:
+            client = stack.enter_context(shell.connect(settings))
+            progress = stack.enter_context(shell.progress())
+            journal = None
+            if settings.journal.path.exists():
+                journal = stack.enter_context(open_journal(settings.journal.url, shell.clock, read_only=True))
+            ground = Ground(
+                portal=settings.portal.key,
+                clock=shell.clock,
+                rules=rules_of(settings),
+                scope=Scope(company=filters.company, owner=filters.owner),
+                limit=filters.limit,
+            )
+            proposal = propose(Reader(client, progress.read), journal, ground, writing=False)
             usage = replace(client.usage, duration_seconds=shell.clock.monotonic() - began)
-            return plan_report(plan, snapshot=snapshot, names=names, origin=client.origin, usage=usage)
+            notes = _what_the_guard_says(proposal, journal, settings)
+            return plan_report(
+                proposal.plan, snapshot=proposal.snapshot, origin=client.origin, usage=usage, notes=notes
+            )
 
     shell.show(in_foreground(work, shell.clock), shape, output)
     return 0
+
+
+def _what_the_guard_says(proposal: Proposal, journal: Journal | None, settings: Settings) -> list[str]:
+    from reconciler.core.guard import breaches, split
+    from reconciler.core.plan import digest
+    from reconciler.ops.refusal import refusal_sentence
+
+    portal = settings.portal.key
+    approved = journal.approvals.in_force(portal) if journal is not None else {}
+    _, rest = split(proposal.plan.changes, approved)
+    found = breaches(rest, proposal.population, settings.guard.limits)
+    if not found:
+        return []
+    names = names_of(proposal.snapshot).users
+    said = refusal_sentence(found, rest, names, digest(portal, [change.key for change in rest]))
+    return [f"A run would be {said.replace('nothing written', 'nothing would be written')}."]
 
 
 def runs(shell: Shell, last: int) -> int:

@@ -16,7 +16,6 @@ from reconciler.errors import Stopped
 from reconciler.journal.store import open_journal
 from reconciler.ops.facts import counted, rest_hint
 from reconciler.ops.report import plan_report, render, run_json, summary_line
-from reconciler.portal.reader import Reader
 from reconciler.reconcile import Order, Worker, connect, reconcile
 from reconciler.simulator.assembly import build
 from reconciler.simulator.moving_clock import MovingClock
@@ -27,10 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.clock import Clock
-    from reconciler.core.model import RunReport, Snapshot
-    from reconciler.core.plan import Plan
+    from reconciler.core.model import RunReport
     from reconciler.ops.progress import Meter
     from reconciler.ops.report import Report
+    from reconciler.planning import Proposal
+    from reconciler.reconcile import Refusal
     from reconciler.simulator.portal import Portal
 
 #: Rows of a plan that are shown.
@@ -72,11 +72,10 @@ def tell(
             began = clock.monotonic()
             with connect(settings, clock) as client, open_journal(settings.journal.url, clock) as journal:
 
-                def confirm(plan: Plan, snapshot: Snapshot) -> bool:
-                    names = Reader(client, lambda *_: None).names(snapshot.mismatches, snapshot.users)
+                def confirm(proposal: Proposal, _refusal: Refusal | None) -> bool:
                     usage = replace(client.usage, duration_seconds=clock.monotonic() - began)
                     # Without links to cards: the portal is gone before anybody could open one.
-                    say(_shown(plan_report(plan, snapshot=snapshot, names=names, origin="", usage=usage)))
+                    say(_shown(plan_report(proposal.plan, snapshot=proposal.snapshot, origin="", usage=usage)))
                     return True
 
                 worker = Worker(portal="demo", client=client, journal=journal, clock=clock)

@@ -84,6 +84,12 @@ class Undo:
     contact: int | None = None
     company: int | None = None
 
+    @property
+    def words(self) -> str:
+        """What is taken back, in words."""
+        given = {"run": self.run, "contact": self.contact, "company": self.company}
+        return ", ".join(f"{name} {number}" for name, number in given.items() if number is not None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:

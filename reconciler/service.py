@@ -18,7 +18,10 @@ from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped
 from reconciler.reconcile import Order, Worker, reconcile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.clock import Clock
+    from reconciler.reconcile import Finished
 
 log = structlog.get_logger("reconciler.service")
 
@@ -31,9 +34,10 @@ LOOK_EVERY = 10.0
 class Service:
     """Runs a worker on a schedule."""
 
-    def __init__(self, worker: Worker, *, interval: float) -> None:
-        """`interval` is in seconds, from start to start."""
+    def __init__(self, worker: Worker, hear: Callable[[Finished], None], *, interval: float) -> None:
+        """`hear` is told how each run ended; `interval` is in seconds, from start to start."""
         self._worker = worker
+        self._hear = hear
         self._interval = interval
         self._started_at = worker.clock.monotonic()
         self._running = False
@@ -44,7 +48,7 @@ class Service:
         self._running = True
         try:
             self._worker.clock.sleep(0)  # one that waited for its turn may come after the end was asked for
-            reconcile(self._worker, Order(command="service"))
+            self._hear(reconcile(self._worker, Order(command="service")))
         except Stopped:
             log.info("service.stopped_early")
         except LeaseHeldError as held:

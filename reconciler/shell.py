@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from reconciler.cli import Common, Format
     from reconciler.config import Settings
     from reconciler.ops.progress import Meter
     from reconciler.ops.report import Report
+    from reconciler.options import Common, Format
     from reconciler.portal.client import Client
     from reconciler.reconcile import Worker
 
@@ -100,6 +100,7 @@ class Shell:
     def worker(self, settings: Settings) -> Iterator[Worker]:
         """Give the worker that the settings describe."""
         from reconciler.journal.store import open_journal
+        from reconciler.planning import rules_of
         from reconciler.reconcile import Worker, chunk_limits
 
         with ExitStack() as stack:
@@ -111,6 +112,7 @@ class Shell:
                 client=client,
                 journal=journal,
                 clock=self.clock,
+                rules=rules_of(settings),
                 chunks=chunk_limits(settings),
             )
 
@@ -145,6 +147,10 @@ class Shell:
     def tell(self, text: str, *, end: str = "\n", stream: TextIO | None = None) -> None:
         """Print to standard error, or to another stream for people."""
         print(self._redact(text), file=stream or sys.stderr, end=end, flush=True)
+
+    def redact(self, text: str) -> str:
+        """Mask every secret in a text."""
+        return self._redact.text(text)
 
     def fail(self, sentence: str, code: int) -> int:
         """Say what went wrong; return the exit code."""
