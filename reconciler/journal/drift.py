@@ -6,7 +6,7 @@ without this record a backlog would turn into "newly linked" after ten minutes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Integer, MetaData, Table, Text, and_, exists, literal, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import ColumnElement, Connection
 
 _standing = tables.standing
-_COLUMNS = ("contact_id", "company_id", "owner_id", "company_owner_id", "reason", "cause")
+_WHAT = ("contact_id", "company_id", "owner_id", "company_owner_id")
+_COLUMNS = (*_WHAT, "reason", "cause")
 _now = Table(
     "standing_now",
     MetaData(),
@@ -41,7 +42,9 @@ def remember(connection: Connection, key: int, left: Iterable[tuple[Mismatch, st
     present = and_(_standing.c.portal_id == key, _standing.c.ended_at.is_(None))
     same = exists().where(*(_now.c[name] == _standing.c[name] for name in _COLUMNS))
     known = exists().where(present, _standing.c.contact_id == _now.c.contact_id)
-    with rows.staged(connection, _now, (_row(mismatch, reason, cause) for mismatch, reason, cause in left)):
+    with rows.staged(
+        connection, _now, ((*_what(mismatch), str(reason), cause.value) for mismatch, reason, cause in left)
+    ):
         connection.execute(update(_standing).where(present, ~same).values(ended_at=taken_at))
         # Of what is still present no contact can have appeared.
         new = select(
@@ -52,29 +55,35 @@ def remember(connection: Connection, key: int, left: Iterable[tuple[Mismatch, st
 
 def known(connection: Connection, portal: str, mismatches: Sequence[Mismatch]) -> dict[Mismatch, Cause]:
     """Return which of these the last sweep left just as they are now, with their causes."""
-    query = _present(portal).where(_standing.c.contact_id.in_(rows.numbers(m.contact for m in mismatches)))
-    causes = {_mismatch(row): Cause(row.cause) for row in connection.execute(query)}
-    return {mismatch: causes[mismatch] for mismatch in mismatches if mismatch in causes}
+    query = (
+        select(*(_standing.c[name] for name in (*_WHAT, "cause")))
+        .where(*_is_present(portal))
+        .where(_standing.c.contact_id.in_(rows.numbers(mismatch.contact for mismatch in mismatches)))
+    )
+    causes = {tuple(what): cause for *what, cause in connection.execute(query)}
+    found = ((mismatch, causes.get(_what(mismatch))) for mismatch in mismatches)
+    return {mismatch: Cause(cause) for mismatch, cause in found if cause is not None}
 
 
 def present(connection: Connection, portal: str) -> list[StandingDrift]:
     """Return what stands now, sorted by company, then contact."""
-    query = _present(portal).order_by(_standing.c.company_id, _standing.c.contact_id)
+    query = select(_standing).where(*_is_present(portal))
     return [
-        StandingDrift(mismatch=_mismatch(row), reason=row.reason, cause=Cause(row.cause), since=row.appeared_at)
-        for row in connection.execute(query)
+        StandingDrift(
+            mismatch=Mismatch(
+                contact=row.contact_id, company=row.company_id, owner=row.owner_id, company_owner=row.company_owner_id
+            ),
+            reason=row.reason,
+            cause=Cause(row.cause),
+            since=row.appeared_at,
+        )
+        for row in connection.execute(query.order_by(_standing.c.company_id, _standing.c.contact_id))
     ]
 
 
-def _present(portal: str) -> Select[Any]:
-    return select(_standing).where(_standing.c.portal_id == rows.key_of(portal), _standing.c.ended_at.is_(None))
+def _is_present(portal: str) -> tuple[ColumnElement[bool], ...]:
+    return _standing.c.portal_id == rows.key_of(portal), _standing.c.ended_at.is_(None)
 
 
-def _row(mismatch: Mismatch, reason: str, cause: Cause) -> tuple[int | str, ...]:
-    return mismatch.contact, mismatch.company, mismatch.owner, mismatch.company_owner, str(reason), cause.value
-
-
-def _mismatch(row: Row[Any]) -> Mismatch:
-    return Mismatch(
-        contact=row.contact_id, company=row.company_id, owner=row.owner_id, company_owner=row.company_owner_id
-    )
+def _what(mismatch: Mismatch) -> tuple[int, int, int, int]:
+    return mismatch.contact, mismatch.company, mismatch.owner, mismatch.company_owner

@@ -137,6 +137,7 @@ class _Inquiry:
         self._contacts: dict[int, ContactDetail] = {}
         self._companies: dict[int, CompanyDetail] = {}
         self._links: dict[int, tuple[int, ...]] = {}
+        self._no_bulk_links: PortalError | None = None
         self._people = People()
         self._structure = Structure()
 
@@ -154,7 +155,7 @@ class _Inquiry:
             return
         doubted = [n for n in self._contacts if self._company_of[n] not in self._links.get(n, ())]
         if doubted:
-            log.info("portal.links_one_by_one", contacts=len(doubted))
+            log.info("portal.links_one_by_one", contacts=len(doubted), error=str(self._no_bulk_links or "") or None)
         ask(
             self._client,
             [
@@ -209,7 +210,7 @@ class _Inquiry:
                         "start": -1,
                     },
                 )
-                yield Question(command, partial(self._keep_items, group), "links", _make_do)
+                yield Question(command, partial(self._keep_items, group), "links", self._make_do)
         company_fields = ["TITLE", "COMPANY_TYPE", *([self._wants.company_field] if self._wants.company_field else [])]
         for group in groups(set(self._company_of.values())):
             command = by_id(COMPANY_LIST, group, company_fields)
@@ -252,15 +253,14 @@ class _Inquiry:
                 if number in asked and isinstance(companies, list):
                     self._links[number] = _numbers(companies)
 
+    def _make_do(self, error: PortalError) -> None:
+        """Go on without: each contact is asked for alone, and what ails the portal shows there."""
+        self._no_bulk_links = error
+
     def _keep_links(self, number: int, answer: Answer) -> None:
         if not isinstance(answer.result, list):
             raise TypeError("links without rows")
         self._links[number] = _numbers([row.get(COMPANY) for row in answer.result])
-
-
-def _make_do(error: PortalError) -> None:
-    """Go on without: each contact is asked for alone, and what ails the portal shows there."""
-    log.info("portal.no_bulk_links", error=str(error))
 
 
 def _links_refused(error: PortalError) -> None:

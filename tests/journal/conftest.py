@@ -45,6 +45,15 @@ def journal(url: str, clock: VirtualClock) -> Iterator[Journal]:
 
 
 @pytest.fixture
+def quick(journal: Journal) -> Journal:
+    """Return the same journal, that does not wait for the disk: for properties, which need many small steps."""
+    connection = journal._database.engine.raw_connection()
+    connection.cursor().execute("PRAGMA synchronous = OFF")
+    connection.close()  # back into the pool, as it is
+    return journal
+
+
+@pytest.fixture
 def unprivileged(template: Path) -> Iterator[Path]:
     """Run the test as a user whom permissions bind, also where tests run as root; return a directory of its own.
 

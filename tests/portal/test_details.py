@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from support.portal_fixture import ADMIN, ANN, BOB, START, Office
 from support.portal_line import Line
@@ -30,6 +31,7 @@ FIELD = "UF_CRM_OWNER_FIXED"
 LINKS = Wants(links=True)
 HEADS = Wants(heads=True)
 ALL_SCOPES = ("crm", "user", "department")
+TLS = httpx.create_ssl_context(trust_env=False)
 ITEMS, LINKS_OF_ONE = "crm.item.list", "crm.contact.company.items.get"
 
 Rows = list[dict[str, Any]]
@@ -44,6 +46,12 @@ def items(site: Site, call: Call) -> Result:
         if site.database.row("SELECT 1 FROM contact WHERE id = ?", (int(number),))
     ]
     return Result(value={"items": PhpArray(rows)}, rows=len(rows))
+
+
+@pytest.fixture(autouse=True)
+def one_tls_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To load the certificates for each client takes longer than most tests."""
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: TLS)
 
 
 @pytest.fixture(autouse=True)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from structlog.testing import capture_logs
 from support.portal_fixture import ANN, BOB, Office
-from support.portal_line import Line
+from support.portal_line import Line, Script, batch_answer
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.matters import Kind, Matter
 from reconciler.errors import Stopped
-from reconciler.portal.notices import LONGEST, bb_safe, notify
+from reconciler.portal.notices import CLIENT_ID, LONGEST, bb_safe, notify
 from reconciler.simulator.meters import LeakyBucket
 
 SCOPES = ("crm", "user", "im")
@@ -34,14 +35,36 @@ def bells(office: Line) -> list[tuple[int, str]]:
     return [(notice.user_id, notice.message) for notice in office.office.portal.bell.shown]
 
 
+def tags(office: Line) -> list[str]:
+    """Return the tags of what stands in all bells, the oldest first; only a tag with a CLIENT_ID is one."""
+    return [notice.tag for notice in office.office.portal.bell.shown]
+
+
 def test_each_user_is_told() -> None:
-    """A title in bold and a sentence; in e-mails without codes; one request for all."""
+    """A title in bold and a sentence; one request for all."""
     office = line()
     assert notify(office.client, [ANN, BOB], [matter()]) == {}
     message = "[B]Approval[/B][BR]1,200 changes wait"
     assert bells(office) == [(ANN, message), (BOB, message)]
-    assert office.office.portal.bell.shown[0].tag == "acme|refused"
+    assert tags(office) == ["acme|refused"] * 2
     assert office.stats["requests"] == 1
+
+
+def test_what_is_sent() -> None:
+    """Other channels, such as e-mail, show codes as they are, so they get none."""
+    script = Script(batch_answer({"c0": 15}))
+    assert notify(script.client(), [ANN], [matter()]) == {}
+    method, _, query = script.commands[0][0].partition("?")
+    assert (method, parse_qs(query)) == (
+        "im.notify.system.add",
+        {
+            "USER_ID": [str(ANN)],
+            "MESSAGE": ["[B]Approval[/B][BR]1,200 changes wait"],
+            "MESSAGE_OUT": ["Approval: 1,200 changes wait"],
+            "TAG": ["acme|refused"],
+            "CLIENT_ID": [CLIENT_ID],
+        },
+    )
 
 
 def test_nothing_to_tell_and_nobody_to_tell() -> None:
@@ -56,8 +79,7 @@ def test_one_notice_for_each_matter() -> None:
     office = line()
     notify(office.client, [ANN], [matter(sentence="old"), matter(Kind.QUARANTINED), matter(portal="other")])
     notify(office.client, [ANN], [matter(sentence="new")])
-    tags = [notice.tag for notice in office.office.portal.bell.shown]
-    assert tags == ["acme|quarantined", "other|refused", "acme|refused"]
+    assert tags(office) == ["acme|quarantined", "other|refused", "acme|refused"]
     assert "new" in bells(office)[-1][1]
 
 

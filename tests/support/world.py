@@ -39,6 +39,8 @@ CLEO = 9
 CONTACT_UPDATE = "crm.contact.update"
 CONTACT_LIST = "crm.contact.list"
 COMPANY_LIST = "crm.company.list"
+_OWNERS = ["ID", "ASSIGNED_BY_ID"]
+_LINKED_OWNERS = ["ID", "COMPANY_ID", "ASSIGNED_BY_ID"]
 
 
 @dataclass(kw_only=True)
@@ -76,7 +78,9 @@ class Witness:
         for index, (method, params) in enumerate(methods):
             if method == CONTACT_UPDATE:
                 exchange.updates[int(params["id"][0])] = int(params["fields[ASSIGNED_BY_ID]"][0])
-            if method == COMPANY_LIST and "filter[@ID][]" in params:
+            # A check asks for the owners of contacts, then of companies; a sweep's details ask for more.
+            before = methods[index - 1][1].get("select[]", []) if index else []
+            if method == COMPANY_LIST and params.get("select[]") == _OWNERS and before == _LINKED_OWNERS:
                 exchange.checked = {int(number) for number in methods[index - 1][1]["filter[@ID][]"]}
         self.exchanges.append(exchange)
         self.before(exchange)
