@@ -16,13 +16,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from contract.deviations import DEVIATIONS
-from contract.documented_examples import HERE, OTHER_STATUS
+from contract.documented_examples import EXAMPLES, OTHER_STATUS, WITHOUT_EXAMPLE
 
 from reconciler.simulator import faults
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "embedded-portal.md"
-_TEST = re.compile(r'(?ms)^ *def (test_\w+)\(.*?\)(?: -> None)?:\n +"""(.*?)"""')
+_TEST = re.compile(r'(?ms)^ *def (test_\w+)\(.*?\)(?: -> None)?:\n +r?"""(.*?)"""')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ def deviation_table() -> str:
 
 def method_list() -> str:
     """Return the page's list of methods whose documented examples are held."""
-    return ", ".join(f"`{method}`" for method in sorted(HERE))
+    return ", ".join(f"`{method}`" for method in sorted({example.method for example in EXAMPLES} | WITHOUT_EXAMPLE))
 
 
 def fault_table() -> str:
