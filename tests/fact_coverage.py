@@ -97,7 +97,8 @@ def deviation_table() -> str:
     lines = ["| example | where | why |", "|---|---|---|"]
     for deviation in DEVIATIONS:
         places = ", ".join(f"`{path}`" for path in deviation.paths.split())
-        lines.append(f"| `{deviation.examples}` | {places} | {deviation.reason} |")
+        only = " (only one of the two has it)" if deviation.only_missing else ""
+        lines.append(f"| `{deviation.examples}` | {places}{only} | {deviation.reason} |")
     lines += [f"| `{name}` | HTTP status | {reason} |" for name, reason in OTHER_STATUS.items()]
     return "\n".join(lines)
 
