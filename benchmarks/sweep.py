@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.cli import Common
 from reconciler.core.model import RunReport, Status
 from reconciler.core.plan import make_plan
 from reconciler.ops.report import run_json
+from reconciler.options import Common
 from reconciler.portal.reader import Reader, Scope
 from reconciler.reconcile import connect
 from reconciler.shell import Shell

@@ -9,13 +9,45 @@ from __future__ import annotations
 import io
 import os
 import sys
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import TyperException
+
+# typer reads the annotations when the program starts.
+from reconciler.options import (
+    ENDINGS,
+    Common,
+    Companies,
+    Company,
+    Config,
+    Contacts,
+    Drift,
+    Filters,
+    Format,
+    Gaps,
+    Json,
+    Limit,
+    Limits,
+    LogFormat,
+    Logs,
+    Output,
+    Owner,
+    Owners,
+    Pace,
+    PortalLimits,
+    Profile,
+    Seed,
+    Shape,
+    Skew,
+    Unused,
+    Verbose,
+    Version,
+    is_number,
+    number,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,11 +118,6 @@ Example, in two terminals:
   RECONCILER_PORTAL__WEBHOOK_URL=http://127.0.0.1:8024/rest/1/simulatedtoken0/ reconciler plan
 """
 
-#: How a plan or a run is written into a file whose name ends so.
-_ENDINGS = {".json": "json", ".md": "markdown", ".csv": "csv", ".html": "html", ".htm": "html"}
-#: Digits of a number that fits into any database, and of no longer one.
-_MOST_DIGITS = 18
-
 app = typer.Typer(
     name="reconciler",
     add_completion=False,
@@ -98,113 +125,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-
-class LogFormat(StrEnum):
-    """How logs look on standard error."""
-
-    CONSOLE = "console"
-    JSON = "json"
-
-
-class Format(StrEnum):
-    """How a plan or a run is shown."""
-
-    TEXT = "text"
-    JSON = "json"
-    MARKDOWN = "markdown"
-    CSV = "csv"
-    HTML = "html"
-
-
-class Profile(StrEnum):
-    """How long the embedded portal takes."""
-
-    INSTANT = "instant"
-    CLOUD = "cloud"
-    SLOW = "slow"
-
-
-class Limits(StrEnum):
-    """How much the embedded portal lets through."""
-
-    CLOUD = "cloud"
-    ENTERPRISE = "enterprise"
-    SELF_HOSTED = "self-hosted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
-    """Options that every command takes, before or after its name."""
-
-    config: Path | None = None
-    json: bool = False
-    log_format: LogFormat | None = None
-    verbose: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """Which part of the portal a command is about."""
-
-    company: int | None
-    owner: int | None
-    limit: int | None
-
-
-def _positive(text: str | int) -> int:
-    """Read a number from 1 on; a parser of our own, because typer's shows its range in each line of help."""
-    number = int(text) if _is_number(str(text)) else 0
-    if number < 1:
-        raise typer.BadParameter(f"{text} is no number from 1 on")
-    return number
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
-
-
-def _number(name: str, text: str, metavar: str = "N") -> Any:
-    return typer.Option(name, help=text, metavar=metavar, parser=_positive)
-
-
-def _file(name: str, text: str) -> Any:
-    # Whether it can be read or written is found out, and told, where it is done.
-    return typer.Option(name, help=text, metavar="FILE", readable=False)
-
-
-def _choice(name: str, choices: type[StrEnum], text: str) -> Any:
-    return typer.Option(name, help=text, metavar="|".join(choices))
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from reconciler import __version__
-
-        typer.echo(f"reconciler {__version__}")
-        raise typer.Exit
-
-
-Config = Annotated[Path | None, _file("--config", "Settings; default: ./config.toml where there is one.")]
-Unused = Annotated[Path | None, _file("--config", "Taken as everywhere, and not looked at.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-Logs = Annotated[LogFormat | None, _choice("--log-format", LogFormat, "Default: console on a terminal, else json.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log all there is, and show tracebacks.")]
-Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")]
-Company = Annotated[int | None, _number("--company", "Only the contacts of this company.", "ID")]
-Owner = Annotated[int | None, _number("--owner", "Only the companies of this owner.", "ID")]
-Limit = Annotated[int | None, _number("--limit", "At most so many changes.")]
-Shape = Annotated[Format | None, _choice("--format", Format, "Default: by the ending of the file, else text.")]
-Output = Annotated[Path | None, _file("--output", "Write there, not to standard output.")]
-Companies = Annotated[int, typer.Option("--companies", min=0, metavar="N", help="Companies in the portal.")]
-Contacts = Annotated[int, typer.Option("--contacts", min=0, metavar="N", help="Contacts in the portal.")]
-Owners = Annotated[int, _number("--owners", "Employees who own companies.")]
-Skew = Annotated[float, typer.Option("--skew", metavar="SHARE", help="Companies held by a fifth of the owners.")]
-Gaps = Annotated[float, typer.Option("--gaps", metavar="SHARE", help="IDs that are missing.")]
-Drift = Annotated[float, typer.Option("--drift", metavar="SHARE", help="Contacts with the wrong owner.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Another number: other names and links.")]
-Pace = Annotated[Profile, _choice("--profile", Profile, "How long the portal takes.")]
-PortalLimits = Annotated[Limits, _choice("--limits", Limits, "How much the portal lets through.")]
 
 
 def main() -> None:
@@ -303,7 +223,7 @@ def plan(
 def runs(
     ctx: typer.Context,
     *,
-    last: Annotated[int, _number("--last", "How many.")] = 20,
+    last: Annotated[int, number("--last", "How many.")] = 20,
     config: Config = None,
     json: Json = False,
     log_format: Logs = None,
@@ -330,7 +250,7 @@ def show(
     """Show one run and each of its changes."""
     common = _merged(ctx, config, json, log_format, verbose)
     shape = _shape(common, format, output)
-    if run != "latest" and not _is_number(run):
+    if run != "latest" and not is_number(run):
         raise typer.BadParameter("a run is a number, or `latest`")
     from reconciler import commands
 
@@ -461,7 +381,7 @@ def _shape(common: Common, wanted: Format | None, output: Path | None) -> Format
     if common.json:
         return Format.JSON
     ending = output.suffix.lower() if output else ""
-    return wanted or Format(_ENDINGS.get(ending, "text"))
+    return wanted or Format(ENDINGS.get(ending, "text"))
 
 
 def _run(common: Common, work: Callable[[Shell], int]) -> None:

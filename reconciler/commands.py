@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from reconciler.cli import Filters, Format
     from reconciler.config import Settings
     from reconciler.core.model import Snapshot
     from reconciler.core.plan import Plan
     from reconciler.ops.report import Report
+    from reconciler.options import Filters, Format
     from reconciler.portal.diagnosis import Finding
     from reconciler.reconcile import Finished
     from reconciler.shell import Shell

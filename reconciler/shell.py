@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from reconciler.cli import Common, Format
     from reconciler.config import Settings
     from reconciler.ops.progress import Meter
     from reconciler.ops.report import Report
+    from reconciler.options import Common, Format
     from reconciler.portal.client import Client
     from reconciler.reconcile import Worker
 

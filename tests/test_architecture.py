@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "reconciler"
-SHELL = {"cli", "commands", "shell", "foreground", "service", "reconcile", "config", "sources", "demo"}
+SHELL = {"cli", "options", "commands", "shell", "foreground", "service", "reconcile", "config", "sources", "demo"}
 EVERYWHERE = {"errors", "clock"}
 #: Package or module -> the parts of this program it may import, besides itself and `EVERYWHERE`.
 ALLOWED = {

@@ -1,0 +1,124 @@
+"""What options mean: their names, values and help; which command takes which is in `reconciler.cli`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reconciler import __version__
+
+#: How a plan or a run is written into a file whose name ends so.
+ENDINGS = {".json": "json", ".md": "markdown", ".csv": "csv", ".html": "html", ".htm": "html"}
+#: Digits of a number that fits into any database, and of no longer one.
+_MOST_DIGITS = 18
+
+
+class LogFormat(StrEnum):
+    """How logs look on standard error."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class Format(StrEnum):
+    """How a plan or a run is shown."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    HTML = "html"
+
+
+class Profile(StrEnum):
+    """How long the embedded portal takes."""
+
+    INSTANT = "instant"
+    CLOUD = "cloud"
+    SLOW = "slow"
+
+
+class Limits(StrEnum):
+    """How much the embedded portal lets through."""
+
+    CLOUD = "cloud"
+    ENTERPRISE = "enterprise"
+    SELF_HOSTED = "self-hosted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """Options that every command takes, before or after its name."""
+
+    config: Path | None = None
+    json: bool = False
+    log_format: LogFormat | None = None
+    verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Which part of the portal a command is about."""
+
+    company: int | None
+    owner: int | None
+    limit: int | None
+
+
+def _positive(text: str | int) -> int:
+    """Read a number from 1 on; a parser of our own, because typer's shows its range in each line of help."""
+    number = int(text) if is_number(str(text)) else 0
+    if number < 1:
+        raise typer.BadParameter(f"{text} is no number from 1 on")
+    return number
+
+
+def is_number(text: str) -> bool:
+    """Whether this is a number, and not so long that no database takes it."""
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+
+
+def number(name: str, text: str, metavar: str = "N") -> Any:
+    """Describe an option that takes a number from 1 on."""
+    return typer.Option(name, help=text, metavar=metavar, parser=_positive)
+
+
+def _file(name: str, text: str) -> Any:
+    # Whether it can be read or written is found out, and told, where it is done.
+    return typer.Option(name, help=text, metavar="FILE", readable=False)
+
+
+def _choice(name: str, choices: type[StrEnum], text: str) -> Any:
+    return typer.Option(name, help=text, metavar="|".join(choices))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reconciler {__version__}")
+        raise typer.Exit
+
+
+Config = Annotated[Path | None, _file("--config", "Settings; default: ./config.toml where there is one.")]
+Unused = Annotated[Path | None, _file("--config", "Taken as everywhere, and not looked at.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Logs = Annotated[LogFormat | None, _choice("--log-format", LogFormat, "Default: console on a terminal, else json.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log all there is, and show tracebacks.")]
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")]
+Company = Annotated[int | None, number("--company", "Only the contacts of this company.", "ID")]
+Owner = Annotated[int | None, number("--owner", "Only the companies of this owner.", "ID")]
+Limit = Annotated[int | None, number("--limit", "At most so many changes.")]
+Shape = Annotated[Format | None, _choice("--format", Format, "Default: by the ending of the file, else text.")]
+Output = Annotated[Path | None, _file("--output", "Write there, not to standard output.")]
+Companies = Annotated[int, typer.Option("--companies", min=0, metavar="N", help="Companies in the portal.")]
+Contacts = Annotated[int, typer.Option("--contacts", min=0, metavar="N", help="Contacts in the portal.")]
+Owners = Annotated[int, number("--owners", "Employees who own companies.")]
+Skew = Annotated[float, typer.Option("--skew", metavar="SHARE", help="Companies held by a fifth of the owners.")]
+Gaps = Annotated[float, typer.Option("--gaps", metavar="SHARE", help="IDs that are missing.")]
+Drift = Annotated[float, typer.Option("--drift", metavar="SHARE", help="Contacts with the wrong owner.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Another number: other names and links.")]
+Pace = Annotated[Profile, _choice("--profile", Profile, "How long the portal takes.")]
+PortalLimits = Annotated[Limits, _choice("--limits", Limits, "How much the portal lets through.")]
