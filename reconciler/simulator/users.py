@@ -130,7 +130,6 @@ def profile(site: Site, call: Call) -> Result:
             "LAST_NAME": row["last_name"] if row is not None else "",
             "PERSONAL_GENDER": "",
             "TIME_ZONE": "",
-            "TIME_ZONE_OFFSET": call.utc_offset,
         }
     )
 

@@ -52,5 +52,4 @@ DEVIATIONS = (
     Deviation("user.current", USER_FIELDS, SCOPES, only_missing=True),
     Deviation("user.current", "result.LAST_ACTIVITY_DATE", "an object, as `user.get` documents it (F9)"),
     Deviation("batch", "result.result.get_user.*", "as `user.current`"),
-    Deviation("profile", "result.TIME_ZONE_OFFSET", "newer portals tell it, the page does not"),
 )
