@@ -14,7 +14,7 @@ from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped, UsageErr
 from reconciler.foreground import in_foreground
 from reconciler.ops.answers import json_text
 from reconciler.ops.facts import counted
-from reconciler.ops.report import change_row, plan_report, render, run_json, run_report, summary_line
+from reconciler.ops.report import change_row, plan_report, render, run_json, run_report, shown, summary_line
 from reconciler.shell import has_colors, require_writable
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def once(shell: Shell, filters: Filters, *, yes: bool) -> int:
                 if ask is None:
                     return True
                 with progress.aside():
-                    names = Reader(worker.client, lambda *_: None).names(snapshot.mismatches, snapshot.users)
+                    rows = shown(plan, "text", _ROWS_TO_ASK)
+                    names = Reader(worker.client, lambda *_: None).names(rows, snapshot.users)
                     usage = replace(worker.client.usage, duration_seconds=shell.clock.monotonic() - began)
                     origin = worker.client.origin
                     report = plan_report(plan, snapshot=snapshot, names=names, origin=origin, usage=usage)
@@ -137,7 +138,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters) -> 
             reader = Reader(client, progress.read)
             snapshot = reader.sweep(Scope(company=filters.company, owner=filters.owner))
             plan = make_plan(snapshot, portal=settings.portal.key, limit=filters.limit)
-            names = reader.names(snapshot.mismatches, snapshot.users)
+            names = reader.names(shown(plan, shape.value), snapshot.users)
             usage = replace(client.usage, duration_seconds=shell.clock.monotonic() - began)
             return plan_report(plan, snapshot=snapshot, names=names, origin=client.origin, usage=usage)
 

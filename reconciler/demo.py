@@ -15,7 +15,7 @@ from reconciler.core.model import Result, Status
 from reconciler.errors import Stopped
 from reconciler.journal.store import open_journal
 from reconciler.ops.facts import counted, rest_hint
-from reconciler.ops.report import plan_report, render, run_json, summary_line
+from reconciler.ops.report import plan_report, render, run_json, shown, summary_line
 from reconciler.portal.reader import Reader
 from reconciler.reconcile import Order, Worker, connect, reconcile
 from reconciler.simulator.assembly import build
@@ -73,7 +73,8 @@ def tell(
             with connect(settings, clock) as client, open_journal(settings.journal.url, clock) as journal:
 
                 def confirm(plan: Plan, snapshot: Snapshot) -> bool:
-                    names = Reader(client, lambda *_: None).names(snapshot.mismatches, snapshot.users)
+                    rows = shown(plan, "text", _ROWS)
+                    names = Reader(client, lambda *_: None).names(rows, snapshot.users)
                     usage = replace(client.usage, duration_seconds=clock.monotonic() - began)
                     # Without links to cards: the portal is gone before anybody could open one.
                     say(_shown(plan_report(plan, snapshot=snapshot, names=names, origin="", usage=usage)))

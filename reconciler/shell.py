@@ -125,16 +125,21 @@ class Shell:
         self.say(json_text(self._redact(document)) if self.json else text())
 
     def show(self, report: Report, shape: Format, output: Path | None) -> None:
-        """Give a document as the answer, or write it to a file."""
-        from reconciler.ops.report import render
+        """Give a document as the answer, or write it to a file; the long ones piece by piece."""
+        from reconciler.ops.report import render, write
 
+        if output is None and shape.value in {"json", "csv"}:
+            write(report, shape.value, sys.stdout)
+            sys.stdout.flush()
+            return
         if output is None:
             self.say(render(report, shape.value, width=self.width, color=has_colors(sys.stdout)))
             return
         # Excel takes a file for UTF-8 only with the mark.
         encoding = "utf-8-sig" if shape.value == "csv" else "utf-8"
         try:
-            output.write_text(render(report, shape.value), encoding=encoding, newline="")
+            with output.open("w", encoding=encoding, newline="") as file:
+                write(report, shape.value, file)
         except OSError as error:
             raise _not_writable(output, error.strerror) from error
 

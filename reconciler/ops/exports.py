@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.ops.display import display
 from reconciler.ops.facts import (
+    MOST_COMPANIES,
     balances,
     card,
     counted,
@@ -49,7 +50,6 @@ _REPLACED = {
     ":": f":{_NOTHING}",
     ".": f"{_NOTHING}.",
 }
-_MOST_COMPANIES = 5
 _MOST_PEOPLE = 20
 
 
@@ -139,7 +139,7 @@ def _cells(report: Report, row: Row) -> list[str]:
 
 def _standing(report: Report) -> Iterator[list[str]]:
     for group in groups(report.standing):
-        some = group.companies[:_MOST_COMPANIES]
+        some = group.companies[:MOST_COMPANIES]
         links = ", ".join(_link(name, number, card(report.origin, "company", number)) for number, name in some)
         more = len(group.companies) - len(some)
         yield [

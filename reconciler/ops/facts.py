@@ -24,6 +24,8 @@ _URGENCY = ("failed", "denied", "unknown", "", "conflict", "gone", "already", "a
 _SPOKEN = {Result.APPLIED: "corrected", Result.ALREADY: "already right", Result.CONFLICT: "in conflict"}
 #: Changes that can be read one by one.
 _LARGE = 20
+#: Companies that are named for a group of standing drift; formats with less room name fewer.
+MOST_COMPANIES = 5
 #: Longest address of a portal that can be meant.
 _MOST_ORIGIN = 300
 
@@ -183,7 +185,9 @@ def groups(rows: Sequence[Row]) -> list[Group]:
             person=person,
             name=members[0].after_name,
             contacts=len(members),
-            companies=tuple(Counter((row.company, row.company_name) for row in members)),
+            companies=tuple(
+                pair for pair, _ in Counter((row.company, row.company_name) for row in members).most_common()
+            ),
         )
         for (reason, person), members in order
     ]

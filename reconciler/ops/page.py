@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from reconciler.ops.report import Report
 
 _MOST_PEOPLE = 10
-_MOST_COMPANIES = 5
 
 
 def page(report: Report, *, most_rows: int, zone: tzinfo | None) -> str:
@@ -42,7 +41,7 @@ def page(report: Report, *, most_rows: int, zone: tzinfo | None) -> str:
         rows=rows,
         hint=facts.rest_hint(report, hidden).split("`") if hidden else None,
         groups=facts.groups(report.standing),
-        most_companies=_MOST_COMPANIES,
+        most_companies=facts.MOST_COMPANIES,
         style=Markup(style),  # noqa: S704 - our own file, and the policy names its hash
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
     )

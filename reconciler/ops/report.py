@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from reconciler.core.model import Change, Names, RunReport, Skip, Status
+from reconciler.core.model import Change, Mismatch, Names, RunReport, Skip, Status
 from reconciler.ops.answers import as_json, json_pieces, json_text, run_json
-from reconciler.ops.facts import summary_line
+from reconciler.ops.facts import MOST_COMPANIES, groups, summary_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.core.plan import Plan
 
 __all__ = ["SIDE_EFFECTS", "Format", "Report", "Row", "as_json", "json_text", "plan_report", "render", "run_json"]
-__all__ += ["run_report", "summary_line", "write"]
+__all__ += ["run_report", "shown", "summary_line", "write"]
 
 Format = Literal["text", "json", "markdown", "csv", "html"]
 
@@ -146,6 +146,25 @@ def run_report(
         changes=tuple(rows),
         notes=tuple(notes),
     )
+
+
+def shown(plan: Plan, format: Format, most_rows: int | None = None) -> list[Mismatch]:  # noqa: A002 - as in `write`
+    """Return the drifted contacts whose names, or whose companies' names, `render` will show.
+
+    Asking for the names of 50,000 contacts takes a thousand commands, and a screen shows 50 of them.
+    """
+    if format in {"json", "csv"}:
+        return [_mismatch(change) for change in plan.changes] + [skip.mismatch for skip in plan.skips]
+    most = _MOST_ROWS[format] if most_rows is None else most_rows
+    summed_up = groups([_skip_row(skip, Names()) for skip in plan.skips])
+    companies = {number for group in summed_up for number, _ in group.companies[:MOST_COMPANIES]}
+    # One contact speaks for its company: those that are left alone are not listed one by one.
+    one_each = {skip.mismatch.company: skip.mismatch for skip in plan.skips if skip.mismatch.company in companies}
+    return [*map(_mismatch, plan.changes[:most]), *one_each.values()]
+
+
+def _mismatch(change: Change) -> Mismatch:
+    return Mismatch(contact=change.contact, company=change.company, owner=change.before, company_owner=change.after)
 
 
 def change_row(change: Change, names: Names, *, result: str = "", detail: str = "") -> Row:
