@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.exceptions import TyperException
 
+# typer reads the annotations when the program starts.
 from reconciler.options import (
+    ENDINGS,
     Common,
     Companies,
     Company,
@@ -29,7 +31,6 @@ from reconciler.options import (
     Format,
     Gaps,
     Json,
-    Last,
     Limit,
     Limits,
     LogFormat,
@@ -45,7 +46,9 @@ from reconciler.options import (
     Skew,
     Unused,
     Verbose,
+    Version,
     is_number,
+    number,
     positive,
 )
 
@@ -137,9 +140,6 @@ Example, in two terminals:
   RECONCILER_PORTAL__WEBHOOK_URL=http://127.0.0.1:8024/rest/1/simulatedtoken0/ reconciler plan
 """
 
-#: How a plan or a run is written into a file whose name ends so.
-_ENDINGS = {".json": "json", ".md": "markdown", ".csv": "csv", ".html": "html", ".htm": "html"}
-
 app = typer.Typer(
     name="reconciler",
     add_completion=False,
@@ -147,17 +147,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from reconciler import __version__
-
-        typer.echo(f"reconciler {__version__}")
-        raise typer.Exit
-
-
-Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")]
 
 
 def main() -> None:
@@ -258,7 +247,7 @@ def plan(
 def runs(
     ctx: typer.Context,
     *,
-    last: Last = 20,
+    last: Annotated[int, number("--last", "How many.")] = 20,
     config: Config = None,
     json: Json = False,
     log_format: Logs = None,
@@ -499,7 +488,7 @@ def _shape(common: Common, wanted: Format | None, output: Path | None) -> Format
     if common.json:
         return Format.JSON
     ending = output.suffix.lower() if output else ""
-    return wanted or Format(_ENDINGS.get(ending, "text"))
+    return wanted or Format(ENDINGS.get(ending, "text"))
 
 
 def _run(common: Common, work: Callable[[Shell], int]) -> None:

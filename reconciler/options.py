@@ -1,4 +1,4 @@
-"""What the commands take: their options, how each is read, and what its line of help says."""
+"""What options mean: their names, values and help; which command takes which is in `reconciler.cli`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from reconciler import __version__
+
+#: How a plan or a run is written into a file whose name ends so.
+ENDINGS = {".json": "json", ".md": "markdown", ".csv": "csv", ".html": "html", ".htm": "html"}
 #: Digits of a number that fits into any database, and of no longer one.
 _MOST_DIGITS = 18
 
@@ -74,11 +78,12 @@ def positive(text: str | int) -> int:
 
 
 def is_number(text: str) -> bool:
-    """Tell whether a text is a whole number that fits into any database."""
+    """Whether this is a number, and not so long that no database takes it."""
     return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
 
 
-def _number(name: str, text: str, metavar: str = "N") -> Any:
+def number(name: str, text: str, metavar: str = "N") -> Any:
+    """Describe an option that takes a number from 1 on."""
     return typer.Option(name, help=text, metavar=metavar, parser=positive)
 
 
@@ -91,25 +96,31 @@ def _choice(name: str, choices: type[StrEnum], text: str) -> Any:
     return typer.Option(name, help=text, metavar="|".join(choices))
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reconciler {__version__}")
+        raise typer.Exit
+
+
 Config = Annotated[Path | None, _file("--config", "Settings; default: ./config.toml where there is one.")]
 Unused = Annotated[Path | None, _file("--config", "Taken as everywhere, and not looked at.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Logs = Annotated[LogFormat | None, _choice("--log-format", LogFormat, "Default: console on a terminal, else json.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log all there is, and show tracebacks.")]
-Company = Annotated[int | None, _number("--company", "Only the contacts of this company.", "ID")]
-Owner = Annotated[int | None, _number("--owner", "Only the companies of this owner.", "ID")]
-Limit = Annotated[int | None, _number("--limit", "At most so many changes.")]
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")]
+Company = Annotated[int | None, number("--company", "Only the contacts of this company.", "ID")]
+Owner = Annotated[int | None, number("--owner", "Only the companies of this owner.", "ID")]
+Contact = Annotated[int | None, number("--contact", "Only this contact.", "ID")]
+Digest = Annotated[str, typer.Option("--approve", metavar="DIGEST", help="Let just these changes through the guard.")]
+Limit = Annotated[int | None, number("--limit", "At most so many changes.")]
 Shape = Annotated[Format | None, _choice("--format", Format, "Default: by the ending of the file, else text.")]
 Output = Annotated[Path | None, _file("--output", "Write there, not to standard output.")]
 Companies = Annotated[int, typer.Option("--companies", min=0, metavar="N", help="Companies in the portal.")]
 Contacts = Annotated[int, typer.Option("--contacts", min=0, metavar="N", help="Contacts in the portal.")]
-Owners = Annotated[int, _number("--owners", "Employees who own companies.")]
+Owners = Annotated[int, number("--owners", "Employees who own companies.")]
 Skew = Annotated[float, typer.Option("--skew", metavar="SHARE", help="Companies held by a fifth of the owners.")]
 Gaps = Annotated[float, typer.Option("--gaps", metavar="SHARE", help="IDs that are missing.")]
 Drift = Annotated[float, typer.Option("--drift", metavar="SHARE", help="Contacts with the wrong owner.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Another number: other names and links.")]
 Pace = Annotated[Profile, _choice("--profile", Profile, "How long the portal takes.")]
 PortalLimits = Annotated[Limits, _choice("--limits", Limits, "How much the portal lets through.")]
-Digest = Annotated[str, typer.Option("--approve", metavar="DIGEST", help="Let just these changes through the guard.")]
-Contact = Annotated[int | None, _number("--contact", "Only this contact.", "ID")]
-Last = Annotated[int, _number("--last", "How many.")]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +13,6 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from support.world import World
 
@@ -23,13 +24,14 @@ settings.load_profile("reconciler")
 
 
 @pytest.fixture
-def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+def make_world() -> Iterator[Callable[..., World]]:
     """Return what makes a portal, a worker and a journal on one virtual time."""
-    from support.world import World  # noqa: PLC0415 - most tests need none of it
+    from support.world import MEMORY, World  # noqa: PLC0415 - most tests need none of it
 
     with ExitStack() as stack:
 
         def make(**options: Any) -> World:
-            return stack.enter_context(closing(World(tmp_path, **options)))
+            folder = Path(stack.enter_context(TemporaryDirectory(dir=MEMORY)))
+            return stack.enter_context(closing(World(folder, **options)))
 
         yield make

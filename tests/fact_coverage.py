@@ -16,13 +16,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from contract.deviations import DEVIATIONS
-from contract.documented_examples import HERE, OTHER_STATUS
+from contract.documented_examples import EXAMPLES, OTHER_STATUS, WITHOUT_EXAMPLE
 
 from reconciler.simulator import faults
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "embedded-portal.md"
-_TEST = re.compile(r'(?ms)^ *def (test_\w+)\(.*?\)(?: -> None)?:\n +"""(.*?)"""')
+_TEST = re.compile(r'(?ms)^ *def (test_\w+)\(.*?\)(?: -> None)?:\n +r?"""(.*?)"""')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,11 @@ class Fact:
             return "tests hold it, and yet a reason says why none does"
         cites = re.compile(rf"\b{re.escape(self.section.split()[0])}\b")
         missing = [test for test in self.tests if test not in docstrings]
-        silent = [test for test in self.tests if not any(map(cites.search, docstrings.get(test, ["F"])))]
-        silent = [test for test in silent if test not in missing]
+        known = [test for test in self.tests if test in docstrings]
+        many = [test for test in known if sum(bool(cites.search(text)) for text in docstrings[test]) > 1]
+        silent = [test for test in known if not any(map(cites.search, docstrings[test]))]
         words = [f"there is no {test}" for test in missing] + [f"{test} does not cite the section" for test in silent]
+        words += [f"{test} stands in several files: say which" for test in many]
         return "; ".join(words)
 
 
@@ -66,11 +68,12 @@ def facts() -> list[Fact]:
 
 @cache
 def docstrings() -> dict[str, list[str]]:
-    """Return the docstrings of all tests by name; a name may stand in several files."""
+    """Return the docstrings of all tests by name, and by file and name."""
     found: dict[str, list[str]] = {}
     for path in TESTS.rglob("test_*.py"):
         for name, text in _TEST.findall(path.read_text(encoding="utf-8")):
             found.setdefault(name, []).append(text)
+            found[f"{path.name}::{name}"] = [text]
     return found
 
 
@@ -94,14 +97,15 @@ def deviation_table() -> str:
     lines = ["| example | where | why |", "|---|---|---|"]
     for deviation in DEVIATIONS:
         places = ", ".join(f"`{path}`" for path in deviation.paths.split())
-        lines.append(f"| `{deviation.examples}` | {places} | {deviation.reason} |")
+        only = " (only one of the two has it)" if deviation.only_missing else ""
+        lines.append(f"| `{deviation.examples}` | {places}{only} | {deviation.reason} |")
     lines += [f"| `{name}` | HTTP status | {reason} |" for name, reason in OTHER_STATUS.items()]
     return "\n".join(lines)
 
 
 def method_list() -> str:
     """Return the page's list of methods whose documented examples are held."""
-    return ", ".join(f"`{method}`" for method in sorted(HERE))
+    return ", ".join(f"`{method}`" for method in sorted({example.method for example in EXAMPLES} | WITHOUT_EXAMPLE))
 
 
 def fault_table() -> str:

@@ -152,3 +152,22 @@ def test_a_signal_in_this_process() -> None:
         return "not stopped"
 
     assert in_foreground(work, clock) == "stopped"
+
+
+def test_the_second_signal_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asks the system for an end without any further ado."""
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    heard = [threading.Event(), threading.Event()]
+
+    class Listening(SystemClock):
+        def stop(self) -> None:
+            heard[len(codes)].set()
+
+    def work() -> None:
+        for event in heard:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            assert event.wait(PATIENCE)
+
+    in_foreground(work, Listening())
+    assert codes == [128 + signal.SIGINT]

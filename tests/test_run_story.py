@@ -275,11 +275,11 @@ def test_the_worker_that_settings_describe(make_world: Callable[..., World]) -> 
 
 
 def test_a_long_history_of_random_days(make_world: Callable[..., World]) -> None:
-    """A virtual day of hourly polls while people work: after each poll nothing is left to do."""
+    """Half a day of hourly polls while people work: after each poll nothing is left to do."""
     world = make_world()
     world.drift(30)
     random = Random(7)
-    for _ in range(24):
+    for _ in range(12):
         world.run()
         assert world.portal.drift() == 0
         for _ in range(random.randrange(3)):

@@ -72,7 +72,12 @@ def create_file(path: Path) -> None:
         if path.is_dir():
             raise JournalError(f"The journal {path} is a directory: set `journal.url` to a file in it.") from None
         return
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except NotADirectoryError as error:
+        blocking = next(parent for parent in path.parents if parent.exists())
+        raise JournalError(
+            f"The journal {path} cannot be created: {blocking} is not a directory; {_SET_PLACE}."
+        ) from error
+    except FileNotFoundError as error:
         raise JournalError(
             f"The directory {path.parent} of the journal does not exist: create it, or {_SET_PLACE}."
         ) from error

@@ -7,11 +7,10 @@ makes one attempt and tells what happened, and the writer looks before it tries 
 from __future__ import annotations
 
 import http.cookiejar
-import re
 import ssl
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Self
 
 import httpx
 import structlog
@@ -20,17 +19,15 @@ import tenacity
 from reconciler import __version__
 from reconciler.core.model import Usage
 from reconciler.errors import (
-    MovedError,
-    NotJsonError,
     OperationTimeLimitError,
     PortalError,
     RateLimitedError,
     TooLargeError,
     TransientError,
-    UnreachableError,
     UsageError,
 )
 from reconciler.portal.dialect import BATCH, BATCH_COMMANDS, REQUEST_SECONDS
+from reconciler.portal.line import Line
 from reconciler.portal.redaction import Redactor
 from reconciler.portal.wire import Answer, BatchAnswer, Command, Timing, batch_body, decode_batch
 
@@ -51,8 +48,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 READ_SECONDS = REQUEST_SECONDS / 2
 #: Bytes of a batch's body besides its commands, and beside each of them: quotes, key, colon and comma.
 _ENVELOPE, _BESIDE = 24, 12
-#: How a cloud portal's host ends: a rename stays inside the family (DESIGN 12).
-_CLOUD = re.compile(r"[a-z0-9-]+\.(?P<family>bitrix24\.[a-z]{2,3}(\.[a-z]{2})?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +116,21 @@ class Client:
         limits: Limits,
         random: random.Random,
     ) -> None:
-        self._webhook = webhook
-        self._http = http
+        self._line = Line(
+            webhook,
+            http,
+            clock,
+            # One that trickles in gets as long again.
+            answer_seconds=2 * limits.read_timeout,
+            answer_bytes=limits.answer_bytes,
+            depart=self._depart,
+        )
         self._clock = clock
         self._random = random
         self._limits = limits
         self._body_bytes = limits.body_bytes
         # An answer may repeat the address it was sent to: a web server's error, a proxy's.
         self._redact = Redactor([webhook.token])
-        self._moved = False
         self._reached = False
         self.throttle = throttle
         self.budget = budget
@@ -141,17 +142,17 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self._line.close()
 
     @property
     def host(self) -> str:
         """Where the portal answers now."""
-        return self._webhook.host
+        return self._line.webhook.host
 
     @property
     def origin(self) -> str:
         """The portal's pages, for links to its cards."""
-        return self._webhook.origin
+        return self._line.webhook.origin
 
     def read(self, commands: Sequence[Command]) -> list[Answer]:
         """Return the answer to each command, in order; any number of commands.
@@ -212,7 +213,7 @@ class Client:
         """
         self.usage = replace(self.usage, commands=self.usage.commands + len(commands))
         try:
-            status, body = self._post(batch_body([command.encode() for command in commands]))
+            status, body = self._line.post(batch_body([command.encode() for command in commands]))
             batch = self._decode(body, status, len(commands))
         except RateLimitedError:
             self._reached = True
@@ -225,6 +226,12 @@ class Client:
         self.throttle.accepted()
         self._meter(commands, batch)
         return batch
+
+    def _depart(self) -> None:
+        """Wait for a request's turn, and take note that it leaves."""
+        self.throttle.acquire()
+        self.sent_at = self._clock.monotonic()
+        self.usage = replace(self.usage, requests=self.usage.requests + 1)
 
     def _decode(self, body: bytes, status: int, count: int) -> BatchAnswer:
         """Decode an answer, the token masked in whatever its errors say."""
@@ -344,77 +351,3 @@ class Client:
         for method in limited:
             self.budget.exhausted(method)
         self.usage = replace(self.usage, operating_seconds=self.usage.operating_seconds + counted)
-
-    def _post(self, body: bytes) -> tuple[int, bytes]:
-        response_status, target, content = self._exchange(body)
-        if target is not None:
-            self._follow(target)
-            response_status, target, content = self._exchange(body)
-            if target is not None:
-                raise MovedError("the portal redirects twice; put its present address into portal.webhook_url")
-        if response_status in {413, 414}:
-            raise TooLargeError("the web server finds the request too long; lower portal.body_limit")
-        return response_status, content
-
-    def _exchange(self, body: bytes) -> tuple[int, httpx.URL | None, bytes]:
-        """POST once; return status, where a redirect leads, and the body."""
-        self.throttle.acquire()
-        self.sent_at = self._clock.monotonic()
-        self.usage = replace(self.usage, requests=self.usage.requests + 1)
-        deadline = self._clock.monotonic() + 2 * self._limits.read_timeout
-        content = bytearray()
-        try:
-            with self._http.stream("POST", self._url(), content=body) as response:
-                for chunk in response.iter_bytes():
-                    content += chunk
-                    if len(content) > self._limits.answer_bytes:
-                        _give_up(f"the answer is longer than {self._limits.answer_bytes} bytes (portal.answer_limit)")
-                    if self._clock.monotonic() > deadline:
-                        _give_up("the answer trickles in too slowly")
-                target = response.next_request.url if response.next_request else None
-                return response.status_code, target, bytes(content)
-        except httpx.TimeoutException as cause:
-            raise UnreachableError(f"{self.host} did not answer in time; is the portal up?") from cause
-        except httpx.TransportError as cause:
-            sentence = (
-                f"{self.host} cannot be reached ({_reason(cause)}); "
-                "check portal.webhook_url, portal.proxy where one is set, and the network"
-            )
-            raise UnreachableError(sentence) from cause
-        except httpx.HTTPError as cause:  # an answer that cannot be decoded
-            raise NotJsonError(f"{self.host} sent an answer that cannot be read") from cause
-
-    def _url(self) -> str:
-        return f"{self._webhook.base_url}{BATCH}.json"
-
-    def _follow(self, new: httpx.URL) -> None:
-        """Take over the portal's new address, for the same path inside the cloud's family only (F6, DESIGN 12).
-
-        The path tells a rename from a page for people, such as the one where a closed portal's visitors are sent.
-        """
-        old, name = _CLOUD.fullmatch(self.host), _CLOUD.fullmatch(new.host)
-        same_family = old and name and old["family"].casefold() == name["family"].casefold()
-        same_path = new.path == httpx.URL(self._url()).path
-        if self._moved or not (same_family and same_path and new.scheme == "https" and new.port is None):
-            raise MovedError(
-                f"{self.host} redirects to {new.scheme}://{new.host}, which is not followed; "
-                "if that is your portal, put its address into portal.webhook_url"
-            )
-        log.warning("portal.moved", old=self.host, new=new.host)
-        base_url = f"https://{new.host}/rest/{self._webhook.user_id}/{self._webhook.token}/"
-        self._webhook = replace(self._webhook, host=new.host, base_url=base_url)
-        self._moved = True
-
-
-def _give_up(sentence: str) -> NoReturn:
-    raise NotJsonError(sentence)
-
-
-def _reason(failure: httpx.TransportError) -> str:
-    """Say in a word what went wrong below HTTP, without an address."""
-    root: BaseException = failure
-    while root.__cause__ is not None or root.__context__ is not None:
-        root = root.__cause__ or root.__context__ or root
-    if isinstance(root, ssl.SSLCertVerificationError):
-        return "its certificate is not trusted; for one of your own authority set portal.ca_bundle"
-    return type(failure).__name__ if not isinstance(root, OSError) else (root.strerror or type(root).__name__)

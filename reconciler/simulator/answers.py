@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from reconciler.simulator.faults import Fault
 
 
-def as_rest(status: int, body: dict[str, Any], *, seconds: float = 0.0, xml: bool = False) -> Response:
+def as_rest(
+    status: int, body: dict[str, Any], *, seconds: float = 0.0, xml: bool = False, application: str = ""
+) -> Response:
     """Answer as the portal's code does (F5.3)."""
     try:
         written = encode_xml(body) if xml else encode_json(body)
@@ -27,6 +29,8 @@ def as_rest(status: int, body: dict[str, Any], *, seconds: float = 0.0, xml: boo
         "X-Bitrix-Rest-User-Time": f"{seconds:.10f}",
         "X-Bitrix-Rest-System-Time": f"{0:.10f}",
     }
+    if application:
+        headers["X-Bitrix-Rest-Application"] = application
     return Response(status=status, body=written, headers=headers)
 
 

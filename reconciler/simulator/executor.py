@@ -194,11 +194,13 @@ def _without_filter(params: PhpArray, faults: Sequence[Fault]) -> PhpArray:
 
 
 def _shortened(result: Result, fault: Fault) -> Result:
-    if fault.kind not in ("short_page", "empty_page") or not isinstance(result.value, PhpArray):
+    page = result.value
+    newer = isinstance(page, dict) and isinstance(page.get("items"), list)
+    if fault.kind not in ("short_page", "empty_page") or not (newer or isinstance(page, PhpArray)):
         return result
-    rows = result.value.values()
+    rows = page["items"] if newer else page.values()
     kept = rows[: max(0, len(rows) - fault["rows"])] if fault.kind == "short_page" else []
-    return replace(result, value=PhpArray(kept))
+    return replace(result, value={"items": kept} if newer else PhpArray(kept))
 
 
 def _number(value: float) -> float | int:

@@ -4,7 +4,7 @@ Each fault is a plain dictionary, `{"kind": ..., selectors..., parameters...}`. 
 
 - `request`: the number of the request, from 1; `every`: each so many-th request
 - `method`: of the request, or of a command inside its batch
-- `contact`: the `id` of a `crm.contact.*` call
+- `contact`: the `id` of a `crm.contact.*` call, or of `crm.item.*` with entityTypeId 3
 - `times`: how often at most; without it, as often as the other selectors fit
 
 ========================  =============================================================================
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
     from reconciler.simulator.php import PhpArray
 
+#: `entityTypeId` of contacts.
+_CONTACT = 3
 _MOMENT = {"moment": "before"}
 _EDIT = {"contact_id": 0, "company_id": 0, "owner": 0, "by": 1}
 #: Parameters of each kind that happens to a whole request, with their defaults.
@@ -144,8 +146,12 @@ class Target:
 
 def target(method: str, params: PhpArray) -> Target:
     """Describe a call for the script of faults."""
-    record_id = params.get("id", params.get("ID"))
-    return Target(method, intval(record_id) if method.startswith("crm.contact.") else None)
+    contacts = method.startswith("crm.contact.") or (method.startswith("crm.item.") and _type_of(params) == _CONTACT)
+    return Target(method, intval(params.get("id", params.get("ID"))) if contacts else None)
+
+
+def _type_of(params: PhpArray) -> int:
+    return intval(params.get("entityTypeId"))
 
 
 class Faults:

@@ -12,6 +12,8 @@ from reconciler.simulator.php import PhpArray, strval, truthy
 if TYPE_CHECKING:
     from reconciler.simulator.calls import Call, Site
 
+#: The code of the one application that has an access token.
+APPLICATION = "local.simulated"
 _LICENSE = "de_ent250"
 #: Groups that exist on every portal.
 _ACCESS_NAMES = {"G2": "All visitors", "AU": "All authorized users"}
@@ -63,7 +65,7 @@ def app_info(site: Site, call: Call) -> Result:
         return Result(value={"SCOPE": PhpArray(sorted(call.caller.scopes)), "LICENSE": _LICENSE}, rows=0)
     value = {
         "ID": 1,
-        "CODE": "local.simulated",
+        "CODE": APPLICATION,
         "VERSION": 1,
         "STATUS": "L",
         "INSTALLED": True,

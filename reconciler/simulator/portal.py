@@ -20,6 +20,7 @@ from reconciler.simulator.errors import RestError
 from reconciler.simulator.executor import Executor, TimeUp, Visit, refuse
 from reconciler.simulator.faults import Faults, Target
 from reconciler.simulator.incoming import Incoming
+from reconciler.simulator.introspection import APPLICATION
 from reconciler.simulator.methods import CATALOGUE, METHODS
 from reconciler.simulator.options import PortalOptions
 from reconciler.simulator.people import People
@@ -146,6 +147,7 @@ class Portal:
         """Start counters, history, faults and limits again; the data stay."""
         self._counters.forget()
         self._edits.forget()
+        self.bell.shown.clear()
         self.faults.replace()
         self.revoked = False
         if self.bucket is not None:
@@ -230,7 +232,8 @@ class Portal:
         if method == batch.NAME:
             self._executor.settle(body["result"]["result_time"], now - working)
         body["time"] = self._executor.timing(method, started, now - begun, now - working, None)
-        return as_rest(200, body, seconds=now - begun, xml=incoming.xml)
+        application = APPLICATION if caller.application else ""
+        return as_rest(200, body, seconds=now - begun, xml=incoming.xml, application=application)
 
     def _batch(self, visit: Visit, params: PhpArray, script: Script) -> dict[str, PhpArray]:
         if self.meter is not None and self.meter.blocked(batch.NAME, in_batch=False):

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 PAGE = 50
 _ALL_FIELDS = (
     *("ID", "ACTIVE", "NAME", "LAST_NAME", "SECOND_NAME", "EMAIL", "LAST_LOGIN", "DATE_REGISTER", "TIME_ZONE"),
-    *("IS_ONLINE", "TIMESTAMP_X", "LAST_ACTIVITY_DATE", "WORK_POSITION", "UF_DEPARTMENT", "USER_TYPE"),
+    *("IS_ONLINE", "TIMESTAMP_X", "LAST_ACTIVITY_DATE", "PERSONAL_GENDER", "PERSONAL_WWW", "PERSONAL_BIRTHDAY"),
+    *("PERSONAL_MOBILE", "PERSONAL_CITY", "WORK_PHONE", "WORK_POSITION", "UF_EMPLOYMENT_DATE", "UF_DEPARTMENT"),
+    "USER_TYPE",
+)
+#: What nobody here has filled in; like other empty fields of a user it is shown as empty text.
+_EMPTY = (
+    *("PERSONAL_GENDER", "PERSONAL_WWW", "PERSONAL_BIRTHDAY", "PERSONAL_MOBILE", "PERSONAL_CITY", "WORK_PHONE"),
+    "UF_EMPLOYMENT_DATE",
 )
 _TITLES = {
     "ACTIVE": "Active",
@@ -36,8 +43,9 @@ _TITLES = {
 # Fields per scope: only the full one tells the user type, and the briefest has no address (F17).
 _FIELDS = {
     "user": frozenset(_ALL_FIELDS),
-    "user_basic": frozenset(_ALL_FIELDS) - {"USER_TYPE", "LAST_LOGIN"},
-    "user_brief": frozenset(_ALL_FIELDS) - {"USER_TYPE", "LAST_LOGIN", "EMAIL"},
+    "user_basic": frozenset(_ALL_FIELDS) - {"USER_TYPE", "LAST_LOGIN", "PERSONAL_WWW"},
+    "user_brief": frozenset(_ALL_FIELDS)
+    - {"USER_TYPE", "LAST_LOGIN", "PERSONAL_WWW", "EMAIL", "PERSONAL_MOBILE", "WORK_PHONE"},
 }
 # Never in any answer, so "not returned" does not mean "dismissed" (F9).
 _HIDDEN_TYPES = ("bot", "email", "integrator")
@@ -122,7 +130,6 @@ def profile(site: Site, call: Call) -> Result:
             "LAST_NAME": row["last_name"] if row is not None else "",
             "PERSONAL_GENDER": "",
             "TIME_ZONE": "",
-            "TIME_ZONE_OFFSET": call.utc_offset,
         }
     )
 
@@ -172,13 +179,15 @@ def _user(row: sqlite3.Row, call: Call) -> dict[str, Any]:
         "LAST_NAME": row["last_name"],
         "SECOND_NAME": row["second_name"],
         "EMAIL": row["email"],
-        "LAST_LOGIN": "",
+        # Nobody came back since the first day.
+        "LAST_LOGIN": iso(row["date_register"], call.utc_offset),
         "DATE_REGISTER": iso(row["date_register"], call.utc_offset),
         "TIME_ZONE": "",
         "IS_ONLINE": "N",
         # Some dates are objects that JSON cannot write (F9).
         "TIMESTAMP_X": EmptyObject(),
         "LAST_ACTIVITY_DATE": EmptyObject(),
+        **dict.fromkeys(_EMPTY, ""),
         "WORK_POSITION": row["work_position"],
         "UF_DEPARTMENT": json.loads(row["departments"]),
         "USER_TYPE": row["user_type"],

@@ -117,7 +117,9 @@ def test_a_missing_directory_is_named(tmp_path: Path, clock: VirtualClock) -> No
         f"sqlite:///{tmp_path}/no/journal.db", clock
     )
     (tmp_path / "file").touch()
-    assert "does not exist: create it" in refusal_of(f"sqlite:///{tmp_path}/file/journal.db", clock)
+    assert f"cannot be created: {tmp_path}/file is not a directory; set `journal.url`" in refusal_of(
+        f"sqlite:///{tmp_path}/file/below/journal.db", clock
+    )
 
 
 def test_a_directory_is_no_journal(tmp_path: Path, clock: VirtualClock) -> None:

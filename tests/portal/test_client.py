@@ -610,7 +610,7 @@ def test_no_error_tells_the_token(answer: Any, capsys: pytest.CaptureFixture[str
     with pytest.raises(PortalError) as failure:
         client.read([TIME])
     assert TOKEN not in everything(failure.value)
-    assert TOKEN not in repr(client._webhook)
+    assert TOKEN not in repr(client._line.webhook)
     captured = capsys.readouterr()
     assert TOKEN not in captured.out + captured.err
 

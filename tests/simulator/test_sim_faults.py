@@ -292,3 +292,22 @@ def test_the_same_script_gives_the_same_trace() -> None:
         office = office_with(*script)
         traces.append([office.list().response for _ in range(7)])
     assert traces[0] == traces[1]
+
+
+def test_faults_know_the_newer_methods() -> None:
+    """DESIGN 11: `contact` means `crm.item.*` of type 3 too, and short pages are lists of items."""
+    office = Office(
+        faults=[
+            {"kind": "command_error", "contact": 2, "code": "X"},
+            {"kind": "short_page", "method": "crm.item.list"},
+            {"kind": "empty_page", "method": "crm.item.list", "request": 5},
+        ]
+    )
+    office.contacts(3)
+    office.company(2)
+    assert office.call("crm.item.get", entityTypeId=3, id=2).error[0] == "X"
+    assert office.call("crm.item.get", entityTypeId=4, id=2).status == 200
+    listed = [office.call("crm.item.list", entityTypeId=3, select=["id"]) for _ in range(2)]
+    listed.append(office.call("crm.item.list", entityTypeId=3, select=["id"]))
+    assert [len(answer.result["items"]) for answer in listed] == [2, 2, 0]
+    assert [answer.json["total"] for answer in listed] == [3, 3, 3]

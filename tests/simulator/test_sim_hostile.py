@@ -66,14 +66,14 @@ def check(office: Office, **request: Any) -> None:
     assert office.call("server.time").status == 200
 
 
-@settings(max_examples=250)
+@settings(max_examples=100)
 @given(methods, st.dictionaries(names, values, max_size=6))
 def test_any_parameters(method: str, params: dict[str, Any]) -> None:
     """F6: whatever the parameters are, the answer is one of the documented."""
     check(small_office(), method=quote(method), body=json.dumps(params).encode(), headers=JSON_TYPE)
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(
     st.one_of(st.lists(st.one_of(texts, values), max_size=60), st.dictionaries(names, texts, max_size=8)),
     st.lists(st.tuples(st.sampled_from([*METHODS, "batch"]), names, texts), max_size=5),
@@ -92,7 +92,7 @@ def test_any_batch(junk: Any, commands: list[tuple[str, str, str]], halt: Any) -
         assert set(answer.result) == {"result", "result_error", "result_total", "result_next", "result_time"}
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["crm.contact.list", "crm.contact.update", "crm.item.list", "user.get", "batch", "methods"]),
     st.binary(max_size=200),
@@ -110,7 +110,7 @@ def test_any_bytes(method: str, body: bytes, content_type: str, query: str, verb
     check(small_office(), method=method, body=body, headers={"content-type": content_type}, query=query, verb=verb)
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(st.text(alphabet="/restbatch.json%20\\?#1simulatedtoken0é", max_size=40))
 def test_any_path(path: str) -> None:
     """F6: any path is an answer of REST, or a page that is not there."""

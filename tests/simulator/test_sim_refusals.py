@@ -6,7 +6,7 @@ import json
 from xml.etree import ElementTree as ET
 
 import pytest
-from support.portal_fixture import Office
+from support.portal_fixture import ANN, Office
 
 from reconciler.simulator.errors import ANY_TIME
 
@@ -158,3 +158,34 @@ def test_deep_json_is_no_parameters() -> None:
         body = f'{{"filter":{{"ID":1}},"x":{inner}}}'.encode()
         assert office.send("crm.contact.list", body=body, headers=headers).ids == [1, 2]
     assert office.send("crm.contact.list", body=b'{"filter":{"ID":1},"x":"\\ud83d\\ude00"}', headers=headers).ids == [1]
+
+
+def test_an_answer_that_cannot_be_written() -> None:
+    """F6: WRONG_ENCODING instead of an answer with half a letter in it, with the status of that answer."""
+    office = Office()
+    answer = office.send("crm.item.list", query="entityTypeId=3&filter[%FF]=1")
+    assert (answer.status, answer.error) == (400, ("WRONG_ENCODING", "Wrong request encoding"))
+
+
+def test_an_error_with_the_status_of_a_success() -> None:
+    """F1.2: some methods answer an error with HTTP 200 and without `time`."""
+    office = Office(faults=[{"kind": "error", "code": "X", "description": "y", "status": 200}])
+    answer = office.call("profile")
+    assert (answer.status, answer.json) == (200, {"error": "X", "error_description": "y"})
+
+
+def test_lists_and_empty_objects_in_xml() -> None:
+    """F1.1: rows are tags named `item`; what JSON writes as `{}` is an empty tag."""
+    office = Office(scopes=("user",))
+    root = ET.fromstring(office.call("user.get.xml", ID=ANN).response.body)  # noqa: S314 - our own answer
+    assert root.findtext("result/item/UF_DEPARTMENT/item") == "1"
+    assert root.findtext("result/item/TIMESTAMP_X") == ""
+    assert root.findtext("result/item/ACTIVE") == "1"
+
+
+def test_the_header_of_an_application() -> None:
+    """F5.3: X-Bitrix-Rest-Application names the application, if there is one."""
+    office = Office()
+    assert "X-Bitrix-Rest-Application" not in office.call("profile").response.headers
+    answer = office.send("", path="/rest/profile", query="auth=simulatedaccess0")
+    assert answer.response.headers["X-Bitrix-Rest-Application"] == "local.simulated"

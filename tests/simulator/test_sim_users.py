@@ -159,7 +159,7 @@ def test_fields_by_scope(scope: str, missing: set[str]) -> None:
     ("select", "fields"),
     [
         (["ID", "NAME", "NO_SUCH"], ["ID", "NAME"]),
-        (["ID", "UF_*"], ["ID", "UF_DEPARTMENT"]),
+        (["ID", "UF_*"], ["ID", "UF_EMPLOYMENT_DATE", "UF_DEPARTMENT"]),
         (["NAME"], ["NAME"]),
     ],
     ids=str,

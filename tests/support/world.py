@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from reconciler.simulator.portal import Portal
 
 CLEO = 9
+_COMPILED: dict[Any, Any] = {}
+#: Where a journal may be real and yet not wait for a disk with each write; None: where temporary files are kept.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - in a directory of its own there
 CONTACT_UPDATE = "crm.contact.update"
 CONTACT_LIST = "crm.contact.list"
 COMPANY_LIST = "crm.company.list"
@@ -43,10 +47,12 @@ _OWNERS = ["ID", "ASSIGNED_BY_ID"]
 _LINKED_OWNERS = ["ID", "COMPANY_ID", "ASSIGNED_BY_ID"]
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Exchange:
     """One request as it passed by: when, and what the portal's history held before and after it."""
 
+    #: From 1, as the portal counts.
+    number: int
     arrived: float
     left: float = 0.0
     edits_before: int
@@ -65,6 +71,8 @@ class Witness:
         self.exchanges: list[Exchange] = []
         self.before: Callable[[Exchange], None] = lambda _: None
         self.after: Callable[[Exchange], None] = lambda _: None
+        #: May change an answer's body on its way back.
+        self.reword: Callable[[bytes], bytes] = lambda body: body
 
     @property
     def clock(self) -> VirtualClock:
@@ -73,7 +81,11 @@ class Witness:
         return clock
 
     def handle(self, request: Request) -> Response:
-        exchange = Exchange(arrived=self.clock.monotonic(), edits_before=len(self._portal.history))
+        exchange = Exchange(
+            number=len(self.exchanges) + 1,
+            arrived=self.clock.monotonic(),
+            edits_before=len(self._portal.history),
+        )
         methods = [_parsed(command) for command in json.loads(request.body)["cmd"].values()]
         for index, (method, params) in enumerate(methods):
             if method == CONTACT_UPDATE:
@@ -85,7 +97,8 @@ class Witness:
         self.exchanges.append(exchange)
         self.before(exchange)
         try:
-            return self._portal.handle(request)
+            response = self._portal.handle(request)
+            return replace(response, body=self.reword(response.body))
         finally:
             exchange.left = self.clock.monotonic()
             exchange.edits_after = len(self._portal.history)
@@ -154,6 +167,8 @@ class World:
             random=Random(1),
         )
         self.journal: Journal = open_journal(f"sqlite:///{self._folder / 'journal.db'}", self.clock)
+        # Each engine compiles its statements anew, which costs more than to execute them.
+        self.journal._engine = self.journal._engine.execution_options(compiled_cache=_COMPILED)
         self.worker = Worker(
             portal="portal", client=client, journal=self.journal, clock=self.clock, chunks=self._chunks
         )
@@ -213,7 +228,7 @@ def audit(world: World) -> int:
     Of those only such are let through as fell between a check and its write.
     """
     history = world.portal.history
-    assert world.portal.stats()["noop_updates"] == 0
+    assert world.portal.stats()["noop_updates"] <= _coincidences(world)
     rows = [row for record in world.journal.runs(1000) for row in world.journal.changes(record.report.run or 0)]
     overruled = 0
     for write in world.witness.writes:
@@ -241,9 +256,22 @@ def audit(world: World) -> int:
     return overruled
 
 
+def _coincidences(world: World) -> int:
+    """Count the updates whose very value a person set between their check and them: nobody can see those coming."""
+    history = world.portal.history
+    return sum(
+        any(
+            edit.source == "person" and (edit.entity, edit.id, edit.after) == ("contact", contact, owner)
+            for edit in history[_check_of(world, write, contact).edits_before : write.edits_after]
+        )
+        for write in world.witness.writes
+        for contact, owner in write.updates.items()
+    )
+
+
 def _check_of(world: World, write: Exchange, contact: int) -> Exchange:
-    earlier = world.witness.exchanges[: world.witness.exchanges.index(write)]
-    return next(exchange for exchange in reversed(earlier) if contact in exchange.checked)
+    exchanges = world.witness.exchanges
+    return next(exchanges[i] for i in range(write.number - 2, -1, -1) if contact in exchanges[i].checked)
 
 
 def change(contact: int, company: int = 101, before: int = ANN, after: int = BOB) -> Change:

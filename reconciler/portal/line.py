@@ -1,0 +1,132 @@
+"""The way to one portal: a request out, an answer back, and the portal's present address.
+
+No error that leaves here has the webhook in its sentence.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
+
+import httpx
+import structlog
+
+from reconciler.errors import MovedError, NotJsonError, TooLargeError, UnreachableError
+from reconciler.portal.dialect import BATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.clock import Clock
+    from reconciler.portal.address import Webhook
+
+log = structlog.get_logger("reconciler.portal")
+
+#: How a cloud portal's host ends: a rename stays inside the family (DESIGN 12).
+_CLOUD = re.compile(r"[a-z0-9-]+\.(?P<family>bitrix24\.[a-z]{2,3}(\.[a-z]{2})?)", re.IGNORECASE)
+
+
+class Line:
+    """Posts batches, and follows a renamed portal once."""
+
+    def __init__(
+        self,
+        webhook: Webhook,
+        http: httpx.Client,
+        clock: Clock,
+        *,
+        answer_seconds: float,
+        answer_bytes: int,
+        depart: Callable[[], None],
+    ) -> None:
+        """`depart` is called before each request leaves, and may wait."""
+        #: Where the portal answers now.
+        self.webhook = webhook
+        self._http = http
+        self._clock = clock
+        self._answer_seconds = answer_seconds
+        self._answer_bytes = answer_bytes
+        self._depart = depart
+        self._moved = False
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def post(self, body: bytes) -> tuple[int, bytes]:
+        """Send a batch's body; return the status and the body of the answer.
+
+        Raises UnreachableError, NotJsonError, TooLargeError, MovedError.
+        """
+        status, target, content = self._exchange(body)
+        if target is not None:
+            self._follow(target)
+            status, target, content = self._exchange(body)
+            if target is not None:
+                raise MovedError("the portal redirects twice; put its present address into portal.webhook_url")
+        if status in {413, 414}:
+            raise TooLargeError("the web server finds the request too long; lower portal.body_limit")
+        return status, content
+
+    def _exchange(self, body: bytes) -> tuple[int, httpx.URL | None, bytes]:
+        """POST once; return status, where a redirect leads, and the body."""
+        self._depart()
+        deadline = self._clock.monotonic() + self._answer_seconds
+        content = bytearray()
+        try:
+            with self._http.stream("POST", self._url(), content=body) as response:
+                for chunk in response.iter_bytes():
+                    content += chunk
+                    if len(content) > self._answer_bytes:
+                        _give_up(f"the answer is longer than {self._answer_bytes} bytes (portal.answer_limit)")
+                    if self._clock.monotonic() > deadline:
+                        _give_up("the answer trickles in too slowly")
+                target = response.next_request.url if response.next_request else None
+                return response.status_code, target, bytes(content)
+        except httpx.TimeoutException as cause:
+            raise UnreachableError(f"{self.webhook.host} did not answer in time; is the portal up?") from cause
+        except httpx.TransportError as cause:
+            sentence = (
+                f"{self.webhook.host} cannot be reached ({_reason(cause)}); "
+                "check portal.webhook_url, portal.proxy where one is set, and the network"
+            )
+            raise UnreachableError(sentence) from cause
+        except httpx.HTTPError as cause:  # an answer that cannot be decoded
+            raise NotJsonError(f"{self.webhook.host} sent an answer that cannot be read") from cause
+
+    def _url(self) -> str:
+        return f"{self.webhook.base_url}{BATCH}.json"
+
+    def _follow(self, new: httpx.URL) -> None:
+        """Take over the portal's new address, for the same path inside the cloud's family only (F6, DESIGN 12).
+
+        The path tells a rename from a page for people, such as the one where a closed portal's visitors are sent.
+        """
+        old, name = _CLOUD.fullmatch(self.webhook.host), _CLOUD.fullmatch(new.host)
+        same_family = old and name and old["family"].casefold() == name["family"].casefold()
+        same_path = new.path == httpx.URL(self._url()).path
+        if self._moved or not (same_family and same_path and new.scheme == "https" and new.port is None):
+            raise MovedError(
+                f"{self.webhook.host} redirects to {new.scheme}://{new.host}, which is not followed; "
+                "if that is your portal, put its address into portal.webhook_url"
+            )
+        log.warning("portal.moved", old=self.webhook.host, new=new.host)
+        base_url = f"https://{new.host}/rest/{self.webhook.user_id}/{self.webhook.token}/"
+        self.webhook = replace(self.webhook, host=new.host, base_url=base_url)
+        self._moved = True
+
+
+def _give_up(sentence: str) -> NoReturn:
+    raise NotJsonError(sentence)
+
+
+def _reason(failure: httpx.TransportError) -> str:
+    """Say in a word what went wrong below HTTP, without an address."""
+    root: BaseException = failure
+    while root.__cause__ is not None or root.__context__ is not None:
+        root = root.__cause__ or root.__context__ or root
+    if isinstance(root, ssl.SSLCertVerificationError):
+        return "its certificate is not trusted; for one of your own authority set portal.ca_bundle"
+    return type(failure).__name__ if not isinstance(root, OSError) else (root.strerror or type(root).__name__)
