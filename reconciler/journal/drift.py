@@ -53,6 +53,13 @@ def remember(connection: Connection, key: int, left: Iterable[tuple[Mismatch, st
         connection.execute(insert(_standing).from_select(["portal_id", *_COLUMNS, "appeared_at"], new))
 
 
+def end(connection: Connection, run: int, contacts: list[int], now: datetime) -> None:
+    """Store that these contacts of the run's portal do not stand any more."""
+    portal = select(tables.run.c.portal_id).where(tables.run.c.id == run).scalar_subquery()
+    chosen = update(_standing).where(_standing.c.portal_id == portal, _standing.c.ended_at.is_(None))
+    connection.execute(chosen.where(_standing.c.contact_id.in_(rows.numbers(contacts))).values(ended_at=now))
+
+
 def known(connection: Connection, portal: str, mismatches: Sequence[Mismatch]) -> dict[Mismatch, Cause]:
     """Return which of these the last sweep left just as they are now, with their causes."""
     query = (

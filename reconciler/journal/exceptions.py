@@ -79,7 +79,7 @@ class Exceptions:
         wanted = {entry.contact: entry for entry in entries}
         with self._database.writing() as connection:
             key = rows.portal_key(connection, portal, now)
-            self._release_over(connection, key, now)
+            release_over(connection, key, now)
             if wanted:
                 # One that the company's new owner has ended must not stand in the way of its successor.
                 old = _release(key, now, BY_COMPANY_OWNER).where(
@@ -104,15 +104,9 @@ class Exceptions:
         now = self._clock.now()
         with self._database.writing() as connection:
             key = rows.portal_key(connection, portal, now)
-            self._release_over(connection, key, now)
+            release_over(connection, key, now)
             chosen = _exception.c.id.in_(rows.numbers(numbers))
             return connection.execute(_release(key, now, by).where(chosen)).rowcount
-
-    def release_over(self, portal: str) -> int:
-        """Write down which exceptions are over by time; return how many were not written down yet."""
-        now = self._clock.now()
-        with self._database.writing() as connection:
-            return self._release_over(connection, rows.portal_key(connection, portal, now), now)
 
     def find(self, portal: str, number: int) -> ExceptionRecord | None:
         """Return the exception of this number, in force or not; None: there is none."""
@@ -133,9 +127,10 @@ class Exceptions:
         with self._database.reading() as connection:
             return [_record(row) for row in connection.execute(query)]
 
-    @staticmethod
-    def _release_over(connection: Connection, key: int, now: datetime) -> int:
-        return connection.execute(_release(key, now, BY_TIME).where(_exception.c.expires_at <= now)).rowcount
+
+def release_over(connection: Connection, key: int, now: datetime) -> None:
+    """Release what is over by time."""
+    connection.execute(_release(key, now, BY_TIME).where(_exception.c.expires_at <= now))
 
 
 def release_moved(connection: Connection, key: int, now: datetime) -> None:

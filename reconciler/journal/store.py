@@ -16,9 +16,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 import reconciler
-from reconciler.core.model import Status
+from reconciler.core.model import Result, Status
 from reconciler.errors import JournalError
-from reconciler.journal import database, rows, schema, tables
+from reconciler.journal import database, drift, rows, schema, tables
 from reconciler.journal.approvals import Approvals
 from reconciler.journal.exceptions import Exceptions
 from reconciler.journal.lease import hold_lease
@@ -46,6 +46,8 @@ __all__ = ["ChangeRecord", "Journal", "Links", "OpenIntent", "RunRecord", "open_
 _MIGRATION_WAIT = 60.0
 #: Ends that include a complete look at the portal; a refused plan waits for a person, not for another look.
 _SUCCESSES = (Status.IN_SYNC, Status.APPLIED, Status.PARTIAL, Status.REFUSED)
+#: Results after which a contact has the owner that was wanted.
+_DONE = (Result.APPLIED, Result.ALREADY)
 _NO_LINKS = Links()
 _ABANDONED = "The program ended in the middle of this run; the next one settles what it left open."
 
@@ -188,17 +190,26 @@ class Journal:
         knows for a change stays.
         """
         now = self._clock.now()
-        self._write_changes(rows.insert_intent(), [rows.intent_columns(run, change, links, now) for change in changes])
+        with self._writing() as connection:
+            _write_changes(
+                connection, rows.insert_intent(), [rows.intent_columns(run, change, links, now) for change in changes]
+            )
 
     def settle(self, run: int, outcomes: Sequence[Outcome], links: Links = _NO_LINKS) -> None:
         """Write down what became of these changes, `run` being the one that intended them.
 
         A change that was never intended (the check found a conflict) is stored with its outcome alone.
-        The latest outcome of a change counts.
+        The latest outcome of a change counts. Drift that is set right does not stand any more.
         """
         now = self._clock.now()
-        known = [rows.outcome_columns(run, outcome, links, now) for outcome in outcomes]
-        self._write_changes(rows.insert_outcome(), known)
+        with self._writing() as connection:
+            _write_changes(
+                connection,
+                rows.insert_outcome(),
+                [rows.outcome_columns(run, outcome, links, now) for outcome in outcomes],
+            )
+            # Not left to the end of the run, which may be killed: what comes back then is news, and no old drift.
+            drift.end(connection, run, [outcome.change.contact for outcome in outcomes if outcome.result in _DONE], now)
 
     def open_intents(self, portal: str) -> list[OpenIntent]:
         """Return the changes of any run whose outcome is not known, oldest run first."""
@@ -274,10 +285,8 @@ class Journal:
             latest: datetime | None = connection.execute(query.where(*conditions)).scalar_one()
         return latest
 
-    def _write_changes(self, statement: Insert, changes: list[dict[str, Any]]) -> None:
-        if not changes:
-            return
-        with self._writing() as connection:
-            if connection.execute(statement, changes).rowcount != len(changes):
-                # Written over, the first change could no longer be undone.
-                raise ValueError("a run has one change for a contact, and it is another one")
+
+def _write_changes(connection: Connection, statement: Insert, changes: list[dict[str, Any]]) -> None:
+    if changes and connection.execute(statement, changes).rowcount != len(changes):
+        # Written over, the first change could no longer be undone.
+        raise ValueError("a run has one change for a contact, and it is another one")

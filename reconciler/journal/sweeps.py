@@ -66,6 +66,7 @@ class Sweeps:
             key = rows.portal_key(connection, portal, now)
             roster.save(connection, key, owners, taken_at)
             drift.remember(connection, key, left, taken_at)
+            exceptions.release_over(connection, key, now)
             exceptions.release_moved(connection, key, now)
 
     def standing(self, portal: str) -> list[StandingDrift]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, or_, select, text
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from reconciler.journal.database import Database
 
@@ -73,14 +73,14 @@ class Writes:
             obstacle = None if run is None else _obstacle(connection, portal, run)
             if obstacle is not None:
                 return obstacle
-            latest: list[ChangeRecord] = []
-            superseded: list[ChangeRecord] = []
+            latest: list[Row[Any]] = []
+            superseded: list[Row[Any]] = []
             for history in _histories(connection, portal, chosen, run):
                 top = _top(history, run)
-                if top is not None and _is_chosen(top, run, company):
+                if top is not None and (run in {None, top.run_id}) and (company in {None, top.company_id}):
                     latest.append(top)
                 elif run is not None:
-                    superseded += [write for write in history if write.run == run]
+                    superseded += [write for write in history if write.run_id == run]
         if not latest and not superseded:
             return NothingToUndo.NOTHING_WRITTEN
         return OurWrites(latest=_sorted(latest), superseded=_sorted(superseded))
@@ -123,7 +123,7 @@ def _obstacle(connection: Connection, portal: str, run: int) -> NothingToUndo | 
 
 def _histories(
     connection: Connection, portal: str, chosen: list[ColumnElement[bool]], run: int | None
-) -> Iterator[list[ChangeRecord]]:
+) -> Iterator[list[Row[Any]]]:
     """Return for each contact that was written as chosen what we ever wrote to it (since `run`), the latest first."""
     contacts = select(_change.c.contact_id).where(*chosen, *_written(portal))
     query = (
@@ -133,26 +133,23 @@ def _histories(
         .order_by(_change.c.contact_id, _change.c.id.desc())
     )
     for _, found in groupby(connection.execute(query), key=lambda row: row.contact_id):
-        yield [rows.change_record(row) for row in found]
+        yield list(found)
 
 
-def _top(history: list[ChangeRecord], run: int | None) -> ChangeRecord | None:
+def _top(history: list[Row[Any]], run: int | None) -> Row[Any] | None:
     """Return the write that stands on top of those to one contact, given the latest first."""
     taken_back: set[int] = set()
     for write in history:
         if write.id in taken_back:
             continue
-        if write.change.rule is not Rule.UNDO or write.run == run:
+        if write.rule != Rule.UNDO.value or write.run_id == run:
             return write
-        if write.undoes is None:  # what it took back is not kept any more: nobody can tell what lies beneath
+        if write.undoes_change_id is None:  # what it took back is not kept: nobody can tell what lies beneath
             return None
-        taken_back.add(write.undoes)
+        taken_back.add(write.undoes_change_id)
     return None
 
 
-def _is_chosen(write: ChangeRecord, run: int | None, company: int | None) -> bool:
-    return (run is None or write.run == run) and (company is None or write.change.company == company)
-
-
-def _sorted(writes: list[ChangeRecord]) -> tuple[ChangeRecord, ...]:
-    return tuple(sorted(writes, key=lambda write: (write.change.company, write.change.contact)))
+def _sorted(writes: list[Row[Any]]) -> tuple[ChangeRecord, ...]:
+    by_company = sorted(writes, key=lambda write: (write.company_id, write.contact_id))
+    return tuple(rows.change_record(write) for write in by_company)

@@ -1,6 +1,7 @@
-"""A document as one HTML page that needs nothing else: no script, no resource from anywhere, a strict policy.
+"""A document as one HTML page that needs nothing else: no resource from anywhere, and a strict policy.
 
-Jinja2 escapes everything; `finalize` takes the invisible characters out before that, wherever a name is shown.
+It is whole without its script, which only searches and shows more rows. Jinja2 escapes everything; `finalize` takes
+the invisible characters out before that, wherever a name is shown.
 """
 
 from __future__ import annotations
@@ -14,38 +15,62 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from reconciler.core.model import Cause, Result
 from reconciler.ops import facts, sums
 from reconciler.ops.display import display
+from reconciler.ops.page_tables import carried, page_tables
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     from reconciler.ops.document import Report
 
-_MOST_PEOPLE = 10
+_MOST_PEOPLE = 20
 _MOST_COMPANIES = 5
+#: Told by the tiles, the chart and the notes.
+_SHOWN_ELSEWHERE = frozenset({"Note", "Causes", "Outcomes"})
 
 
 def page(report: Report, *, most_rows: int, zone: tzinfo | None) -> str:
     """Return the document as a page."""
-    style = _resource("page.css")
-    rows = sums.urgent_first(report.changes)[:most_rows]
-    hidden = len(report.changes) - len(rows)
-    head = facts.facts(report, zone)
+    tables = page_tables(report, most_rows, zone)
     people = sums.balances(report)
+    style, script = _resource("page.css"), _resource("page.js")
     return _template().render(
         report=report,
-        plan=report.kind == "plan",
-        head=[pair for pair in head if pair[0] != "Note"],
+        head=[pair for pair in facts.facts(report, zone) if pair[0] not in _SHOWN_ELSEWHERE],
+        tiles=_tiles(report),
+        causes=[(one, facts.cause_sentence(Cause(one.cause))) for one in sums.by_cause(report)],
         people_title=sums.balances_title(report, people, _MOST_PEOPLE),
-        people=people[:_MOST_PEOPLE] if sums.is_large(report) else [],
-        rows=rows,
-        hint=facts.rest_hint(report, hidden).split("`") if hidden else None,
+        people=people[:_MOST_PEOPLE],
+        tables=tables,
         groups=sums.groups(report.standing),
+        left=facts.heads(report)[2],
         most_companies=_MOST_COMPANIES,
-        style=Markup(style),  # noqa: S704 - our own file, and the policy names its hash
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        # Our own files, whose hashes the policy names, and JSON that cannot end its element.
+        style=Markup(style),  # noqa: S704
+        style_hash=_hash(style),
+        script=Markup(script),  # noqa: S704
+        script_hash=_hash(script),
+        data=Markup(carried(tables, report.origin)),  # noqa: S704
     )
+
+
+def _tiles(report: Report) -> list[tuple[int, str]]:
+    """Return the numbers that the page starts with."""
+    counts = report.counts
+    planned, left = counts.drift - counts.standing, (counts.standing, "left alone")
+    match report.kind:
+        case "plan":
+            return [(planned, "to change"), left, (counts.contacts, "linked contacts"), (counts.companies, "companies")]
+        case "undo":
+            return [(planned, "to put back"), (counts.standing, "not put back")]
+    results = [(counts.outcomes[result], result.value) for result in Result if counts.outcomes.get(result)]
+    return [*(results or [(planned, "to change")]), left, (counts.contacts, "linked contacts")]
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 @cache
@@ -60,11 +85,19 @@ def _template() -> Template:
     )
     environment.globals |= {
         "card": facts.card,
+        "cause_word": facts.cause_word,
+        "counted": facts.counted,
+        "number": "{:,}".format,
         "person": facts.person,
         "reason_sentence": facts.reason_sentence,
-        "counted": facts.counted,
+        "share": _share,
     }
     return environment.from_string(_resource("page.html"))
+
+
+def _share(number: int, most: int) -> str:
+    """Return the length of a bar, of 100; what is not nothing can be seen."""
+    return f"{max(0.6, 100 * number / most):.1f}" if number else "0"
 
 
 def _shown(value: Any) -> Any:

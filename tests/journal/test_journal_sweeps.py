@@ -191,6 +191,18 @@ def test_standing_drift_keeps_the_time_when_it_appeared(journal: Journal) -> Non
     assert set(map(tuple, ended)) == {(1, later), (2, later), (2, None)}
 
 
+@pytest.mark.parametrize("result", list(Result))
+def test_drift_that_is_set_right_does_not_stand_any_more(journal: Journal, result: Result) -> None:
+    """At once: if the program is killed, and a person sets the contact back, that is no old drift."""
+    for portal in (PORTAL, "other"):
+        left = [(mismatch(contact), WAITING, Cause.CONTACT_CREATED) for contact in (1, 2)]
+        journal.sweeps.remember(portal, {}, NOON, left)
+    carry_out(journal, journal.begin(portal=PORTAL, command="service"), [change(1)], result=result)
+    standing = [each.mismatch.contact for each in journal.sweeps.standing(PORTAL)]
+    assert standing == ([2] if result in {Result.APPLIED, Result.ALREADY} else [1, 2])
+    assert len(journal.sweeps.standing("other")) == 2
+
+
 def test_what_is_told_twice_is_refused_and_leaves_nothing(journal: Journal) -> None:
     """The roster moves on with the drift, or not at all."""
     twice = [(mismatch(1), WAITING, Cause.UNKNOWN)] * 2

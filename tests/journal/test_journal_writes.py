@@ -224,7 +224,7 @@ def test_an_empty_journal_has_nothing_to_take_back(journal: Journal) -> None:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(steps=st.lists(st.one_of(st.frozensets(st.integers(1, 3)), st.integers(0, 3)), max_size=7))
 def test_what_counts_is_what_the_contacts_hold(quick: Journal, steps: list[frozenset[int] | int]) -> None:
