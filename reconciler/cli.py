@@ -9,12 +9,14 @@ from __future__ import annotations
 import io
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import TyperException
+
+from reconciler import manual
+from reconciler.left_alone import exceptions
 
 # typer reads the annotations when the program starts.
 from reconciler.options import (
@@ -33,7 +35,6 @@ from reconciler.options import (
     Json,
     Limit,
     Limits,
-    LogFormat,
     Logs,
     Output,
     Owner,
@@ -48,97 +49,14 @@ from reconciler.options import (
     Verbose,
     Version,
     is_number,
+    merged,
     number,
     positive,
+    run_with,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from reconciler.shell import Shell
-
-# In these texts \b keeps the line breaks of the paragraph that follows.
-_ABOUT = """\
-Keep every Bitrix24 contact with the owner of its company.
-
-Without a command this is the service: it looks at the portal now, then every ten minutes, and gives each contact the
-owner of its company.
-
-\b
-Try it, no account needed:
-  reconciler demo
-
-\b
-On your portal, with the address of an inbound webhook:
-  export RECONCILER_PORTAL__WEBHOOK_URL=https://<portal>/rest/<user>/<code>/
-  reconciler check      is everything right?
-  reconciler plan       what would change, and why?
-  reconciler --once     change it, after a question
-  reconciler            and keep it so
-
-\b
-Exit codes:
-  0  done, or in sync
-  1  failed, or incomplete and nothing written
-  2  wrong usage or settings
-  3  refused, nothing written
-  4  finished, but some changes were denied, failed, or nobody knows
-  5  another run is at work on the same journal
-"""
-_PLAN_EXAMPLES = """\
-\b
-Examples:
-  reconciler plan --company 42             one company
-  reconciler plan --output plan.html       for somebody else to read
-  reconciler plan --json | jq .drift       for a script
-"""
-_SHOW_EXAMPLES = """\
-\b
-Examples:
-  reconciler show latest
-  reconciler show 17 --output run-17.csv
-"""
-_APPROVE_EXAMPLES = """\
-An approval is of changes, not of a plan: what you were shown goes through with the next run, whatever else has come
-up; the rest is guarded as usual. It lasts until it is used up, or for guard.approval_days.
-
-\b
-Examples:
-  reconciler approve                       what waits
-  reconciler approve 1f9d3a7c20b4
-  reconciler approve 1f9d3a7c20b4 --withdraw
-"""
-_UNDO_EXAMPLES = """\
-What somebody changed since is left as it is, and listed. What was put back is left alone from then on
-(`reconciler exceptions`).
-
-\b
-Examples:
-  reconciler undo 17
-  reconciler undo --company 42
-"""
-_HEALTH_NOTES = """\
-Alive is a service whose last run began at most two and a half intervals ago, or is under way. Exit code 0: alive,
-1: not.
-
-\b
-In a Dockerfile:
-  HEALTHCHECK CMD ["reconciler", "health"]
-"""
-_DEMO_EXAMPLES = """\
-\b
-Examples:
-  reconciler demo --companies 200 --contacts 1000 --drift 0.2
-  reconciler demo --profile cloud          as slow as a real portal
-"""
-_SIMULATE_EXAMPLES = """\
-With --json the first line says where it is: webhook_url, stats_url, host, port, tls_certificate.
-
-\b
-Example, in two terminals:
-  reconciler simulate
-  RECONCILER_PORTAL__WEBHOOK_URL=http://127.0.0.1:8024/rest/1/simulatedtoken0/ reconciler plan
-"""
 
 app = typer.Typer(
     name="reconciler",
@@ -184,7 +102,7 @@ def _misused(error: TyperException) -> int:
     return Shell(Common(json="--json" in sys.argv)).fail(f"{message}{joint} `{path} -h` tells more", error.exit_code)
 
 
-@app.callback(invoke_without_command=True, help=_ABOUT)
+@app.callback(invoke_without_command=True, help=manual.ABOUT)
 def root(
     ctx: typer.Context,
     *,
@@ -216,11 +134,11 @@ def root(
 
     if once:
         filters = Filters(company=company, owner=owner, limit=limit)
-        _run(common, lambda shell: commands.once(shell, filters, yes=yes, approve=approve))
-    _run(common, commands.serve)
+        run_with(common, lambda shell: commands.once(shell, filters, yes=yes, approve=approve))
+    run_with(common, commands.serve)
 
 
-@app.command(epilog=_PLAN_EXAMPLES)
+@app.command(epilog=manual.PLAN_EXAMPLES)
 def plan(
     ctx: typer.Context,
     *,
@@ -235,12 +153,12 @@ def plan(
     verbose: Verbose = False,
 ) -> None:
     """Show what would change, and why; write nothing."""
-    common = _merged(ctx, config, json, log_format, verbose)
+    common = merged(ctx, config, json, log_format, verbose)
     shape = _shape(common, format, output)
     filters = Filters(company=company, owner=owner, limit=limit)
     from reconciler import commands
 
-    _run(common, lambda shell: commands.plan(shell, shape, output, filters))
+    run_with(common, lambda shell: commands.plan(shell, shape, output, filters))
 
 
 @app.command()
@@ -256,10 +174,10 @@ def runs(
     """List the runs, the newest first."""
     from reconciler import commands
 
-    _run(_merged(ctx, config, json, log_format, verbose), lambda shell: commands.runs(shell, last))
+    run_with(merged(ctx, config, json, log_format, verbose), lambda shell: commands.runs(shell, last))
 
 
-@app.command(epilog=_SHOW_EXAMPLES)
+@app.command(epilog=manual.SHOW_EXAMPLES)
 def show(
     ctx: typer.Context,
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or `latest`.")],
@@ -272,16 +190,16 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """Show one run and each of its changes."""
-    common = _merged(ctx, config, json, log_format, verbose)
+    common = merged(ctx, config, json, log_format, verbose)
     shape = _shape(common, format, output)
     if run != "latest" and not is_number(run):
         raise typer.BadParameter("a run is a number, or `latest`")
     from reconciler import commands
 
-    _run(common, lambda shell: commands.show(shell, "latest" if run == "latest" else int(run), shape, output))
+    run_with(common, lambda shell: commands.show(shell, "latest" if run == "latest" else int(run), shape, output))
 
 
-@app.command(epilog=_APPROVE_EXAMPLES)
+@app.command(epilog=manual.APPROVE_EXAMPLES)
 def approve(
     ctx: typer.Context,
     digest: Annotated[str | None, typer.Argument(metavar="DIGEST", help="Of the plan; without it, what waits.")] = None,
@@ -297,11 +215,11 @@ def approve(
         raise typer.BadParameter("--withdraw needs the digest; `reconciler approve` lists them")
     from reconciler import decisions
 
-    common = _merged(ctx, config, json, log_format, verbose)
-    _run(common, lambda shell: decisions.approve(shell, digest, withdraw=withdraw))
+    common = merged(ctx, config, json, log_format, verbose)
+    run_with(common, lambda shell: decisions.approve(shell, digest, withdraw=withdraw))
 
 
-@app.command(epilog=_UNDO_EXAMPLES)
+@app.command(epilog=manual.UNDO_EXAMPLES)
 def undo(
     ctx: typer.Context,
     run: Annotated[int | None, typer.Argument(metavar="RUN", parser=positive, help="A run's number.")] = None,
@@ -322,46 +240,11 @@ def undo(
     from reconciler.planning import Undo
 
     what = Undo(run=run, contact=contact, company=company)
-    common = _merged(ctx, config, json, log_format, verbose)
-    _run(common, lambda shell: commands.undo(shell, what, yes=yes, approve=approve))
+    common = merged(ctx, config, json, log_format, verbose)
+    run_with(common, lambda shell: commands.undo(shell, what, yes=yes, approve=approve))
 
 
-exceptions = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 app.add_typer(exceptions, name="exceptions")
-
-
-@exceptions.callback(invoke_without_command=True)
-def list_exceptions(
-    ctx: typer.Context,
-    *,
-    config: Config = None,
-    json: Json = False,
-    log_format: Logs = None,
-    verbose: Verbose = False,
-) -> None:
-    """List the contacts that are left alone, and why."""
-    ctx.obj = common = _merged(ctx, config, json, log_format, verbose)
-    if ctx.invoked_subcommand is None:
-        from reconciler import decisions
-
-        _run(common, decisions.exceptions)
-
-
-@exceptions.command()
-def release(
-    ctx: typer.Context,
-    number: Annotated[int, typer.Argument(metavar="ID", parser=positive, help="Of the exception, or of its contact.")],
-    *,
-    config: Config = None,
-    json: Json = False,
-    log_format: Logs = None,
-    verbose: Verbose = False,
-) -> None:
-    """Look after a contact again."""
-    from reconciler import decisions
-
-    common = _merged(ctx, config, json, log_format, verbose)
-    _run(common, lambda shell: decisions.release(shell, number))
 
 
 @app.command(short_help="Look whether all is right; one line each, with the way out.")
@@ -379,10 +262,10 @@ def check(
     """
     from reconciler import commands
 
-    _run(_merged(ctx, config, json, log_format, verbose), commands.check)
+    run_with(merged(ctx, config, json, log_format, verbose), commands.check)
 
 
-@app.command(short_help="Tell whether the service is alive; for containers.", epilog=_HEALTH_NOTES)
+@app.command(short_help="Tell whether the service is alive; for containers.", epilog=manual.HEALTH_NOTES)
 def health(
     ctx: typer.Context,
     *,
@@ -394,10 +277,10 @@ def health(
     """Tell by the exit code whether the service is alive; for containers. Asks the journal only."""
     from reconciler import commands
 
-    _run(_merged(ctx, config, json, log_format, verbose), commands.health)
+    run_with(merged(ctx, config, json, log_format, verbose), commands.health)
 
 
-@app.command(epilog=_DEMO_EXAMPLES)
+@app.command(epilog=manual.DEMO_EXAMPLES)
 def demo(
     ctx: typer.Context,
     *,
@@ -415,7 +298,7 @@ def demo(
     verbose: Verbose = False,
 ) -> None:
     """Tell the whole story on an embedded portal; no account needed."""
-    common = _merged(ctx, config, json, log_format, verbose)
+    common = merged(ctx, config, json, log_format, verbose)
     spec = {
         "companies": companies,
         "contacts": contacts,
@@ -425,12 +308,12 @@ def demo(
         "drift": drift,
         "seed": seed,
     }
-    from reconciler import commands
+    from reconciler import embedded
 
-    _run(common, lambda shell: commands.demo(shell, spec, profile.value))
+    run_with(common, lambda shell: embedded.demo(shell, spec, profile.value))
 
 
-@app.command(short_help="Serve the embedded portal to other programs.", epilog=_SIMULATE_EXAMPLES)
+@app.command(short_help="Serve the embedded portal to other programs.", epilog=manual.SIMULATE_EXAMPLES)
 def simulate(
     ctx: typer.Context,
     *,
@@ -452,7 +335,7 @@ def simulate(
     verbose: Verbose = False,
 ) -> None:
     """Serve the embedded portal over HTTP or HTTPS to other programs, until Ctrl-C or SIGTERM."""
-    common = _merged(ctx, config, json, log_format, verbose)
+    common = merged(ctx, config, json, log_format, verbose)
     spec = {
         "companies": companies,
         "contacts": contacts,
@@ -462,24 +345,12 @@ def simulate(
         "drift": drift,
         "seed": seed,
     }
-    from reconciler import commands
+    from reconciler import embedded
 
     def work(shell: Shell) -> int:
-        return commands.simulate(shell, spec, profile.value, limits=limits.value, host=host, port=port, tls=tls)
+        return embedded.simulate(shell, spec, profile.value, limits=limits.value, host=host, port=port, tls=tls)
 
-    _run(common, work)
-
-
-def _merged(ctx: typer.Context, config: Path | None, json: bool, log_format: LogFormat | None, verbose: bool) -> Common:
-    """Put the options before and after the command's name together; after wins."""
-    before: Common = ctx.obj
-    return replace(
-        before,
-        config=config or before.config,
-        json=json or before.json,
-        log_format=log_format or before.log_format,
-        verbose=verbose or before.verbose,
-    )
+    run_with(common, work)
 
 
 def _shape(common: Common, wanted: Format | None, output: Path | None) -> Format:
@@ -489,10 +360,3 @@ def _shape(common: Common, wanted: Format | None, output: Path | None) -> Format
         return Format.JSON
     ending = output.suffix.lower() if output else ""
     return wanted or Format(ENDINGS.get(ending, "text"))
-
-
-def _run(common: Common, work: Callable[[Shell], int]) -> None:
-    """Do the work and end with its exit code."""
-    from reconciler.shell import Shell
-
-    raise typer.Exit(Shell(common).guard(work))

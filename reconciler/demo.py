@@ -72,10 +72,12 @@ def tell(
             began = clock.monotonic()
             with connect(settings, clock) as client, open_journal(settings.journal.url, clock) as journal:
 
-                def confirm(proposal: Proposal, _refusal: Refusal | None) -> bool:
+                def confirm(proposal: Proposal, refusal: Refusal | None) -> bool:
                     usage = replace(client.usage, duration_seconds=clock.monotonic() - began)
                     # Without links to cards: the portal is gone before anybody could open one.
                     say(_shown(plan_report(proposal.plan, snapshot=proposal.snapshot, origin="", usage=usage)))
+                    if refusal is not None:
+                        say(f"{_sentence(refusal.sentence)}\n\nThe administrator of this story says yes.")
                     return True
 
                 worker = Worker(portal="demo", client=client, journal=journal, clock=clock)

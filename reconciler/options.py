@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.shell import Shell
 
 from reconciler import __version__
 
@@ -124,3 +129,22 @@ Drift = Annotated[float, typer.Option("--drift", metavar="SHARE", help="Contacts
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Another number: other names and links.")]
 Pace = Annotated[Profile, _choice("--profile", Profile, "How long the portal takes.")]
 PortalLimits = Annotated[Limits, _choice("--limits", Limits, "How much the portal lets through.")]
+
+
+def merged(ctx: typer.Context, config: Path | None, json: bool, log_format: LogFormat | None, verbose: bool) -> Common:
+    """Put the options before and after the command's name together; after wins."""
+    before: Common = ctx.obj
+    return replace(
+        before,
+        config=config or before.config,
+        json=json or before.json,
+        log_format=log_format or before.log_format,
+        verbose=verbose or before.verbose,
+    )
+
+
+def run_with(common: Common, work: Callable[[Shell], int]) -> None:
+    """Do the work and end with its exit code."""
+    from reconciler.shell import Shell
+
+    raise typer.Exit(Shell(common).guard(work))

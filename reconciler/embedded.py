@@ -1,0 +1,89 @@
+"""The commands around the embedded portal: `demo` and `simulate`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from reconciler.errors import Stopped
+from reconciler.foreground import in_foreground
+from reconciler.ops.answers import json_text
+from reconciler.shell import has_colors
+
+if TYPE_CHECKING:
+    from reconciler.shell import Shell
+
+
+def demo(shell: Shell, spec: dict[str, Any], profile: str) -> int:
+    """Tell the story on an embedded portal."""
+    from reconciler.demo import tell
+
+    shell.log("error")
+
+    said = False
+
+    def say(paragraph: str) -> None:
+        nonlocal said
+        with progress.aside():
+            shell.say(("\n" if said else "") + paragraph.strip("\n"))
+        said = True
+
+    progress = shell.progress()
+
+    def work() -> dict[str, Any]:
+        with progress:
+            return tell(
+                spec,
+                profile,
+                clock=shell.clock,
+                say=_nothing if shell.json else say,
+                progress=progress,
+                width=shell.width,
+                color=has_colors(sys.stdout),
+            )
+
+    totals = in_foreground(work, shell.clock)
+    if shell.json:
+        shell.answer(totals, str)
+    return 0 if totals["remaining_drift"] == 0 else 1
+
+
+def _nothing(_text: str) -> None:
+    """Say nothing."""
+
+
+def simulate(shell: Shell, spec: dict[str, Any], profile: str, *, limits: Any, host: str, port: int, tls: bool) -> int:
+    """Serve the embedded portal until a signal comes."""
+    from reconciler.simulator.assembly import build
+    from reconciler.simulator.seed import SeedSpec, describe
+    from reconciler.simulator.server import serve as serve_portal
+
+    shell.log("warning")
+    seed = SeedSpec(**spec)
+
+    def work() -> None:
+        portal = build(seed, limits=limits, profile=profile)
+        with serve_portal(portal, host=host, port=port, tls=tls) as address:
+            certificate = str(address.tls_certificate) if address.tls_certificate else None
+            if shell.json:
+                document = {
+                    "schema": 1,
+                    "webhook_url": address.webhook_url,
+                    "stats_url": address.stats_url,
+                    "host": address.host,
+                    "port": address.port,
+                    "tls_certificate": certificate,
+                }
+                shell.say(json_text(document, indent=None))  # one line: whoever started us reads until its end
+            else:
+                lines = [describe(seed), "", f"webhook address  {address.webhook_url}"]
+                lines.append(f"statistics       {address.stats_url}")
+                lines += [f"certificate      {certificate}"] if certificate else []
+                shell.say("\n".join([*lines, "", "Serving; Ctrl-C ends it."]))
+            while True:
+                shell.clock.sleep(3600)
+
+    with suppress(Stopped):
+        in_foreground(work, shell.clock)
+    return 0

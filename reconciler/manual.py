@@ -1,0 +1,86 @@
+"""What `--help` says beyond a line: the longer texts of the command line."""
+
+from __future__ import annotations
+
+# In these texts \b keeps the line breaks of the paragraph that follows.
+ABOUT = """\
+Keep every Bitrix24 contact with the owner of its company.
+
+Without a command this is the service: it looks at the portal now, then every ten minutes, and gives each contact the
+owner of its company.
+
+\b
+Try it, no account needed:
+  reconciler demo
+
+\b
+On your portal, with the address of an inbound webhook:
+  export RECONCILER_PORTAL__WEBHOOK_URL=https://<portal>/rest/<user>/<code>/
+  reconciler check      is everything right?
+  reconciler plan       what would change, and why?
+  reconciler --once     change it, after a question
+  reconciler            and keep it so
+
+\b
+Exit codes:
+  0  done, or in sync
+  1  failed, or incomplete and nothing written
+  2  wrong usage or settings
+  3  refused, nothing written
+  4  finished, but some changes were denied, failed, or nobody knows
+  5  another run is at work on the same journal
+"""
+PLAN_EXAMPLES = """\
+\b
+Examples:
+  reconciler plan --company 42             one company
+  reconciler plan --output plan.html       for somebody else to read
+  reconciler plan --json | jq .drift       for a script
+"""
+SHOW_EXAMPLES = """\
+\b
+Examples:
+  reconciler show latest
+  reconciler show 17 --output run-17.csv
+"""
+APPROVE_EXAMPLES = """\
+An approval is of changes, not of a plan: what you were shown goes through with the next run, whatever else has come
+up; the rest is guarded as usual. It lasts until it is used up, or for guard.approval_days.
+
+\b
+Examples:
+  reconciler approve                       what waits
+  reconciler approve 1f9d3a7c20b4
+  reconciler approve 1f9d3a7c20b4 --withdraw
+"""
+UNDO_EXAMPLES = """\
+What somebody changed since is left as it is, and listed. What was put back is left alone from then on
+(`reconciler exceptions`).
+
+\b
+Examples:
+  reconciler undo 17
+  reconciler undo --company 42
+"""
+HEALTH_NOTES = """\
+Alive is a service whose last run began at most two and a half intervals ago, or is under way. Exit code 0: alive,
+1: not.
+
+\b
+In a Dockerfile:
+  HEALTHCHECK CMD ["reconciler", "health"]
+"""
+DEMO_EXAMPLES = """\
+\b
+Examples:
+  reconciler demo --companies 200 --contacts 1000 --drift 0.2
+  reconciler demo --profile cloud          as slow as a real portal
+"""
+SIMULATE_EXAMPLES = """\
+With --json the first line says where it is: webhook_url, stats_url, host, port, tls_certificate.
+
+\b
+Example, in two terminals:
+  reconciler simulate
+  RECONCILER_PORTAL__WEBHOOK_URL=http://127.0.0.1:8024/rest/1/simulatedtoken0/ reconciler plan
+"""
