@@ -167,7 +167,7 @@ def _label(breach: Breach, names: Mapping[int, str]) -> str:
             return "of the companies missing"
         case Limit.GAINED:
             return f"gained by {person(breach.person, names.get(breach.person, ''))}"
-        case Limit.LOST:
+        case _:
             return f"lost by {person(breach.person, names.get(breach.person, ''))}"
 
 

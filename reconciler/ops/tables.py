@@ -161,7 +161,7 @@ def _changes(report: Report, width: int, most_rows: int) -> list[RenderableType]
     linked = bool(longest) and width >= _ROOM_FOR_NAMES + longest
     # A column that says the same in each row takes room from the names.
     caused = len({row.cause for row in report.changes}) > 1
-    ruled = any(rule_word(row.rule) for row in report.changes)
+    ruled = any(rule_word(row.rule) for row in rows)
     before, after, _ = heads(report)
     columns: list[tuple[str, dict[str, object]]] = [("#", RIGHT), ("Contact", {}), ("Company", {})]
     columns += [(before, {}), (after, {})]

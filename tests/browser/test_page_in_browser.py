@@ -123,7 +123,7 @@ def test_thirty_thousand_changes_open_and_are_searched(show: Callable[..., Page]
     assert search(page, "zoe елк successor") == "1 of 30,000 changes, 0 of 3 left alone"
     assert found(page)[0].startswith("Zoë Ёлкина #29999")
     assert search(page, "delta -") == "0 of 30,000 changes, 0 of 3 left alone"
-    assert search(page, "contact") == "30,000 of 30,000 changes, 3 of 3 left alone"
+    assert search(page, "#") == "30,000 of 30,000 changes, 3 of 3 left alone"
     assert len(found(page)) == 200
     search(page, "")
     page.evaluate("document.querySelector('#changes + button').focus()")

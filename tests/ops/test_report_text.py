@@ -169,6 +169,7 @@ def test_a_rule_has_a_column_where_one_is_not_the_usual() -> None:
     shown = text(a_run(row(result="applied"), row(contact=16, rule="head_of_department", result="applied")))
     assert "Ida Ito  head of department  applied\n" in shown
     assert "By rule" not in text(a_run(row()))
+    assert "By rule" not in text(a_run(row(), row(contact=16, rule="successor", result="applied")), most_rows=1)
 
 
 def test_an_undo_says_what_goes_back_and_what_stays() -> None:

@@ -1,0 +1,111 @@
+"""Sets of changes that the guard refused, and who let them through, for a terminal and for scripts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from reconciler.ops.refusal import approve_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime, tzinfo
+
+_COLORS = {"waiting": "yellow", "approved": "green"}
+
+
+class Approval(Protocol):
+    """What this list needs to know of an approval; the journal's records are such."""
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def numbers(self) -> Mapping[str, Any]: ...
+
+    @property
+    def sentence(self) -> str: ...
+
+    @property
+    def run(self) -> int | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def approved_at(self) -> datetime | None: ...
+
+    @property
+    def approved_by(self) -> str | None: ...
+
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+    @property
+    def closed_at(self) -> datetime | None: ...
+
+
+def approvals_json(found: Iterable[Approval]) -> dict[str, Any]:
+    """Return the sets for scripts, the newest first; `numbers` are what a person was shown."""
+    return {
+        "schema": 1,
+        "approvals": [
+            {
+                "digest": one.digest,
+                "state": str(one.state),
+                "changes": one.count,
+                "run": one.run,
+                "created_at": one.created_at.isoformat(),
+                "approved_at": _iso(one.approved_at),
+                "approved_by": one.approved_by,
+                "expires_at": _iso(one.expires_at),
+                "closed_at": _iso(one.closed_at),
+                "sentence": one.sentence,
+                "numbers": dict(one.numbers),
+            }
+            for one in _newest_first(found)
+        ],
+    }
+
+
+def approvals_text(
+    found: Iterable[Approval], *, width: int = 100, color: bool = False, zone: tzinfo | None = None
+) -> str:
+    """Return the sets as a table, the newest first, and how to let the one through that waits."""
+    from rich.console import Group  # noqa: PLC0415 - rich costs time, and only text needs it
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    from reconciler.ops import tables  # noqa: PLC0415 - as above
+
+    shown = _newest_first(found)
+    if not shown:
+        return "The guard has refused nothing.\n"
+    columns: list[tuple[str, dict[str, object]]] = [("Digest", tables.WHOLE), ("State", tables.WHOLE)]
+    columns += [("Changes", tables.RIGHT), ("Run", tables.RIGHT), ("Refused", tables.WHOLE)]
+    made = tables.table(*columns, ("Approved by", {}), ("Expires", tables.WHOLE))
+    for one in shown:
+        made.add_row(
+            Text(one.digest[:12]),
+            Text(str(one.state), style=_COLORS.get(one.state, "")),
+            Text(f"{one.count:,}"),
+            Text(str(one.run or "")),
+            Text(f"{one.created_at.astimezone(zone):%Y-%m-%d %H:%M}"),
+            tables.name(one.approved_by or "·"),
+            Text(f"{one.expires_at.astimezone(zone):%Y-%m-%d %H:%M}" if one.expires_at else "·"),
+        )
+    waiting = next((one for one in shown if one.state == "waiting"), None)
+    hint = [Text(""), Text(f"To let the latest through: `{approve_command(waiting.digest)}`")] if waiting else []
+    return tables.draw(Group(made, *hint), width=width, color=color)
+
+
+def _newest_first(found: Iterable[Approval]) -> Sequence[Approval]:
+    return sorted(found, key=lambda one: (one.created_at, one.digest), reverse=True)
+
+
+def _iso(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
