@@ -63,7 +63,7 @@ def refusal_sentence(
     if others:
         parts.append(f"{counted(others, 'other person', 'other people')} would gain or lose too many, too")
     parts.append(f"to let exactly these changes through: {approve_command(digest)}")
-    return f"refused by the guard, nothing written: {'; '.join(filter(None, parts))}"
+    return f"refused by the guard, none of it written: {'; '.join(filter(None, parts))}"
 
 
 def refusal_json(

@@ -64,7 +64,7 @@ def test_a_refusal_in_one_sentence(found: list[Breach], expected: str) -> None:
     """Each number with its limit, then the command that lets it through."""
     sentence = refusal_sentence(found, changes(3000), NAMES, DIGEST)
     assert sentence == (
-        f"refused by the guard, nothing written: {expected}; to let exactly these changes through: "
+        f"refused by the guard, none of it written: {expected}; to let exactly these changes through: "
         "reconciler approve 0123456789ab"
     )
 

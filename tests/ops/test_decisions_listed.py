@@ -13,8 +13,7 @@ from report_values import NOON, ORIGIN, names_of_strangers
 from reconciler.core.model import Standing
 from reconciler.journal.records import ApprovalRecord, ApprovalState, ExceptionRecord, NewException
 from reconciler.ops.answers import json_text
-from reconciler.ops.approvals import approvals_json, approvals_text
-from reconciler.ops.exceptions import exceptions_json, exceptions_text
+from reconciler.ops.decisions import approvals_json, approvals_text, exceptions_json, exceptions_text
 
 USERS = {2: "Hugo Castro", 3: "Ida Ito"}
 
@@ -116,6 +115,7 @@ def test_exceptions_for_scripts() -> None:
         "2026-03-04T12:00:00+00:00",
     ]
     assert document["exceptions"][1] == {
+        "id": 1,
         "contact": 15,
         "kind": "quarantined",
         "reason": "in quarantine: somebody keeps changing it back",

@@ -1,4 +1,4 @@
-"""Contacts that are left alone until somebody or something releases them, for a terminal and for scripts."""
+"""What people decided, or have to decide: contacts left alone, and changes that the guard refused."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.core.model import Standing
 from reconciler.ops.facts import card, counted, moment, person, reason_sentence
+from reconciler.ops.refusal import approve_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 #: Where the address of the card fits as well.
 _WIDE = 130
+_COLORS = {"waiting": "yellow", "approved": "green"}
 
 
 class Entry(Protocol):
@@ -41,6 +43,9 @@ class LeftAlone(Protocol):
     """What this list needs to know of an exception; the journal's records are such."""
 
     @property
+    def id(self) -> int: ...
+
+    @property
     def kind(self) -> Standing: ...
 
     @property
@@ -65,6 +70,7 @@ def exceptions_json(found: Iterable[LeftAlone], users: Mapping[int, str]) -> dic
         "schema": 1,
         "exceptions": [
             {
+                "id": one.id,
                 "contact": one.entry.contact,
                 "kind": one.kind.value,
                 "reason": one.kind.sentence,
@@ -80,7 +86,7 @@ def exceptions_json(found: Iterable[LeftAlone], users: Mapping[int, str]) -> dic
                 "released_at": _iso(one.released_at),
                 "released_by": one.released_by,
             }
-            for one in _newest_first(found)
+            for one in _newest(found)
         ],
     }
 
@@ -101,7 +107,7 @@ def exceptions_text(
     from reconciler.ops import tables  # noqa: PLC0415 - as above
     from reconciler.ops.display import display  # noqa: PLC0415 - as above
 
-    shown = _newest_first(found)
+    shown = _newest(found)
     if not shown:
         return "No contact is left alone for a reason of its own.\n"
     linked = width >= _WIDE and bool(card(origin, "contact", 1))
@@ -126,6 +132,10 @@ def exceptions_text(
     return tables.draw(Group(made, Text(""), Text(hint, style="dim")), width=width, color=color)
 
 
+def _newest(found: Iterable[LeftAlone]) -> Sequence[LeftAlone]:
+    return sorted(found, key=lambda one: (one.since, one.entry.contact), reverse=True)
+
+
 def _until(one: LeftAlone, zone: tzinfo | None) -> str:
     if one.released_at is not None:
         by = f" by {one.released_by}" if one.released_by else ""
@@ -143,8 +153,94 @@ def _last_edited(entry: Entry, users: Mapping[int, str], zone: tzinfo | None) ->
     return " at ".join(filter(None, (by, at))) or "·"
 
 
-def _newest_first(found: Iterable[LeftAlone]) -> Sequence[LeftAlone]:
-    return sorted(found, key=lambda one: (one.since, one.entry.contact), reverse=True)
+class Approval(Protocol):
+    """What this list needs to know of an approval; the journal's records are such."""
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def numbers(self) -> Mapping[str, Any]: ...
+
+    @property
+    def sentence(self) -> str: ...
+
+    @property
+    def run(self) -> int | None: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def approved_at(self) -> datetime | None: ...
+
+    @property
+    def approved_by(self) -> str | None: ...
+
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+    @property
+    def closed_at(self) -> datetime | None: ...
+
+
+def approvals_json(found: Iterable[Approval]) -> dict[str, Any]:
+    """Return the sets for scripts, the newest first; `numbers` are what a person was shown."""
+    return {
+        "schema": 1,
+        "approvals": [
+            {
+                "digest": one.digest,
+                "state": str(one.state),
+                "changes": one.count,
+                "run": one.run,
+                "created_at": one.created_at.isoformat(),
+                "approved_at": _iso(one.approved_at),
+                "approved_by": one.approved_by,
+                "expires_at": _iso(one.expires_at),
+                "closed_at": _iso(one.closed_at),
+                "sentence": one.sentence,
+                "numbers": dict(one.numbers),
+            }
+            for one in sorted(found, key=lambda one: (one.created_at, one.digest), reverse=True)
+        ],
+    }
+
+
+def approvals_text(
+    found: Iterable[Approval], *, width: int = 100, color: bool = False, zone: tzinfo | None = None
+) -> str:
+    """Return the sets as a table, the newest first, and how to let the one through that waits."""
+    from rich.console import Group  # noqa: PLC0415 - rich costs time, and only text needs it
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    from reconciler.ops import tables  # noqa: PLC0415 - as above
+
+    shown = sorted(found, key=lambda one: (one.created_at, one.digest), reverse=True)
+    if not shown:
+        return "The guard has refused nothing.\n"
+    columns: list[tuple[str, dict[str, object]]] = [("Digest", tables.WHOLE), ("State", tables.WHOLE)]
+    columns += [("Changes", tables.RIGHT), ("Run", tables.RIGHT), ("Refused", tables.WHOLE)]
+    made = tables.table(*columns, ("Approved by", {}), ("Expires", tables.WHOLE))
+    for one in shown:
+        made.add_row(
+            Text(one.digest[:12]),
+            Text(str(one.state), style=_COLORS.get(one.state, "")),
+            Text(f"{one.count:,}"),
+            Text(str(one.run or "")),
+            Text(f"{one.created_at.astimezone(zone):%Y-%m-%d %H:%M}"),
+            tables.name(one.approved_by or "·"),
+            Text(f"{one.expires_at.astimezone(zone):%Y-%m-%d %H:%M}" if one.expires_at else "·"),
+        )
+    waiting = next((one for one in shown if one.state == "waiting"), None)
+    hint = [Text(""), Text(f"To let the latest through: `{approve_command(waiting.digest)}`")] if waiting else []
+    return tables.draw(Group(made, *hint), width=width, color=color)
 
 
 def _iso(time: datetime | None) -> str | None:
