@@ -229,7 +229,7 @@ def health(shell: Shell) -> int:
     """Tell whether a run began lately, or is under way."""
     from reconciler.journal.store import open_journal
 
-    settings = shell.settings()
+    settings = shell.settings(logs=False)
     portal = settings.portal.key
     with open_journal(settings.journal.url, shell.clock, read_only=True) as journal:
         attempt, success = journal.last_attempt(portal), journal.last_success(portal)
