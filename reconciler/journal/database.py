@@ -57,9 +57,13 @@ def locate(url: str) -> Path:
             "or sqlite:////var/lib/reconciler/journal.db."
         )
     try:
-        return Path(str(parsed.database)).expanduser().resolve()
+        path = Path(os.path.realpath(Path(str(parsed.database)).expanduser()))
+        loop = path.is_symlink()  # what could not be followed to its end
     except (OSError, RuntimeError) as error:
         raise UsageError(f"The setting `journal.url` names a path that leads nowhere: {error}.") from error
+    if loop:
+        raise UsageError(f"The setting `journal.url` names a path that leads nowhere: {path} is a link to itself.")
+    return path
 
 
 def create_file(path: Path) -> None:
