@@ -7,7 +7,7 @@ BENCH_READY := .venv-bench/.ready
 CLIENTS := tests/foreign/clients
 NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage bench foreign facts portalspeed cassettes lock clean
+.PHONY: help setup demo test lint format coverage bench foreign docs facts portalspeed cassettes lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -52,6 +52,9 @@ $(NODE_READY): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
 
 foreign: $(READY) $(BENCH_READY) $(NODE_READY) ## other people's clients repair the embedded portal, unchanged
 	@FOREIGN_CLIENTS=1 $(BIN)/python -m pytest -q tests/foreign
+
+docs: $(READY)  ## put the help and the demo's transcript into README.md
+	@$(BIN)/python tests/readme.py
 
 facts: $(READY) ## which known facts about a portal no test holds; WRITE=--write puts the tables into the page
 	@$(BIN)/python tests/fact_coverage.py $(WRITE)

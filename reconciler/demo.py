@@ -7,7 +7,9 @@ else, the next sweep makes its contacts follow, and a last one finds nothing to 
 from __future__ import annotations
 
 import tempfile
+import textwrap
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.config import Settings
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from reconciler.simulator.portal import Portal
 
 #: Rows of a plan that are shown.
-_ROWS = 8
+_ROWS = 6
 _SUMMED = (*Result, "requests", "commands", "operating_seconds", "duration_seconds")
 #: The status of all runs together is the last of these that one of them has.
 _TELLING = (Status.IN_SYNC, Status.APPLIED, Status.PARTIAL)
@@ -57,8 +59,9 @@ def tell(
 ) -> dict[str, Any]:
     """Play the story; `say` gets each paragraph. Return the totals of DESIGN 10."""
     seed = SeedSpec(**spec)
-    say(f"A portal with\n{describe(seed)}")
+    say(f"A portal with\n\n{_listed(describe(seed), width)}")
     time = MovingClock()
+    warned = False
     portal = build(seed, limits="cloud", profile=profile, clock=time)
     with tempfile.TemporaryDirectory() as folder, serve(portal) as address:
         settings = Settings.model_validate(
@@ -73,9 +76,13 @@ def tell(
             with connect(settings, clock) as client, open_journal(settings.journal.url, clock) as journal:
 
                 def confirm(proposal: Proposal, refusal: Refusal | None) -> bool:
+                    nonlocal warned
                     usage = replace(client.usage, duration_seconds=clock.monotonic() - began)
                     # Without links to cards: the portal is gone before anybody could open one.
-                    say(_shown(plan_report(proposal.plan, snapshot=proposal.snapshot, origin="", usage=usage)))
+                    report = plan_report(proposal.plan, snapshot=proposal.snapshot, origin="", usage=usage)
+                    # What stands at the head of each plan is said once.
+                    say(_shown(replace(report, notes=()) if warned else report))
+                    warned = True
                     if refusal is not None:
                         say(f"{_sentence(refusal.sentence)}\n\nThe administrator of this story says yes.")
                     return True
@@ -106,6 +113,11 @@ def tell(
         say("Ten minutes later, once more, to see that nothing is left:")
         reports.append(sweep())
     return _totals(reports, portal, say)
+
+
+def _listed(lines: str, width: int) -> str:
+    fit = partial(textwrap.fill, width=width, initial_indent="  ", subsequent_indent="    ")
+    return "\n".join(map(fit, lines.splitlines()))
 
 
 def _sentence(line: str) -> str:

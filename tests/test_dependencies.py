@@ -65,3 +65,15 @@ def test_the_locks_agree() -> None:
         for name, version in re.findall(r"(?m)^([\w.-]+)==(\S+)", lock.read_text(encoding="utf-8")):
             pinned.setdefault(name, set()).add(version)
     assert {name: versions for name, versions in pinned.items() if len(versions) > 1} == {}
+
+
+def test_nothing_older_than_what_is_tested_is_let_in() -> None:
+    """Each floor is the minor version in the lock: an older one nobody has tried."""
+    lock = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
+    pinned = {name.replace("_", "-"): version for name, version in re.findall(r"(?m)^([\w.-]+)==(\S+)", lock)}
+    groups = (group for name, group in PROJECT["dependency-groups"].items() if name != "bench")
+    lines = [*PROJECT["build-system"]["requires"], *PROJECT["project"]["dependencies"], *SIMULATOR]
+    lines += [line for group in groups for line in group if isinstance(line, str)]
+    floors = dict(re.match(r"([\w-]+)>=([\d.]+)", line).groups() for line in lines)  # type: ignore[union-attr]
+    tested = {name: ".".join(pinned[name.replace("_", "-")].split(".")[:2]) for name in floors}
+    assert floors == tested

@@ -59,9 +59,13 @@ def locate(url: str) -> Path:
             "or sqlite:////var/lib/reconciler/journal.db."
         )
     try:
-        return Path(str(parsed.database)).expanduser().resolve()
+        path = Path(os.path.realpath(Path(str(parsed.database)).expanduser()))
     except (OSError, RuntimeError) as error:
         raise UsageError(f"The setting `journal.url` names a path that leads nowhere: {error}.") from error
+    # What could not be followed to its end. A folder that may not be entered is told by whoever opens the file.
+    if os.path.islink(path):  # noqa: PTH114 - `Path.is_symlink` fails there
+        raise UsageError(f"The setting `journal.url` names a path that leads nowhere: {path} is a link to itself.")
+    return path
 
 
 def create_file(path: Path) -> None:

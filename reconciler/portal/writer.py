@@ -16,20 +16,17 @@ import structlog
 from reconciler.core.check import ContactRow, after_write, before_write
 from reconciler.core.model import Change, Outcome, Result
 from reconciler.errors import (
-    DeniedError,
-    NotFoundError,
     NotJsonError,
     OperationTimeLimitError,
     PortalError,
     RateLimitedError,
-    RefusedError,
     ServerFaultError,
     TooLargeError,
-    TransientError,
     UnreachableError,
 )
 from reconciler.portal.dialect import CONTACT_UPDATE, OWNER, REQUEST_SECONDS
 from reconciler.portal.looks import Look, commands_to_look, look_at, looked
+from reconciler.portal.verdicts import failed, verdict
 from reconciler.portal.wire import Answer, Command
 
 if TYPE_CHECKING:
@@ -218,7 +215,7 @@ class Writer:
         verdicts: list[tuple[Change, Outcome | None]] = []
         for change, answer in zip(due, answers, strict=False):
             try:
-                verdicts.append((change, _verdict(change, answer, rows.get(change.contact))))
+                verdicts.append((change, verdict(change, answer, rows.get(change.contact))))
             except PortalError as failure:  # the webhook itself: the next chunk would fare no better
                 fatal = failure
         self._settle_or_again(verdicts)
@@ -260,7 +257,7 @@ class Writer:
         spent = [change for change in changes if self._sendings[change.contact] >= SENDINGS]
         if spent and refusal is not None:
             raise refusal
-        self._report([_failed(change, f"not carried out in {SENDINGS} attempts") for change in spent])
+        self._report([failed(change, f"not carried out in {SENDINGS} attempts") for change in spent])
         self._queue.extendleft(change for change in reversed(changes) if change not in spent)
 
     def _adapt(self, updates: int, seconds: float) -> None:
@@ -281,31 +278,8 @@ def settle_open(client: Client, clock: Clock, changes: Sequence[Change], *, most
         contacts = look_at(client, clock, chunk, companies=False).contacts
         for change in chunk:
             outcome = after_write(change, contacts.get(change.contact), answered=False)
-            outcomes.append(outcome or _failed(change, "not written: the run ended before"))
+            outcomes.append(outcome or failed(change, "not written: the run ended before"))
     return outcomes
-
-
-def _verdict(change: Change, answer: Answer | PortalError, row: ContactRow | None) -> Outcome | None:
-    """Decide an answered update by what the portal said and what it shows; None: send it again.
-
-    Raises the answer when it is about the webhook as a whole.
-    """
-    said_yes = isinstance(answer, Answer) and answer.result is True
-    seen = after_write(change, row, answered=said_yes)
-    if said_yes or (seen is not None and seen.result is Result.APPLIED):
-        return seen  # an error does not mean that nothing was written (F11.25)
-    match answer:
-        case DeniedError():
-            return Outcome(change=change, result=Result.DENIED, detail=str(answer))
-        case NotFoundError():
-            return Outcome(change=change, result=Result.GONE, detail=str(answer))
-        case RefusedError():
-            return _failed(change, str(answer))
-        case OperationTimeLimitError() | TransientError():
-            return seen
-        case PortalError():
-            raise answer
-    return seen or _failed(change, "the portal answered neither yes nor an error")
 
 
 def _update(change: Change) -> Command:
@@ -314,7 +288,3 @@ def _update(change: Change) -> Command:
         CONTACT_UPDATE,
         {"id": change.contact, "fields": {OWNER: change.after}, "params": {"REGISTER_SONET_EVENT": "N"}},
     )
-
-
-def _failed(change: Change, detail: str) -> Outcome:
-    return Outcome(change=change, result=Result.FAILED, detail=detail)

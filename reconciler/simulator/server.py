@@ -5,7 +5,8 @@ are threads, so that more of them queue, as they do before a real portal.
 
 Besides the portal under `/rest/` there is a back door for tests and benchmarks, which asks for no credentials:
 
-- `GET /_sim/stats`: the portal's statistics, and `cpu_seconds`, the processor time of this process since the reset;
+- `GET /_sim/stats`: the portal's statistics, and `cpu_seconds`, the processor time of this process since the reset
+  without that of these statistics;
 - `POST /_sim/reset`: data as they were seeded, and no statistics, used limits, faults or clock offset;
   `{"data": "keep"}` leaves the data as they are;
 - `POST /_sim/faults`: a JSON list, see `faults.py`, takes the place of the faults that were set;
@@ -203,7 +204,12 @@ def _back_door(portal: Portal) -> flask.Blueprint:
 
     @door.get("/stats")
     def stats() -> dict[str, Any]:
-        return {**portal.stats(), "cpu_seconds": round(time.process_time() - cpu_at_reset, 3)}
+        nonlocal cpu_at_reset
+        spent, began = time.process_time() - cpu_at_reset, time.thread_time()
+        document = {**portal.stats(), "cpu_seconds": round(spent, 3)}
+        # Counting the drift of a million contacts is work for whoever asks here, and not for the portal's clients.
+        cpu_at_reset += time.thread_time() - began
+        return document
 
     @door.post("/reset")
     def reset() -> dict[str, Any]:

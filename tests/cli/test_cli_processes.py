@@ -109,7 +109,7 @@ def test_a_reader_that_goes_away_ends_the_program_quietly() -> None:
     [
         (["--help"], 0, "sqlalchemy alembic httpx rich flask cheroot pydantic apscheduler structlog tenacity trustme"),
         (["plan", "--jsn"], 2, "sqlalchemy alembic httpx rich flask cheroot apscheduler structlog tenacity"),
-        (["health"], 0, "alembic httpx flask cheroot apscheduler tenacity trustme jinja2"),
+        (["health"], 0, "alembic httpx rich flask cheroot apscheduler structlog tenacity trustme jinja2"),
     ],
     ids=["help", "mistyped", "health"],
 )

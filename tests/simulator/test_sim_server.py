@@ -6,6 +6,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -259,6 +260,23 @@ def test_statistics_count_what_was_asked_for() -> None:
     assert {"server_seconds", "operating_seconds", "rejected", "updates_applied", "noop_updates", "notices"} < set(
         stats
     )
+
+
+def test_what_statistics_cost_is_not_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting the drift is work for whoever asks, and none of the portal's."""
+    portal = build(SMALL)
+    stats = portal.stats
+
+    def laborious() -> dict[str, Any]:
+        began = time.thread_time()
+        while time.thread_time() < began + 0.3:
+            pass
+        return stats()
+
+    with served(portal) as (address, client):
+        monkeypatch.setattr(portal, "stats", laborious)
+        client.get(address.stats_url)
+        assert client.get(address.stats_url).json()["cpu_seconds"] < 0.3
 
 
 @pytest.mark.parametrize(("wish", "drift"), [(None, 10), ({"data": "reseed"}, 10), ({"data": "keep"}, 0)])
