@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def approve(shell: Shell, digest: str | None, *, withdraw: bool) -> int:
     """Let a refused set of changes through, or take that back; without a digest, list what there is."""
-    from reconciler.ops.approvals import approvals_json, approvals_text
+    from reconciler.ops.decisions import approvals_json, approvals_text
 
     settings = shell.settings()
     portal = settings.portal.key
@@ -46,7 +46,7 @@ def approve(shell: Shell, digest: str | None, *, withdraw: bool) -> int:
 
 def exceptions(shell: Shell) -> int:
     """List the contacts that are left alone."""
-    from reconciler.ops.exceptions import exceptions_json, exceptions_text
+    from reconciler.ops.decisions import exceptions_json, exceptions_text
 
     settings = shell.settings()
     portal = settings.portal.key

@@ -169,7 +169,7 @@ class World:
         self.journal: Journal = open_journal(f"sqlite:///{self._folder / 'journal.db'}", self.clock)
         # Each engine compiles its statements anew, which costs more than to execute them.
         database = self.journal._database
-        database.engine = database.engine.execution_options(compiled_cache=_COMPILED)
+        object.__setattr__(database, "engine", database.engine.execution_options(compiled_cache=_COMPILED))
         self.worker = Worker(
             portal="portal", client=client, journal=self.journal, clock=self.clock, chunks=self._chunks
         )
