@@ -80,7 +80,7 @@ class Exceptions:
         with self._database.writing() as connection:
             key = rows.portal_key(connection, portal, now)
             release_over(connection, key, now)
-            if wanted:
+            if wanted and kind in _UNTIL_OWNER_CHANGES:
                 # One that the company's new owner has ended must not stand in the way of its successor.
                 old = _release(key, now, BY_COMPANY_OWNER).where(
                     _exception.c.kind == kind.value,
