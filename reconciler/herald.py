@@ -6,6 +6,7 @@ never stops one.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -43,11 +44,17 @@ class Herald:
         since = worker.clock.now() - _MEMORY
         runs = [run for run in worker.journal.runs(_RUNS_A_DAY) if run.portal == worker.portal]
         self._state = matters.replay(worker.portal, _replayed(reversed(runs), since))
+        #: The error of the last run before this start: what locked us out then was told then.
+        self._told_before = next((run.report.error for run in runs if run.finished_at is not None), None)
 
     def hear(self, finished: Finished) -> None:
         """Take in how a run over the whole portal ended, and tell what there is to tell."""
         if finished.report.status is not Status.STOPPED:
-            self._state = matters.hear(self._state, _news(finished), self._worker.clock.now())
+            news = _news(finished)
+            if news.locked_out and news.failure == self._told_before:
+                self._state = replace(self._state, locked_out=True)
+            self._told_before = None
+            self._state = matters.hear(self._state, news, self._worker.clock.now())
         waiting = list(self._state.waiting.values())
         if not waiting or not (self._settings.users or self._settings.on_event):
             return
@@ -87,9 +94,30 @@ def _news(finished: Finished) -> matters.News:
 
 
 def _replayed(runs: Iterator[RunRecord], since: datetime) -> Iterator[tuple[matters.News, datetime]]:
-    """Yield what the journal's runs had to say; a refusal is known by its sentence only, so it is told once more."""
+    """Yield what the journal's runs had to say.
+
+    Of a refusal it keeps the digest of the whole plan, which is another one where part of it was approved; then the
+    refusal is known by its size.
+    """
     for run in runs:
         report, ended = run.report, run.finished_at
-        if ended is not None and ended >= since and report.status is not Status.STOPPED:
-            complete = report.status in _COMPLETE
-            yield matters.News(complete=complete, failure="" if complete else report.error or ""), ended
+        if ended is None or ended < since or report.status is Status.STOPPED or run.undoes is not None:
+            continue
+        complete, refused = report.status in _COMPLETE, report.status is Status.REFUSED
+        settled, planned = sum(report.outcomes.values()), report.drift - report.standing
+        written = report.outcomes.get(Result.APPLIED, 0)
+        yield (
+            matters.News(
+                complete=complete,
+                failure="" if complete else report.error or "",
+                refusal=matters.Refusal(digest=report.digest, changes=planned - settled, sentence=report.error or "")
+                if refused and report.error
+                else None,
+                let_through=settled if refused else planned,
+                written=written,
+                undone=settled - written - report.outcomes.get(Result.ALREADY, 0),
+                # Of a refused plan nobody can tell how much of it was approved.
+                left=0 if refused and not settled else planned - settled,
+            ),
+            ended,
+        )

@@ -11,10 +11,10 @@ import structlog
 from reconciler.core.cause import cause_of
 from reconciler.core.flapping import Patience, flaps
 from reconciler.core.guard import GuardLimits, Population
-from reconciler.core.model import Cause, Change, Mismatch, Snapshot, Standing
+from reconciler.core.model import Cause, Change, Mismatch, Rule, Snapshot, Standing
 from reconciler.core.plan import Plan, make_plan
 from reconciler.core.policy import Case, DismissedOwner, MultiCompany, Policies
-from reconciler.core.undo import restore
+from reconciler.core.undo import Left, Obstacle, restore
 from reconciler.errors import UsageError
 from reconciler.journal.records import NewException, NothingToUndo
 from reconciler.journal.rows import Links
@@ -23,16 +23,19 @@ from reconciler.portal.looks import look_at
 from reconciler.portal.reader import Reader, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from reconciler.clock import Clock
     from reconciler.config import Settings
+    from reconciler.core.cause import Evidence
     from reconciler.core.check import ContactRow
-    from reconciler.core.undo import Left
     from reconciler.journal.store import Journal
     from reconciler.portal.client import Client
 
 log = structlog.get_logger("reconciler.plan")
+
+#: Causes that are written before a backlog.
+_FRESH = frozenset({Cause.COMPANY_OWNER_CHANGED, Cause.CONTACT_CREATED, Cause.NEWLY_LINKED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +116,13 @@ class Proposal:
     snapshot: Snapshot
     #: Contacts that went into quarantine just now.
     quarantined: tuple[int, ...] = ()
+    #: Contacts whose drift the last sweep left just as it is.
+    backlog: frozenset[int] = frozenset()
     #: Of an undo: contact -> the change that is taken back, and what is left as it is.
     undoes: Mapping[int, int] = field(default_factory=dict)
     left: tuple[Left, ...] = ()
+    #: Contacts whose earlier undo it takes back.
+    put_forward: frozenset[int] = frozenset()
 
     @property
     def links(self) -> Links:
@@ -140,8 +147,11 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
     case = Case(snapshot=snapshot, policies=rules.policies)
     quarantined: tuple[int, ...] = ()
     if journal is not None:
+        if writing:
+            journal.exceptions.add(portal, Standing.QUARANTINED, ())  # writes down which are over by time
         exceptions = dict(journal.exceptions.in_force(portal, snapshot.roster))
-        evidence = journal.sweeps.evidence(portal, snapshot.mismatches)
+        over = journal.exceptions.in_force(portal).keys() - exceptions.keys()
+        evidence = _start_afresh(journal.sweeps.evidence(portal, snapshot.mismatches), over)
         case = replace(case, evidence=evidence, exceptions=exceptions)
         flapping = _flapping(case, journal, ground)
         exceptions.update({entry.contact: Standing.QUARANTINED for entry in flapping})
@@ -151,7 +161,18 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
     plan = make_plan(case, portal=portal, limit=ground.limit)
     if journal is not None and writing:
         journal.exceptions.add(portal, Standing.RESPECTED, _respected(plan, case))
-    return Proposal(plan=plan, population=population, snapshot=snapshot, quarantined=quarantined)
+    return Proposal(
+        plan=plan,
+        population=population,
+        snapshot=snapshot,
+        quarantined=quarantined,
+        backlog=frozenset(mismatch.contact for mismatch in case.evidence.known),
+    )
+
+
+def fresh_first(changes: Sequence[Change], backlog: Collection[int]) -> list[Change]:
+    """Return the changes in the order of writing: what came up just now waits for no backlog (DESIGN 5)."""
+    return sorted(changes, key=lambda change: (change.cause not in _FRESH, change.contact in backlog))
 
 
 def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, clock: Clock, most: int) -> Proposal:
@@ -173,13 +194,25 @@ def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, c
         population=Population(contacts=0, companies=0),
         snapshot=snapshot,
         undoes={record.change.contact: record.id for record in writes.latest},
-        left=left,
+        left=left + tuple(Left(change=r.change, obstacle=Obstacle.CHANGED_SINCE) for r in writes.superseded),
+        put_forward=frozenset(change.contact for change in applied if change.rule is Rule.UNDO),
     )
 
 
 def undone(change: Change) -> NewException:
     """Return the exception that keeps the next sweep from doing again what was taken back."""
     return NewException(contact=change.contact, company=change.company, owner=change.after, detail="taken back")
+
+
+def _start_afresh(evidence: Evidence, contacts: Collection[int]) -> Evidence:
+    """Forget what we wrote to contacts whose exception the company's new owner has just ended.
+
+    Who changed them back did so against the owner before; held against the new one, the exception would never end.
+    """
+    if not contacts:
+        return evidence
+    written = {contact: owner for contact, owner in evidence.written.items() if contact not in contacts}
+    return replace(evidence, written=written)
 
 
 def _population(snapshot: Snapshot, before: int | None) -> Population:

@@ -4,7 +4,8 @@
 
     lease -> settle what a crash left open -> sweep -> plan -> guard -> confirm -> apply -> remember -> finish
 
-The service, `--once` and `undo` tell this same story; an undo plans from the journal instead of a sweep.
+The service, `--once` and `undo` tell this same story; an undo plans from the journal instead of a sweep. A run of the
+service writes for a slot: what is left then is planned anew by the next one, and what is fresh goes before it.
 """
 
 from __future__ import annotations
@@ -12,21 +13,17 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from getpass import getuser
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import structlog
 
-from reconciler.core.guard import breaches, split
-from reconciler.core.model import Outcome, Result, RunReport, Standing, Status, Usage
-from reconciler.core.plan import digest as changes_digest
-from reconciler.errors import IncompleteReadError, MissingScopeError, ReconcilerError, Stopped, UsageError
-from reconciler.journal.records import NoApproval
+from reconciler.core.model import Outcome, Result, Rule, RunReport, Standing, Status, Usage
+from reconciler.errors import IncompleteReadError, MissingScopeError, ReconcilerError, Stopped
+from reconciler.gate import Refusal, approve, believed, let_through, review
 from reconciler.journal.sweeps import WAITING
 from reconciler.ops.logs import context
-from reconciler.ops.refusal import refusal_json
-from reconciler.planning import Ground, Proposal, Rules, Undo, propose, propose_undo, undone
+from reconciler.planning import Ground, Proposal, Rules, Undo, fresh_first, propose, propose_undo, undone
 from reconciler.portal.client import Client, Limits, http_client
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.portal.reader import Reader, Scope
@@ -39,10 +36,11 @@ if TYPE_CHECKING:
 
     from reconciler.clock import Clock
     from reconciler.config import Settings
-    from reconciler.core.guard import Breach
     from reconciler.core.model import Cause, Change, Mismatch
     from reconciler.journal.rows import Links
     from reconciler.journal.store import Journal
+
+__all__ = ["Finished", "Order", "Refusal", "Worker", "chunk_limits", "connect", "reconcile"]
 
 log = structlog.get_logger("reconciler.run")
 
@@ -50,6 +48,8 @@ log = structlog.get_logger("reconciler.run")
 _UNDONE = (Result.DENIED, Result.FAILED, Result.UNKNOWN)
 #: Results after which nothing of a change is left to do.
 _DONE = frozenset({Result.APPLIED, Result.ALREADY, Result.GONE})
+#: Results after which a contact has the owner that was wanted.
+_HELD = frozenset({Result.APPLIED, Result.ALREADY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +66,6 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Why the guard does not let changes through, and what there is to approve."""
-
-    digest: str
-    changes: tuple[Change, ...]
-    breaches: tuple[Breach, ...]
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What a run shall do."""
 
@@ -89,6 +79,8 @@ class Order:
     approve: str = ""
     #: Seconds to wait for the lease.
     lease_wait: float = 60.0
+    #: Length of the slot: after so many seconds the next chunk is left to the next run. None: all is written.
+    seconds: float | None = None
     #: Asked before the first write. Without a refusal, False ends the run as refused; with one, True approves it.
     confirm: Callable[[Proposal, Refusal | None], bool] = lambda _proposal, refusal: refusal is None
     #: Told how far reading is: what, IDs covered, IDs in all.
@@ -113,7 +105,8 @@ class Finished:
 class _Progress:
     """What is known of a run so far; always enough for a report."""
 
-    def __init__(self) -> None:
+    def __init__(self, started: float) -> None:
+        self.started = started
         self.proposal: Proposal | None = None
         self.refusal: Refusal | None = None
         self.through: tuple[Change, ...] = ()
@@ -130,9 +123,8 @@ def reconcile(worker: Worker, order: Order) -> Finished:
     with worker.journal.lease(order.lease_wait):
         undoes = order.undo.run if order.undo else None
         run = worker.journal.begin(portal=worker.portal, command=order.command, undoes=undoes)
-        started = worker.clock.monotonic()
         worker.client.usage = Usage()
-        progress = _Progress()
+        progress = _Progress(worker.clock.monotonic())
         failure: ReconcilerError | None = None
         with context(run=run):
             try:
@@ -142,7 +134,7 @@ def reconcile(worker: Worker, order: Order) -> Finished:
             except ReconcilerError as error:
                 status = Status.INCOMPLETE if isinstance(error, IncompleteReadError) else Status.FAILED
                 failure = error
-            usage = replace(worker.client.usage, duration_seconds=worker.clock.monotonic() - started)
+            usage = replace(worker.client.usage, duration_seconds=worker.clock.monotonic() - progress.started)
             report = _report(run, status, progress, failure, usage)
             worker.journal.finish(report)
             _log(report)
@@ -160,11 +152,14 @@ def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:
     progress.proposal = proposal = _propose(worker, order)
     worker.journal.remember_users(worker.portal, (proposal.snapshot.users or {}).values())
     try:
+        if order.approve:
+            approve(worker, order.approve, proposal.plan.changes, run)
         if not proposal.plan.changes:
             return Status.IN_SYNC
         require_verified_owners(proposal)
-        progress.through, links = _let_through(worker, order, run, proposal, progress)
-        _apply(worker, order, run, progress, links)
+        passage = let_through(worker, order, run, proposal)
+        progress.through, progress.refusal = passage.through, passage.refusal
+        _apply(worker, order, run, progress, replace(proposal.links, approvals=passage.approvals))
     finally:
         _remember(worker, order, progress)
     if progress.refusal is not None or not progress.through:
@@ -195,61 +190,16 @@ def require_verified_owners(proposal: Proposal) -> None:
         )
 
 
-def _let_through(
-    worker: Worker, order: Order, run: int, proposal: Proposal, progress: _Progress
-) -> tuple[tuple[Change, ...], Links]:
-    """Return the changes that were approved or that the guard lets pass, and what their rows point to."""
-    plan, approvals = proposal.plan, worker.journal.approvals
-    if order.approve:
-        _approve(worker, order.approve, plan.digest, plan.changes, run)
-    approved = approvals.in_force(worker.portal)
-    through, rest = split(plan.changes, approved)
-    found = breaches(rest, proposal.population, worker.rules.guard)
-    if found:
-        refusal = _refuse(worker, run, proposal, rest, found)
-        if order.confirm(proposal, refusal):
-            _approve(worker, refusal.digest, refusal.digest, rest, run)
-            approved = approvals.in_force(worker.portal)
-            through = plan.changes
-        else:
-            progress.refusal = refusal
-            log.warning("run.refused", digest=refusal.digest[:12], reason=refusal.sentence)
-    elif order.confirm(proposal, None):
-        through = plan.changes
-    return through, replace(proposal.links, approvals=dict(approved))
-
-
-def _refuse(
-    worker: Worker, run: int, proposal: Proposal, changes: tuple[Change, ...], found: tuple[Breach, ...]
-) -> Refusal:
-    """Store what was refused, so that it can be approved."""
-    names = {user.id: user.name for user in (proposal.snapshot.users or {}).values()}
-    digest = changes_digest(worker.portal, [change.key for change in changes])
-    numbers = refusal_json(found, changes, names, digest)
-    sentence = str(numbers["sentence"])
-    worker.journal.approvals.wait(worker.portal, changes, run=run, numbers=numbers, sentence=sentence)
-    return Refusal(digest=digest, changes=changes, breaches=found, sentence=sentence)
-
-
-def _approve(worker: Worker, prefix: str, digest: str, changes: tuple[Change, ...], run: int) -> None:
-    """Let a set of changes through: that of the present plan, or one that was refused earlier. Raises UsageError."""
-    approvals = worker.journal.approvals
-    if digest.startswith(prefix.strip().lower()):
-        approvals.wait(worker.portal, changes, run=run, numbers={}, sentence="shown as a plan")
-    given = approvals.approve(worker.portal, prefix, by=getuser(), how="with the run", lasts=worker.rules.approval)
-    if isinstance(given, NoApproval):
-        raise UsageError(f"{prefix} cannot be approved: {given.sentence}")
-
-
 def _apply(worker: Worker, order: Order, run: int, progress: _Progress, links: Links) -> None:
-    """Write what was let through; what was taken back is left alone from here on."""
+    """Write what was let through, fresh before old (DESIGN 5), until the slot is over."""
+    proposal = progress.proposal
+    assert proposal is not None  # noqa: S101 - there is one once anything was let through
 
     def settle(outcomes: Sequence[Outcome]) -> None:
+        _except_undone(worker, [o for o in outcomes if o.change.contact not in proposal.put_forward])
         worker.journal.settle(run, outcomes, links)
+        _release_put_forward(worker, proposal, outcomes)
         progress.settled.update({outcome.change.contact: outcome.result for outcome in outcomes})
-        if order.undo is not None:
-            taken_back = [undone(outcome.change) for outcome in outcomes if outcome.result is Result.APPLIED]
-            worker.journal.exceptions.add(worker.portal, Standing.UNDONE, taken_back)
         order.writing(len(progress.settled), len(progress.through))
 
     writer = Writer(
@@ -259,7 +209,11 @@ def _apply(worker: Worker, order: Order, run: int, progress: _Progress, links: L
         intend=lambda changes: worker.journal.intend(run, changes, links),
         settle=settle,
     )
-    writer.apply(progress.through)
+    until = None
+    if order.seconds is not None:
+        # However long the reading took: a slot that writes nothing would never get through a backlog.
+        until = max(progress.started + order.seconds, worker.clock.monotonic() + order.seconds / 2)
+    writer.apply(fresh_first(progress.through, proposal.backlog), until)
     log.info("run.gap", longest_seconds_between_check_and_write=round(writer.longest_gap, 3))
 
 
@@ -268,13 +222,12 @@ def _remember(worker: Worker, order: Order, progress: _Progress) -> None:
     proposal = progress.proposal
     if proposal is None or order.undo is not None or order.scope != Scope() or order.limit is not None:
         return
-    believed = proposal.population.missing <= worker.rules.guard.companies or progress.refusal is None
-    if believed:
+    if believed(worker, proposal):
         snapshot = proposal.snapshot
         worker.journal.sweeps.remember(
             worker.portal, snapshot.roster, snapshot.taken_at, _left(proposal, progress.settled)
         )
-        worker.journal.approvals.review(worker.portal, proposal.plan.changes)
+        review(worker, proposal)
 
 
 def _left(proposal: Proposal, settled: Mapping[int, Result]) -> Iterator[tuple[Mismatch, str, Cause]]:
@@ -299,8 +252,27 @@ def _settle_open(worker: Worker) -> None:
     for run, group in groupby(intents, key=lambda intent: intent.run):
         changes = [intent.change for intent in group]
         outcomes = settle_open(worker.client, worker.clock, changes, most=worker.chunks.most)
+        _except_undone(worker, outcomes)
         worker.journal.settle(run, outcomes)
         log.info("run.settled", settled_run=run, **Counter(outcome.result.value for outcome in outcomes))
+
+
+def _except_undone(worker: Worker, outcomes: Sequence[Outcome]) -> None:
+    """Leave alone what was taken back; before its outcome is stored, so that a crash cannot come between."""
+    taken_back = [undone(o.change) for o in outcomes if o.change.rule is Rule.UNDO and o.result in _HELD]
+    if taken_back:
+        worker.journal.exceptions.add(worker.portal, Standing.UNDONE, taken_back)
+
+
+def _release_put_forward(worker: Worker, proposal: Proposal, outcomes: Sequence[Outcome]) -> None:
+    """End the exceptions of contacts whose undo was itself taken back."""
+    forward = {o.change.contact for o in outcomes if o.result in _HELD} & proposal.put_forward
+    if forward:
+        exceptions = worker.journal.exceptions
+        ended = [
+            e.id for e in exceptions.entries(worker.portal) if e.kind is Standing.UNDONE and e.entry.contact in forward
+        ]
+        exceptions.release(worker.portal, ended, "undo")
 
 
 def _report(run: int, status: Status, progress: _Progress, failure: ReconcilerError | None, usage: Usage) -> RunReport:

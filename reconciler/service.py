@@ -48,7 +48,7 @@ class Service:
         self._running = True
         try:
             self._worker.clock.sleep(0)  # one that waited for its turn may come after the end was asked for
-            self._hear(reconcile(self._worker, Order(command="service")))
+            self._hear(reconcile(self._worker, Order(command="service", seconds=self._interval)))
         except Stopped:
             log.info("service.stopped_early")
         except LeaseHeldError as held:

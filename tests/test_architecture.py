@@ -22,6 +22,7 @@ SHELL = {
     "demo",
     "herald",
     "planning",
+    "gate",
     "rules",
     "decisions",
     "manual",

@@ -267,7 +267,8 @@ class RunReport:
     digest: str = ""
     #: When the sweep began, by the portal's clock; None: there was no complete one.
     taken_at: datetime | None = None
-    #: Outcomes by result; in a run that ended by itself, unrefused, their sum is drift minus standing.
+    #: Outcomes by result; in a run that ended by itself, unrefused and within its slot, their sum is drift
+    #: minus standing.
     outcomes: Mapping[Result, int] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     #: The sentence of the error that ended the run.

@@ -85,22 +85,27 @@ class Writer:
         self._queue: deque[Change] = deque()
         self._sendings: Counter[int] = Counter()
         self._losses = 0
+        self._until: float | None = None
         #: Longest time between a check's answer and the departure of its write, in seconds.
         self.longest_gap = 0.0
 
-    def apply(self, changes: Sequence[Change]) -> None:
-        """Carry out all changes.
+    def apply(self, changes: Sequence[Change], until: float | None = None) -> None:
+        """Carry out all changes, or as many as can be begun before `until` (monotonic seconds).
 
         Raises PortalError when the portal as a whole can no longer be used; changes that were sent and not settled
         then stay open in the journal. Raises Stopped between two requests.
         """
         self._queue = deque(changes)
+        self._until = until
         look: Look | None = None
         chunk: list[Change] = []
         while chunk or self._queue:
             self._clock.sleep(0)
+            if self._over(0.0, chunk) or not (chunk or self._affordable()):
+                log.info("writer.slot_over", left=len(chunk) + len(self._queue))
+                return
             if not chunk:
-                chunk, look = self._take(), None
+                chunk, look = self._take_affordable(beside=0), None
             if look is None or not self._in_time(look):
                 look = self._look_afresh(chunk)
             due = self._still_due(chunk, look)
@@ -109,14 +114,22 @@ class Writer:
             else:
                 chunk, look = [], None
 
-    def _take(self) -> list[Change]:
-        """Take the next chunk from the queue; wait until the budget allows one."""
+    def _affordable(self) -> bool:
+        """Wait until the budget allows the next chunk; False: not within our time."""
         budget = self._client.budget
         while budget.affordable(CONTACT_UPDATE) < 1:
             wait = budget.wait(CONTACT_UPDATE)
+            if self._over(wait, ()):
+                return False
             log.info("writer.budget_wait", seconds=round(wait, 1))
             self._clock.sleep(wait)
-        return self._take_affordable(beside=0)
+        return True
+
+    def _over(self, wait: float, chunk: Sequence[Change]) -> bool:
+        """Tell whether our time is over after so long a wait; what was sent before is carried through all the same."""
+        first = chunk[0] if chunk else self._queue[0]
+        late = self._until is not None and self._clock.monotonic() + wait >= self._until
+        return late and not self._sendings[first.contact]
 
     def _take_affordable(self, *, beside: int) -> list[Change]:
         """Take as many changes as fit beside so many others; may be none."""
