@@ -16,7 +16,7 @@ from reconciler.core.plan import Plan, make_plan
 from reconciler.core.policy import Case, DismissedOwner, MultiCompany, Policies
 from reconciler.core.undo import Left, Obstacle, restore
 from reconciler.errors import UsageError
-from reconciler.journal.records import NewException, NothingToUndo
+from reconciler.journal.records import NewException, NothingToUndo, OurWrites
 from reconciler.journal.rows import Links
 from reconciler.portal.details import Wants
 from reconciler.portal.looks import look_at
@@ -175,9 +175,13 @@ def fresh_first(changes: Sequence[Change], backlog: Collection[int]) -> list[Cha
     return sorted(changes, key=lambda change: (change.cause not in _FRESH, change.contact in backlog))
 
 
-def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, clock: Clock, most: int) -> Proposal:
-    """Plan to put back what stands as we left it. Raises UsageError where there is nothing that could be."""
-    writes = journal.writes.to_undo(portal, run=undo.run, contact=undo.contact, company=undo.company)
+def propose_undo(
+    client: Client, journal: Journal, *, portal: str, undo: Undo, run: int, clock: Clock, most: int
+) -> Proposal:
+    """Plan to put back, in this `run`, what stands as we left it. Raises UsageError where there is nothing."""
+    writes: OurWrites | NothingToUndo = NothingToUndo.NO_SUCH_RUN
+    if undo.run != run:  # whose number was guessed, it is the present one
+        writes = journal.writes.to_undo(portal, run=undo.run, contact=undo.contact, company=undo.company)
     if isinstance(writes, NothingToUndo):
         raise UsageError(f"nothing can be taken back: {writes.sentence}; `reconciler runs` lists the runs")
     applied = [record.change for record in writes.latest]
@@ -227,11 +231,15 @@ def _flapping(case: Case, journal: Journal, ground: Ground) -> list[NewException
         for m in case.snapshot.mismatches
         if m.contact not in case.exceptions and cause_of(m, details.get(m.contact), case.evidence) is Cause.CHANGED_BACK
     }
+    if not back:
+        return []
     now, patience = ground.clock.now(), ground.rules.patience
-    writes = journal.writes.since(ground.portal, back, now - patience.within) if back else {}
+    # Our answers to earlier changes back; hand-overs that we followed, and undos, are no fight.
+    answers = journal.writes.since(ground.portal, back, now - patience.within, Cause.CHANGED_BACK)
+    times = {contact: [*answers.get(contact, ()), now] for contact in sorted(back)}
     return [
-        _except(back[contact], case, f"changed back after {len(moments)} writes of ours")
-        for contact, moments in sorted(writes.items())
+        _except(back[contact], case, f"changed back {len(moments)} times")
+        for contact, moments in times.items()
         if flaps(moments, now, patience)
     ]
 

@@ -121,7 +121,8 @@ class _Progress:
 def reconcile(worker: Worker, order: Order) -> Finished:
     """Run once. Raises LeaseHeldError and JournalError; any other failure is told in what is returned."""
     with worker.journal.lease(order.lease_wait):
-        undoes = order.undo.run if order.undo else None
+        undone_run = worker.journal.find_run(order.undo.run) if order.undo and order.undo.run else None
+        undoes = undone_run.report.run if undone_run else None
         run = worker.journal.begin(portal=worker.portal, command=order.command, undoes=undoes)
         worker.client.usage = Usage()
         progress = _Progress(worker.clock.monotonic())
@@ -149,7 +150,7 @@ def reconcile(worker: Worker, order: Order) -> Finished:
 
 def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:
     _settle_open(worker)
-    progress.proposal = proposal = _propose(worker, order)
+    progress.proposal = proposal = _propose(worker, order, run)
     worker.journal.remember_users(worker.portal, (proposal.snapshot.users or {}).values())
     try:
         if order.approve:
@@ -167,13 +168,14 @@ def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:
     return Status.PARTIAL if any(progress.outcomes[result] for result in _UNDONE) else Status.APPLIED
 
 
-def _propose(worker: Worker, order: Order) -> Proposal:
+def _propose(worker: Worker, order: Order, run: int) -> Proposal:
     if order.undo is not None:
         return propose_undo(
             worker.client,
             worker.journal,
             portal=worker.portal,
             undo=order.undo,
+            run=run,
             clock=worker.clock,
             most=worker.chunks.most,
         )

@@ -23,6 +23,6 @@ class Patience:
     within: timedelta = timedelta(days=1)
 
 
-def flaps(writes: Sequence[datetime], now: datetime, patience: Patience) -> bool:
-    """Tell whether a contact that has drifted again after our `writes` has had enough of them lately."""
-    return sum(now - at <= patience.within for at in writes) >= patience.times
+def flaps(moments: Sequence[datetime], now: datetime, patience: Patience) -> bool:
+    """Tell whether a contact that was changed back at these moments has had enough of it lately."""
+    return sum(now - at <= patience.within for at in moments) >= patience.times

@@ -10,7 +10,7 @@ from collections import defaultdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import func, or_, select, text, true
 
 from reconciler.core.model import Result, Rule, Standing
 from reconciler.journal import rows, tables
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Row
 
+    from reconciler.core.model import Cause
     from reconciler.journal.database import Database
 
 _change = tables.change
@@ -33,8 +34,10 @@ class Writes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def since(self, portal: str, contacts: Iterable[int], moment: datetime) -> Mapping[int, list[datetime]]:
-        """Return when we wrote these contacts, from `moment` on (by our clock), oldest first.
+    def since(
+        self, portal: str, contacts: Iterable[int], moment: datetime, cause: Cause | None = None
+    ) -> Mapping[int, list[datetime]]:
+        """Return when we wrote these contacts, from `moment` on (by our clock), oldest first; for one cause, or any.
 
         What led to a quarantine that was released does not count again: it would be back after the next write.
         """
@@ -51,6 +54,7 @@ class Writes:
             select(_change.c.contact_id, _change.c.settled_at)
             .where(*_written(portal), _change.c.contact_id.in_(rows.numbers(contacts)))
             .where(_change.c.settled_at >= moment, or_(released.is_(None), _change.c.settled_at > released))
+            .where(true() if cause is None else _change.c.cause == cause.value)
             .order_by(_change.c.settled_at)
         )
         moments: dict[int, list[datetime]] = defaultdict(list)

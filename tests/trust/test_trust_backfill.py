@@ -1,0 +1,34 @@
+"""A backfill on a portal where people keep editing: approved once, carried through over slots and a restart.
+
+The issue's 30,000 are scaled to 1,000 here, and the portal's updates slowed down in return (four seconds each: 480
+portal seconds make 120 a slot), so that it takes as many slots as the real one with its thousand a slot. The full size
+is a command: `python tests/trust/backfill_in_full.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trust.backfill_story import Story
+
+from reconciler.simulator.costs import Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.trust import TrustWorld
+
+BACKLOG = 1_000
+
+
+def test_a_backfill_over_many_slots(trust: Callable[..., TrustWorld]) -> None:
+    """Refused, approved once, restarted once; what people do meanwhile is set right within two slots."""
+    world = trust(
+        profile=Profile(write_median=4.0, network=0.05),
+        settings={"guard": {"changes": 100, "gained": 100, "lost": 100}, "notify": {"users": [1]}},
+    )
+    story = Story(world, backlog=BACKLOG, restart_at=4)
+    story.run()
+    assert 8 <= story.slots <= 14
+    assert max(story.fixed_after.values()) <= 2
+    assert len(story.fixed_after) >= 3 * (story.slots - 4)

@@ -1,0 +1,106 @@
+"""Why a contact drifted, over successive sweeps of one portal (DESIGN 2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support.trust import ANN, BOB, CLEO, DORA
+
+from reconciler.core.model import Cause, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.trust import TrustWorld
+
+
+def test_the_first_sweep_knows_nothing(trust: Callable[..., TrustWorld]) -> None:
+    """Without a sweep before it there is no evidence, and the report, the journal and the rows say so."""
+    world = trust()
+    world.drift(5)
+    finished = world.tick()
+    assert finished.report.causes == {Cause.UNKNOWN: 5}
+    assert world.journal.runs(1)[0].report.causes == {Cause.UNKNOWN: 5}
+    assert {row.change.cause for row in world.journal.changes(1)} == {Cause.UNKNOWN}
+
+
+def create(world: TrustWorld) -> None:
+    """Add a contact to a company of Bob's."""
+    assert world.portal.people.create_contact(CLEO, 101) == 11
+
+
+def link(world: TrustWorld) -> None:
+    """Link an old contact of Ann's, which has no company, on the company's card."""
+    world.portal.people.bind_from_company(101, 10)
+
+
+@pytest.mark.parametrize(
+    ("act", "contact", "cause"),
+    [
+        pytest.param(lambda w: w.hand_over(101, DORA), 1, Cause.COMPANY_OWNER_CHANGED, id="company-handed-over"),
+        pytest.param(create, 11, Cause.CONTACT_CREATED, id="created"),
+        pytest.param(link, 10, Cause.NEWLY_LINKED, id="linked-which-moves-no-date"),
+        pytest.param(lambda w: w.give(6, CLEO), 6, Cause.CONTACT_CHANGED, id="edited"),
+        pytest.param(lambda w: w.give(1, CLEO), 1, Cause.CHANGED_BACK, id="changed-back-after-our-write"),
+    ],
+)
+def test_since_the_last_sweep(
+    trust: Callable[..., TrustWorld], act: Callable[[TrustWorld], None], contact: int, cause: Cause
+) -> None:
+    """What a person did shows in the plan, the counts and the journal."""
+    world = trust()
+    world.drift(5)
+    for number in range(6, 10):
+        world.office.contact(number, BOB, 101)
+    world.office.contact(10, ANN)
+    world.tick()
+    world.pass_time(60)
+    act(world)
+    world.pass_time(60)
+    finished = world.tick()
+    assert world.causes(finished)[contact] is cause
+    assert finished.report.causes[cause] == len(world.causes(finished))
+    assert world.journal.runs(1)[0].report.causes == finished.report.causes
+    assert {row.change.cause for row in world.journal.changes(2)} == {cause}
+    assert world.portal.drift() == 0
+    assert world.tick().report.status is Status.IN_SYNC
+
+
+def test_a_contact_that_missed_two_hand_overs(trust: Callable[..., TrustWorld]) -> None:
+    """It holds the owner before the one before: still the company's doing."""
+    world = trust(settings={"policy": {"leave_contacts": [2]}})
+    world.office.company(101, BOB)
+    for contact in (1, 2):
+        world.office.contact(contact, BOB, 101)
+    world.tick()
+    world.hand_over(101, CLEO)
+    world.tick()
+    world.hand_over(101, DORA)
+    world.tick()
+    world.configure()
+    finished = world.tick()
+    assert world.causes(finished) == {2: Cause.COMPANY_OWNER_CHANGED}
+    assert world.owners(1, 2) == [DORA, DORA]
+
+
+def test_a_refused_backlog_keeps_its_causes(trust: Callable[..., TrustWorld]) -> None:
+    """What waits for approval does not turn into "newly linked" ten minutes later."""
+    world = trust(settings={"guard": {"changes": 3}})
+    world.drift(5)
+    assert world.tick().report.status is Status.REFUSED
+    world.portal.people.create_contact(CLEO, 101)
+    for _ in range(3):
+        finished = world.tick()
+        assert finished.report.status is Status.REFUSED
+        assert finished.report.causes == {Cause.UNKNOWN: 5, Cause.CONTACT_CREATED: 1}
+    assert world.written() == []
+
+
+def test_a_known_drift_that_moves_on_is_judged_anew(trust: Callable[..., TrustWorld]) -> None:
+    """A waiting contact that somebody gives to a third person is an edit from then on."""
+    world = trust(settings={"guard": {"changes": 1}})
+    world.drift(2)
+    world.tick()
+    world.give(1, CLEO)
+    assert world.causes(world.tick()) == {1: Cause.CONTACT_CHANGED, 2: Cause.UNKNOWN}

@@ -1,0 +1,188 @@
+"""Plans that are too large, or rest on a suspicious read, against a portal that really is so (DESIGN 7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support.trust import ANN, BOB, CLEO, DIRECTOR
+
+from reconciler.core.guard import Limit
+from reconciler.core.model import Cause, Status
+from reconciler.journal.records import ApprovalState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.trust import TrustWorld
+    from support.world import Exchange
+
+    from reconciler.reconcile import Finished
+
+
+def hide(world: TrustWorld, share: float, *, hidden: bool = True) -> None:
+    """Let the webhook's user lose sight of a share of the companies, or see them again."""
+    numbers = [row["id"] for row in world.portal.database.rows("SELECT id FROM company ORDER BY id")]
+    for number in numbers[: round(len(numbers) * share)]:
+        world.portal.database.write("UPDATE company SET is_my_company = ? WHERE id = ?", ("NY"[hidden], number))
+
+
+def sweeps(world: TrustWorld) -> int:
+    """Count how often the portal was looked at."""
+    return int(world.portal.stats()["commands"]["server.time"])
+
+
+def refused(world: TrustWorld, finished: Finished, *limits: Limit) -> None:
+    """Hold that nothing was written, and that the refusal waits for approval with its numbers."""
+    assert finished.report.status is Status.REFUSED
+    assert finished.refusal is not None
+    assert {breach.limit for breach in finished.refusal.breaches} == set(limits)
+    assert world.written() == []
+    (record,) = world.journal.approvals.open("portal")
+    assert (record.state, record.digest) == (ApprovalState.WAITING, finished.refusal.digest)
+    assert record.count == len(finished.refusal.changes)
+    assert f"reconciler approve {record.digest[:12]}" in record.sentence
+    assert world.journal.runs(1)[0].report.error == record.sentence
+
+
+def test_a_company_list_that_comes_back_shorter(trust: Callable[..., TrustWorld]) -> None:
+    """It is read once more, and not believed then either: nothing is written, and the old count stays the measure."""
+    world = trust()
+    world.population(50, 2)
+    assert world.tick().report.status is Status.IN_SYNC
+    hide(world, 0.4)
+    world.give(99, CLEO)
+    before = sweeps(world)
+    refused(world, world.tick(), Limit.COMPANIES)
+    assert sweeps(world) == before + 2
+    world.pass_time(3600)
+    refused(world, world.tick(), Limit.COMPANIES)
+    last = world.journal.sweeps.last("portal")
+    assert last is not None
+    assert last.companies == 50
+    hide(world, 0.4, hidden=False)
+    assert world.tick().report.status is Status.APPLIED
+    assert world.written() == [(99, BOB)]
+
+
+def test_a_shorter_list_is_not_remembered_where_nothing_is_to_be_written(trust: Callable[..., TrustWorld]) -> None:
+    """A sweep without drift is compared with the old count, too: else the next one would be believed."""
+    world = trust()
+    world.population(50, 2)
+    world.tick()
+    hide(world, 0.4)
+    assert world.tick().report.status is Status.IN_SYNC
+    world.give(99, CLEO)
+    refused(world, world.tick(), Limit.COMPANIES)
+
+
+def test_a_list_that_is_whole_again_at_the_second_look(trust: Callable[..., TrustWorld]) -> None:
+    """A hiccup of the portal costs one more look, and nothing else."""
+    world = trust()
+    world.population(50, 2)
+    world.tick()
+    hide(world, 0.4)
+    world.give(99, CLEO)
+    before = sweeps(world)
+
+    def watch(_: Exchange) -> None:
+        if sweeps(world) == before + 1:
+            hide(world, 0.4, hidden=False)
+
+    world.witness.after = watch
+    assert world.tick().report.status is Status.APPLIED
+    assert world.written() == [(99, BOB)]
+
+
+def test_a_shorter_list_that_somebody_agreed_to(trust: Callable[..., TrustWorld]) -> None:
+    """Approved with the number of missing companies before the eyes, it is the measure from then on."""
+    world = trust()
+    world.population(50, 2)
+    world.tick()
+    hide(world, 0.4)
+    world.give(99, CLEO)
+    finished = world.tick()
+    assert finished.refusal is not None
+    world.approve(finished.refusal.digest)
+    assert world.tick().report.status is Status.APPLIED
+    last = world.journal.sweeps.last("portal")
+    assert last is not None
+    assert last.companies == 30
+
+
+def test_an_earlier_approval_says_nothing_of_missing_companies(trust: Callable[..., TrustWorld]) -> None:
+    """What was approved before the list came back shorter is written; the list is still not believed."""
+    world = trust(settings={"guard": {"changes": 1}})
+    world.population(50, 2)
+    world.tick()
+    for contact in (97, 99):
+        world.give(contact, CLEO)
+    finished = world.tick()
+    assert finished.refusal is not None
+    world.approve(finished.refusal.digest)
+    hide(world, 0.4)
+    assert world.tick().report.status is Status.APPLIED
+    last = world.journal.sweeps.last("portal")
+    assert last is not None
+    assert last.companies == 50
+
+
+def director(world: TrustWorld) -> None:
+    """Let a director own 400 companies whose 2,000 contacts are Ann's."""
+    world.population(400, 5, DIRECTOR)
+    world.portal.database.write("UPDATE contact SET assigned_by_id = ?", (ANN,))
+
+
+def many(world: TrustWorld) -> None:
+    """Let 30 % of 600 contacts have another owner than their company."""
+    world.population(120, 5)
+    world.portal.database.write("UPDATE contact SET assigned_by_id = 7 + id % 2 * 2 WHERE id <= 180")
+
+
+@pytest.mark.parametrize(
+    ("fill", "guard", "limits"),
+    [
+        pytest.param(
+            director, {}, {Limit.CHANGES, Limit.SHARE, Limit.GAINED, Limit.LOST}, id="a-director-would-gain-2000"
+        ),
+        pytest.param(director, {"changes": 9_999, "share": 1, "lost": 9_999}, {Limit.GAINED}, id="gain-alone"),
+        pytest.param(many, {}, {Limit.SHARE}, id="thirty-percent"),
+    ],
+)
+def test_too_much_at_once(
+    trust: Callable[..., TrustWorld],
+    fill: Callable[[TrustWorld], None],
+    guard: dict[str, float],
+    limits: set[Limit],
+) -> None:
+    """Nothing is written, slot after slot, and the service goes on saying so."""
+    world = trust(settings={"guard": guard})
+    fill(world)
+    for _ in range(2):
+        refused(world, world.tick(), *limits)
+
+
+def test_a_director_who_owns_half_of_the_portal_gains_by_edits(trust: Callable[..., TrustWorld]) -> None:
+    """After a sweep, too: what is no hand-over is held against the director."""
+    world = trust(settings={"guard": {"gained": 100, "share": 1}})
+    world.population(60, 2, DIRECTOR)
+    world.tick()
+    world.portal.database.write("UPDATE contact SET assigned_by_id = ?, date_modify = ?", (ANN, world.portal.wall()))
+    finished = world.tick()
+    refused(world, finished, Limit.GAINED)
+    assert "Dan" in str(finished.report.error)
+
+
+def test_a_person_who_hands_over_300_companies_is_followed(trust: Callable[..., TrustWorld]) -> None:
+    """900 contacts move from one person to another without anybody being asked."""
+    world = trust()
+    world.population(300, 3, ANN)
+    world.population(1_700, 5, BOB, first=10_001)
+    assert world.quick_tick().report.status is Status.IN_SYNC
+    for company in range(100_001, 100_301):
+        world.hand_over(company, CLEO)
+    finished = world.quick_tick()
+    assert finished.report.status is Status.APPLIED
+    assert finished.report.causes == {Cause.COMPANY_OWNER_CHANGED: 900}
+    assert len(world.written()) == 900
+    assert world.portal.drift() == 0

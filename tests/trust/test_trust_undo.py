@@ -1,0 +1,200 @@
+"""Taking a run, a contact or a company back, through the same guarded path; and that no sweep does it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support.trust import ANN, BOB, CLEO, DORA, TrustWorld
+
+from reconciler.core.model import Result, Standing, Status
+from reconciler.core.undo import Obstacle
+from reconciler.errors import UsageError
+from reconciler.ops.notes import unrestorable_note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.reconcile import Finished
+
+
+def obstacles(finished: Finished) -> dict[int, Obstacle]:
+    """Return contact -> why it is not put back."""
+    assert finished.proposal is not None
+    return {left.change.contact: left.obstacle for left in finished.proposal.left}
+
+
+def undone(world: TrustWorld) -> set[int]:
+    """Return the contacts whose undo stands."""
+    return {e.entry.contact for e in world.journal.exceptions.entries("portal") if e.kind is Standing.UNDONE}
+
+
+@pytest.mark.parametrize(
+    ("what", "back"),
+    [
+        pytest.param({"run": 1}, {1, 2, 3, 4, 5, 6}, id="run"),
+        pytest.param({"contact": 2}, {2}, id="contact"),
+        pytest.param({"company": 102}, {6}, id="company"),
+    ],
+)
+def test_it_is_put_back_and_stays_so(trust: Callable[..., TrustWorld], what: dict[str, int], back: set[int]) -> None:
+    """The old owners are back, and the next sweeps leave them alone, saying why."""
+    world = trust()
+    world.drift(6)
+    world.tick()
+    finished = world.undo(**what)
+    assert finished.report.status is Status.APPLIED
+    assert finished.report.outcomes == {Result.APPLIED: len(back)}
+    assert {contact for contact in range(1, 7) if world.owner_of(contact) == ANN} == back
+    assert undone(world) == back
+    for _ in range(2):
+        finished = world.tick()
+        assert finished.report.status is Status.IN_SYNC
+        assert world.reasons(finished) == dict.fromkeys(back, "undone")
+    assert {row.undoes for row in world.journal.changes(2)} <= set(range(1, 7))
+
+
+def test_only_what_still_stands_as_we_left_it(trust: Callable[..., TrustWorld]) -> None:
+    """The rest is listed, each with its reason, and stays as it is."""
+    world = trust()
+    world.drift(5)
+    world.office.contact(6, DORA, 101)
+    world.office.contact(7, 0, 101)
+    finished = world.tick()
+    assert finished.proposal is not None
+    note = unrestorable_note(finished.proposal.plan, finished.proposal.snapshot.users or {})
+    assert "1 " in note
+    world.give(1, CLEO)
+    world.portal.people.delete_contact(2)
+    world.portal.people.unbind(3, 101)
+    world.portal.people.dismiss_user(DORA)
+    finished = world.undo(run=1)
+    assert obstacles(finished) == {
+        1: Obstacle.CHANGED_SINCE,
+        2: Obstacle.GONE,
+        3: Obstacle.CHANGED_SINCE,
+        6: Obstacle.OLD_OWNER_UNFIT,
+        7: Obstacle.NO_OWNER_BEFORE,
+    }
+    assert (finished.report.drift, finished.report.standing) == (7, 5)
+    assert world.owners(1, 3, 4, 5, 6, 7) == [CLEO, BOB, ANN, ANN, BOB, BOB]
+
+
+def test_what_a_later_run_wrote_again_is_listed(trust: Callable[..., TrustWorld]) -> None:
+    """The older change does not stand any more; silence would look like an oversight."""
+    world = trust()
+    world.drift(2)
+    world.tick()
+    world.give(1, CLEO)
+    world.tick()
+    finished = world.undo(run=1)
+    assert obstacles(finished) == {1: Obstacle.CHANGED_SINCE}
+    assert world.owners(1, 2) == [BOB, ANN]
+
+
+def test_it_passes_the_guard(trust: Callable[..., TrustWorld]) -> None:
+    """Too much at once is refused; its approval waits for the undo, whatever sweeps come between."""
+    world = trust(settings={"guard": {"changes": 6}})
+    world.drift(6)
+    world.tick()
+    world.configure(guard={"changes": 3})
+    refused = world.undo(run=1)
+    assert refused.refusal is not None
+    assert world.portal.drift() == 0
+    world.tick()
+    world.approve(refused.refusal.digest)
+    world.tick()
+    assert world.undo(run=1).report.status is Status.APPLIED
+    assert world.owners(*range(1, 7)) == [ANN] * 6
+
+
+def test_undo_of_undo_puts_things_forward_again(trust: Callable[..., TrustWorld]) -> None:
+    """All is as before the undo: no exception is left, so that the worker looks after the contacts again."""
+    world = trust()
+    world.drift(3)
+    world.tick()
+    run = world.undo(run=1).report.run
+    assert world.undo(run=run).report.status is Status.APPLIED
+    assert world.owners(1, 2, 3) == [BOB] * 3
+    assert undone(world) == set()
+    world.give(2, CLEO)
+    world.tick()
+    assert world.owner_of(2) == BOB
+
+
+def test_a_new_owner_of_the_company_ends_it(trust: Callable[..., TrustWorld]) -> None:
+    """What was taken back was meant against the owner of that time."""
+    world = trust()
+    world.drift(3)
+    world.tick()
+    world.undo(contact=1)
+    world.tick()
+    world.hand_over(101, CLEO)
+    world.tick()
+    assert world.owners(1, 2, 3) == [CLEO] * 3
+
+
+def test_released_by_command(trust: Callable[..., TrustWorld]) -> None:
+    """Then the next sweep sets the contact right again."""
+    world = trust()
+    world.drift(3)
+    world.tick()
+    world.undo(contact=1)
+    world.tick()
+    (entry,) = world.journal.exceptions.entries("portal", 1)
+    assert world.journal.exceptions.release("portal", [entry.id], "Ada") == 1
+    world.tick()
+    assert world.owner_of(1) == BOB
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("moment", ["before-the-request", "after-it"])
+def test_a_crash_in_mid_undo_settles(trust: Callable[..., TrustWorld], moment: str) -> None:
+    """The next start finds out by reading what was put back, and no sweep does that again."""
+    world = trust()
+    world.drift(30)
+    world.tick()
+    writes = len(world.witness.writes)
+
+    def die(_: object) -> None:
+        if len(world.witness.writes) == writes + 2:
+            raise Killed
+
+    setattr(world.witness, "before" if moment == "before-the-request" else "after", die)
+    with pytest.raises(Killed):
+        world.undo(run=1)
+    world.witness.before = world.witness.after = lambda _: None
+    back = {contact for contact in range(1, 31) if world.owner_of(contact) == ANN}
+    assert len(back) == (10 if moment == "before-the-request" else 20)
+    world.restart()
+    finished = world.tick()
+    assert finished.report.status is Status.IN_SYNC
+    assert undone(world) == back
+    assert {contact for contact in range(1, 31) if world.owner_of(contact) == ANN} == back
+    assert "open" not in world.results(2).values()
+    assert world.undo(run=1).report.status is Status.APPLIED
+    assert world.owners(*range(1, 31)) == [ANN] * 30
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        pytest.param({"run": 9}, "no such run", id="no-such-run"),
+        pytest.param({"run": 2}, "no change of ours", id="wrote-nothing"),
+        pytest.param({"contact": 99}, "no change of ours", id="never-written"),
+        pytest.param({"run": 3}, "no such run", id="its-own-number"),
+    ],
+)
+def test_there_is_nothing_to_take_back(trust: Callable[..., TrustWorld], what: dict[str, int], why: str) -> None:
+    """One sentence, and nothing written."""
+    world = trust()
+    world.drift(3)
+    world.tick()
+    world.tick()
+    finished = world.undo(**what)
+    assert isinstance(finished.failure, UsageError)
+    assert why in str(finished.failure)
+    assert len(world.written()) == 3
