@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from support.world import Exchange, World
 
-    from reconciler.core.plan import Plan
+    from reconciler.planning import Proposal
 
 
 class Killed(BaseException):
@@ -129,8 +129,8 @@ def test_many_open_intents_are_settled_in_pieces(make_world: Callable[..., World
     world.drift(80)
     changes = []
 
-    def keep(plan: Plan, _: object) -> bool:
-        changes.extend(plan.changes)
+    def keep(proposal: Proposal, _: object) -> bool:
+        changes.extend(proposal.plan.changes)
         return False
 
     world.run(confirm=keep)
@@ -187,11 +187,11 @@ def test_a_second_run_at_the_same_time(make_world: Callable[..., World]) -> None
     world.drift(10)
     refused: list[LeaseHeldError] = []
 
-    def second(plan: Plan, _: object) -> bool:
+    def second(proposal: Proposal, _: object) -> bool:
         with pytest.raises(LeaseHeldError) as caught:
             world.run(lease_wait=3.0)
         refused.append(caught.value)
-        return bool(plan.changes)
+        return bool(proposal.plan.changes)
 
     assert world.run(confirm=second).report.status is Status.APPLIED
     assert refused[0].exit_code == 5
@@ -213,7 +213,7 @@ def test_a_journal_that_fails_in_mid_run(make_world: Callable[..., World]) -> No
     world = make_world()
     world.drift(10)
 
-    def break_journal(_plan: Plan, _snapshot: object) -> bool:
+    def break_journal(_proposal: Proposal, _refusal: object) -> bool:
         world.close()
         world.journal.path.unlink()
         world.journal.path.mkdir()

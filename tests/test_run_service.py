@@ -38,7 +38,7 @@ def log() -> Iterator[io.StringIO]:
 
 def service_of(world: World, **changes: Any) -> Service:
     """Make a service of ten minutes' interval."""
-    return Service(replace(world.worker, **changes), interval=600)
+    return Service(replace(world.worker, **changes), lambda _: None, interval=600)
 
 
 def test_a_day_of_polls(make_world: Callable[..., World]) -> None:
@@ -168,7 +168,7 @@ class Ticks:
 def scheduled(make_world: Callable[..., World]) -> Iterator[tuple[Service, Ticks, threading.Thread, SystemClock]]:
     """Run a service with the real scheduler and the real time, an interval of a twentieth of a second."""
     world, clock = make_world(), SystemClock()
-    service = Service(replace(world.worker, clock=clock), interval=0.05)
+    service = Service(replace(world.worker, clock=clock), lambda _: None, interval=0.05)
     ticks = Ticks(service)
     thread = threading.Thread(target=service.run)
     thread.start()
@@ -212,7 +212,7 @@ def test_a_clock_set_back_does_not_put_the_next_run_off(
 ) -> None:
     """The scheduler believes that the next run is an hour away; the monotonic clock knows better."""
     world, clock = make_world(), SystemClock()
-    service = Service(replace(world.worker, clock=clock), interval=3600)
+    service = Service(replace(world.worker, clock=clock), lambda _: None, interval=3600)
     ticks = Ticks(service)
     ticks.may_end.release(1000)
     monkeypatch.setattr("reconciler.service.LOOK_EVERY", 0.02)

@@ -24,6 +24,8 @@ class Description:
     required: bool = False
     multiple: bool = False
     deprecated: bool = False
+    #: A field that somebody added in this portal.
+    custom: bool = False
     #: The directory that the values come from.
     status: str = ""
     #: The type of the record that the value names.
@@ -36,7 +38,7 @@ class Description:
             "isReadOnly": self.read_only,
             "isImmutable": False,
             "isMultiple": self.multiple,
-            "isDynamic": False,
+            "isDynamic": self.custom,
         }
         if self.deprecated:
             description["isDeprecated"] = True
@@ -48,8 +50,8 @@ class Description:
         return description
 
 
-# A line a field: name, type, flags (r read-only, q required, m multiple, d deprecated, - none), title. A status has the
-# name of its directory behind a colon, a link the number of the type it points to.
+# A line a field: name, type, flags (r read-only, q required, m multiple, d deprecated, c custom, - none), title. A
+# status has the name of its directory behind a colon, a link the number of the type it points to.
 _CONTACT_HEAD = """
 ID integer r ID
 HONORIFIC crm_status:HONORIFIC - Salutation
@@ -146,6 +148,12 @@ LINK crm_multifield m Link
 """
 
 
+# A yes/no field that somebody added, as settings may name one.
+_CUSTOM = """
+UF_CRM_OWNER_FIXED boolean c Owner is fixed
+"""
+
+
 def _described(*tables: str) -> tuple[Description, ...]:
     descriptions = []
     for line in "".join(tables).split("\n"):
@@ -161,6 +169,7 @@ def _described(*tables: str) -> tuple[Description, ...]:
                     required="q" in flags,
                     multiple="m" in flags,
                     deprecated="d" in flags,
+                    custom="c" in flags,
                     status="" if detail.isdigit() else detail,
                     parent=int(detail) if detail.isdigit() else 0,
                 )
@@ -170,7 +179,7 @@ def _described(*tables: str) -> tuple[Description, ...]:
 
 DESCRIPTIONS = {
     "contact": _described(
-        _CONTACT_HEAD, _ADDRESS, _CONTACT_MIDDLE, _HAS, _PEOPLE_AND_DATES, _CONTACT_LINKS, _ORIGIN, _LAST
+        _CONTACT_HEAD, _ADDRESS, _CONTACT_MIDDLE, _HAS, _PEOPLE_AND_DATES, _CONTACT_LINKS, _ORIGIN, _LAST, _CUSTOM
     ),
     "company": _described(
         _COMPANY_HEAD,
@@ -183,6 +192,7 @@ DESCRIPTIONS = {
         _ORIGIN,
         "LAST_COMMUNICATION_TIME string r Last communication\n",
         _LAST,
+        _CUSTOM,
     ),
 }
 

@@ -189,3 +189,14 @@ def test_a_large_run_says_who_gained() -> None:
     shown = text(a_run(*[row(contact=k, result="applied") for k in range(30)]))
     assert "Who gained and who lost\n" in shown
     assert "Who gained" not in text(a_run(*[row(contact=k, result="denied") for k in range(30)], causes={}))
+
+
+def test_the_company_with_most_contacts_is_named_first() -> None:
+    """Where some companies of a group are named, it is those that matter."""
+    groups = ((7, 1), (17, 2), (17, 3), (27, 4), (27, 5), (27, 6))
+    rows = tuple(
+        row(contact=contact, company=company, company_name=f"Company {company}", result="company_owner_dismissed")
+        for company, contact in groups
+    )
+    shown = text(but(a_plan(0), standing=rows), width=120)
+    assert "Company 27, Company 17, Company 7" in " ".join(shown.split())

@@ -232,6 +232,7 @@ def test_fields_of_both_types() -> None:
     assert contact["COMPANY_ID"]["isDeprecated"] is True
     assert contact["TYPE_ID"]["statusType"] == "CONTACT_TYPE"
     assert contact["DATE_MODIFY"]["isReadOnly"] is True
+    assert [name for name, field in contact.items() if field["isDynamic"]] == ["UF_CRM_OWNER_FIXED"]
     assert contact["LEAD_ID"]["settings"] == {"parentEntityTypeId": 1}
     assert office.call("crm.company.fields").result["TITLE"]["isRequired"] is True
 

@@ -41,7 +41,7 @@ SMALL = SeedSpec(companies=30, contacts=120, owners=6, drift=0.1)
 URL = "RECONCILER_PORTAL__WEBHOOK_URL"
 RUN_KEYS = {
     *("schema", "run", "status", "companies", "contacts", "drift", "standing"),
-    *("applied", "already", "conflict", "gone", "denied", "failed", "unknown", "reasons"),
+    *("applied", "already", "conflict", "gone", "denied", "failed", "unknown", "reasons", "causes"),
     *("requests", "commands", "operating_seconds", "duration_seconds"),
 }
 #: How to start the program in a process of its own.
