@@ -45,6 +45,7 @@ from reconciler.options import (
     Seed,
     Shape,
     Skew,
+    Standing,
     Unused,
     Verbose,
     Version,
@@ -147,6 +148,7 @@ def plan(
     company: Company = None,
     owner: Owner = None,
     limit: Limit = None,
+    standing: Standing = False,
     config: Config = None,
     json: Json = False,
     log_format: Logs = None,
@@ -154,11 +156,11 @@ def plan(
 ) -> None:
     """Show what would change, and why; write nothing."""
     common = merged(ctx, config, json, log_format, verbose)
-    shape = _shape(common, format, output)
+    shape = _work_list(common, format) if standing else _shape(common, format, output)
     filters = Filters(company=company, owner=owner, limit=limit)
     from reconciler import commands
 
-    run_with(common, lambda shell: commands.plan(shell, shape, output, filters))
+    run_with(common, lambda shell: commands.plan(shell, shape, output, filters, standing=standing))
 
 
 @app.command()
@@ -360,3 +362,9 @@ def _shape(common: Common, wanted: Format | None, output: Path | None) -> Format
         return Format.JSON
     ending = output.suffix.lower() if output else ""
     return wanted or Format(ENDINGS.get(ending, "text"))
+
+
+def _work_list(common: Common, wanted: Format | None) -> Format:
+    if common.json or wanted not in {None, Format.CSV}:
+        raise typer.BadParameter("--standing writes CSV; --json and --format say otherwise")
+    return Format.CSV

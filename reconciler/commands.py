@@ -177,8 +177,8 @@ def serve(shell: Shell) -> int:
     return 0
 
 
-def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters) -> int:
-    """Sweep and show the plan, and what the guard would say of it; write nothing."""
+def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, standing: bool) -> int:
+    """Sweep and show the plan, and what the guard would say of it; write nothing. `standing`: its work list only."""
     from reconciler.journal.store import open_journal
     from reconciler.planning import Ground, propose, rules_of
     from reconciler.portal.reader import Reader, Scope
@@ -208,7 +208,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters) -> 
                 proposal.plan, snapshot=proposal.snapshot, origin=client.origin, usage=usage, notes=notes
             )
 
-    shell.show(in_foreground(work, shell.clock), shape, output)
+    shell.show(in_foreground(work, shell.clock), shape, output, standing=standing)
     return 0
 
 

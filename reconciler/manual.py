@@ -36,6 +36,8 @@ Examples:
   reconciler plan --company 42             one company
   reconciler plan --output plan.html       for somebody else to read
   reconciler plan --json | jq .drift       for a script
+  reconciler plan --standing --output work.csv
+                                           whose companies need another owner first
 """
 SHOW_EXAMPLES = """\
 \b

@@ -118,6 +118,7 @@ Owner = Annotated[int | None, number("--owner", "Only the companies of this owne
 Contact = Annotated[int | None, number("--contact", "Only this contact.", "ID")]
 Digest = Annotated[str, typer.Option("--approve", metavar="DIGEST", help="Let just these changes through the guard.")]
 Limit = Annotated[int | None, number("--limit", "At most so many changes.")]
+Standing = Annotated[bool, typer.Option("--standing", help="Only the work list of what is left alone, as CSV.")]
 Shape = Annotated[Format | None, _choice("--format", Format, "Default: by the ending of the file, else text.")]
 Output = Annotated[Path | None, _file("--output", "Write there, not to standard output.")]
 Companies = Annotated[int, typer.Option("--companies", min=0, metavar="N", help="Companies in the portal.")]

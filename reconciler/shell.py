@@ -130,12 +130,22 @@ class Shell:
         """Give the answer of a command: the document with --json, else the text."""
         self.say(json_text(self._redact(document)) if self.json else text())
 
-    def show(self, report: Report, shape: Format, output: Path | None) -> None:
-        """Give a document as the answer, or write it to a file; the long ones piece by piece."""
+    def show(self, report: Report, shape: Format, output: Path | None, *, standing: bool = False) -> None:
+        """Give a document as the answer, or write it to a file; the long ones piece by piece.
+
+        `standing`: only the work list of what is left alone, as CSV.
+        """
         from reconciler.ops.report import render, write
+        from reconciler.ops.sheets import standing_csv
+
+        def put(file: TextIO) -> None:
+            if standing:
+                file.write(standing_csv(report))
+            else:
+                write(report, shape.value, file)
 
         if output is None and shape.value in {"json", "csv"}:
-            write(report, shape.value, sys.stdout)
+            put(sys.stdout)
             sys.stdout.flush()
             return
         if output is None:
@@ -145,7 +155,7 @@ class Shell:
         encoding = "utf-8-sig" if shape.value == "csv" else "utf-8"
         try:
             with output.open("w", encoding=encoding, newline="") as file:
-                write(report, shape.value, file)
+                put(file)
         except OSError as error:
             raise _not_writable(output, error.strerror) from error
 
