@@ -135,6 +135,7 @@ def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:
         intend=lambda changes: worker.journal.intend(run, changes),
         settle=settle,
     )
+    order.writing(0, len(plan.changes))
     writer.apply(plan.changes)
     log.info("run.gap", longest_seconds_between_check_and_write=round(writer.longest_gap, 3))
     return Status.PARTIAL if any(progress.outcomes[result] for result in _UNDONE) else Status.APPLIED
