@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 README = PAGE.read_text(encoding="utf-8")
 PAGES = [PAGE, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
 #: Large enough for a company 42 with something to correct.
-SEED = SeedSpec(companies=60, contacts=600, owners=6, drift=0.5)
+SEED = SeedSpec(companies=45, contacts=200, owners=6, drift=0.5)
 #: What a test of a page does not run, and why.
 NOT_RUN = {
     "make": "it would install an environment, and `make test` is what runs here: that the target exists is enough",
