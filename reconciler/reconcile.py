@@ -215,6 +215,7 @@ def _apply(worker: Worker, order: Order, run: int, progress: _Progress, links: L
     if order.seconds is not None:
         # However long the reading took: a slot that writes nothing would never get through a backlog.
         until = max(progress.started + order.seconds, worker.clock.monotonic() + order.seconds / 2)
+    order.writing(0, len(progress.through))
     writer.apply(fresh_first(progress.through, proposal.backlog), until)
     log.info("run.gap", longest_seconds_between_check_and_write=round(writer.longest_gap, 3))
 

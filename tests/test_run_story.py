@@ -152,7 +152,7 @@ def test_progress_is_told(make_world: Callable[..., World]) -> None:
     )
     assert {noun for noun, _, _ in reading} == {"companies", "contacts"}
     assert reading[-1] == ("contacts", 30, 30)
-    assert writing == [(10, 30), (20, 30), (30, 30)]
+    assert writing == [(0, 30), (10, 30), (20, 30), (30, 30)]
 
 
 def test_without_a_user_scope_nothing_is_written(make_world: Callable[..., World]) -> None:

@@ -157,7 +157,7 @@ ROWS: dict[str, tuple[Callable[[Table], object], str, int, str]] = {
     "wrong bundle": (wrong_bundle, "plan", 2, "should be a PEM file"),
     "no bundle": (lambda t: t.setting(PORTAL__CA_BUNDLE="ca.pem"), "plan", 2, "should be a file that can be read"),
     "no proxy there": (proxied, "plan", 1, "portal.proxy"),
-    "journal below a file": (file_as_directory, "--once", 1, "set `journal.url` to another place"),
+    "journal below a file": (file_as_directory, "--once", 1, "file is not a directory; set `journal.url`"),
     "journal in no directory": (
         lambda t: t.journal("no/where.sqlite3"),
         "--once",

@@ -269,14 +269,14 @@ def test_what_statistics_cost_is_not_in_them(monkeypatch: pytest.MonkeyPatch) ->
 
     def laborious() -> dict[str, Any]:
         began = time.thread_time()
-        while time.thread_time() < began + 0.3:
+        while time.thread_time() < began + 0.2:
             pass
         return stats()
 
     with served(portal) as (address, client):
         monkeypatch.setattr(portal, "stats", laborious)
         client.get(address.stats_url)
-        assert client.get(address.stats_url).json()["cpu_seconds"] < 0.3
+        assert client.get(address.stats_url).json()["cpu_seconds"] < 0.2
 
 
 @pytest.mark.parametrize(("wish", "drift"), [(None, 10), ({"data": "reseed"}, 10), ({"data": "keep"}, 0)])

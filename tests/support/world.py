@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -290,7 +291,9 @@ def total(finished: Finished) -> int:
 @cache
 def _template() -> Path:
     """Make an empty journal with the latest schema, to be copied."""
-    path = Path(tempfile.mkdtemp(prefix="reconciler-test-")) / "journal.db"
+    folder = tempfile.mkdtemp(prefix="reconciler-test-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "journal.db"
     open_journal(f"sqlite:///{path}", VirtualClock()).close()
     return path
 
