@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
 from readme import BLOCKS, PAGE, ROOT, output, written
 from support.command_line import TOKEN, Desk, Served, Terminal, interrupt, logging_restored
 
+from reconciler.config import Settings
 from reconciler.service import Service
 from reconciler.simulator.assembly import build
 from reconciler.simulator.options import PortalOptions
@@ -159,3 +161,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_readme_has_its_example_of_settings() -> None:
     """The file with every setting is one click away."""
     assert "](config.example.toml)" in README
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_in_the_pages_can_be_used(page: Path) -> None:
+    """Each TOML example loads as it stands."""
+    for example in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        Settings.model_validate(tomllib.loads(example))
