@@ -61,11 +61,9 @@ class TrustWorld(World):
         self.clock.sleep(max(0.0, seconds))
 
     def population(self, companies: int, each: int, owner: int = BOB, *, first: int = 1) -> None:
-        """Add companies in order: contacts from `first`, companies from 100,000 + `first`."""
-        contacts = [
-            (first + number, owner, 100_000 + first + number // each, _OLD, _OLD) for number in range(companies * each)
-        ]
-        rows = [(100_000 + first + number, owner, _OLD, _OLD) for number in range(companies)]
+        """Add companies that are in order; contacts and companies are numbered from `first`."""
+        contacts = [(first + number, owner, first + number // each, _OLD, _OLD) for number in range(companies * each)]
+        rows = [(first + number, owner, _OLD, _OLD) for number in range(companies)]
         with self.portal.database.lock:
             connection = self.portal.database.connection
             connection.executemany(
@@ -79,7 +77,7 @@ class TrustWorld(World):
                 "INSERT INTO contact_company (contact_id, company_id, is_primary) VALUES (?, ?, 'Y')",
                 [(contact, company) for contact, _, company, _, _ in contacts],
             )
-        self.portal.database.write("UPDATE user SET name = name")  # whatever is cached is stale now
+        self.portal.database.write("UPDATE user SET name = name")  # so that counts in its cache are stale
 
     def hand_over(self, company: int, owner: int) -> None:
         """Give a company to another owner."""

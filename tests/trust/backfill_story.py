@@ -8,9 +8,8 @@ from reconciler.core.model import Cause, Result, Status
 from reconciler.herald import Herald
 from reconciler.rules import Notify
 
-#: Contacts of a company, and a contact of Ann's without company for each slot, to be linked in it.
+#: Contacts of a company in the backlog.
 EACH = 5
-UNLINKED = 1_000_000
 
 
 class Story:
@@ -29,10 +28,13 @@ class Story:
         self.causes: dict[Cause, int] = {}
         world.population(backlog // EACH, EACH)
         # Companies that are in order, for people to act on.
-        world.population(slots, 1, first=500_001)
+        self.first = backlog + 1
+        world.population(slots, 1, first=self.first)
+        #: Contacts of Ann's without company, one to be linked in each slot.
+        self.unlinked = self.first + slots
         world.portal.database.write("UPDATE contact SET assigned_by_id = ? WHERE id <= ?", (ANN, backlog))
         for slot in range(slots):
-            world.office.contact(UNLINKED + slot, ANN)
+            world.office.contact(self.unlinked + slot, ANN)
 
     def run(self) -> None:
         """Tell it, and hold that nothing was lost, done twice, or told twice."""
@@ -67,12 +69,12 @@ class Story:
 
     def people_act(self, slot: int) -> None:
         """Make three fresh mismatches: of the company, by creation, by a link."""
-        world, company = self.world, 600_000 + slot
+        world, company = self.world, self.first + slot
         world.hand_over(company, DORA)
         world.pass_time(2)
         created = world.portal.people.create_contact(CLEO, company + 1)
-        world.portal.people.bind_from_company(600_000 + self.most_slots, UNLINKED + slot)
-        for contact in (500_000 + slot, created, UNLINKED + slot):
+        world.portal.people.bind_from_company(self.first, self.unlinked + slot)
+        for contact in (company, created, self.unlinked + slot):
             self.open[contact] = slot
 
     def look(self, slot: int) -> None:
