@@ -201,7 +201,7 @@ def show(
     run_with(common, lambda shell: commands.show(shell, "latest" if run == "latest" else int(run), shape, output))
 
 
-@app.command(epilog=manual.APPROVE_EXAMPLES)
+@app.command(short_help="Let changes through that the guard refused.", epilog=manual.APPROVE_EXAMPLES)
 def approve(
     ctx: typer.Context,
     digest: Annotated[str | None, typer.Argument(metavar="DIGEST", help="Of the plan; without it, what waits.")] = None,
@@ -221,7 +221,7 @@ def approve(
     run_with(common, lambda shell: decisions.approve(shell, digest, withdraw=withdraw))
 
 
-@app.command(epilog=manual.UNDO_EXAMPLES)
+@app.command(short_help="Put back what a run changed, where it still stands.", epilog=manual.UNDO_EXAMPLES)
 def undo(
     ctx: typer.Context,
     run: Annotated[int | None, typer.Argument(metavar="RUN", parser=positive, help="A run's number.")] = None,

@@ -7,12 +7,12 @@ import sys
 import termios
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from reconciler.core.model import Names, Status
 from reconciler.errors import LeaseHeldError, ReconcilerError, UsageError
 from reconciler.foreground import in_foreground
-from reconciler.ops.facts import counted
+from reconciler.ops.facts import counted, undo_line
 from reconciler.ops.report import (
     change_row,
     names_of,
@@ -109,8 +109,10 @@ def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
 
     finished = in_foreground(work, shell.clock)
     report, failure = finished.report, finished.failure
+    if isinstance(failure, UsageError) and not shell.json:
+        raise failure  # nothing was begun
     # What went wrong is told on standard error; what was done until then is the answer all the same.
-    shell.answer(run_json(report), lambda: _sentence(summary_line(replace(report, error=None))))
+    shell.answer(_ended_json(finished, order), lambda: _ended_text(finished, order))
     if failure is None:
         if finished.refusal is not None and not shell.json:
             shell.fail(finished.refusal.sentence, 0)
@@ -120,16 +122,47 @@ def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
     raise failure
 
 
+def _ended_json(finished: Finished, order: Order) -> dict[str, Any]:
+    """Return the run for scripts; with what was refused, so that they can approve it, and what an undo leaves."""
+    from reconciler.ops.answers import as_json
+    from reconciler.ops.refusal import refusal_json
+
+    document, refusal, proposal = run_json(finished.report), finished.refusal, finished.proposal
+    if proposal is None:
+        return document
+    if refusal is not None:
+        names = names_of(proposal.snapshot).users
+        document["refusal"] = refusal_json(refusal.breaches, refusal.changes, names, refusal.digest)
+    if order.undo is not None:
+        document["left"] = as_json(_undo_report(proposal, order.undo, origin="", usage=finished.report.usage))["left"]
+    return document
+
+
+def _ended_text(finished: Finished, order: Order) -> str:
+    """Return the run in a sentence; an undo also lists what it leaves as it is, and why."""
+    report = replace(finished.report, error=None)
+    if order.undo is None:
+        return _sentence(summary_line(report))
+    left = finished.proposal.left if finished.proposal else ()
+    lines = [f"  contact {one.change.contact}: {one.obstacle.sentence}" for one in left]
+    return "\n".join([_sentence(undo_line(report)), *lines])
+
+
 def _proposed(proposal: Proposal, order: Order, worker: Worker, usage: Usage) -> Report:
     """Return the document of what is proposed."""
     plan, snapshot, origin = proposal.plan, proposal.snapshot, worker.client.origin
     if order.undo is None:
         return plan_report(plan, snapshot=snapshot, origin=origin, usage=usage)
+    return _undo_report(proposal, order.undo, origin=origin, usage=usage)
+
+
+def _undo_report(proposal: Proposal, undo: Undo, *, origin: str, usage: Usage) -> Report:
+    plan, snapshot = proposal.plan, proposal.snapshot
     return undo_report(
         plan.changes,
         proposal.left,
         portal=plan.portal,
-        what=order.undo.words,
+        what=undo.words,
         digest=plan.digest,
         names=names_of(snapshot),
         origin=origin,
@@ -225,7 +258,9 @@ def _what_the_guard_says(proposal: Proposal, journal: Journal | None, settings: 
         return []
     names = names_of(proposal.snapshot).users
     said = refusal_sentence(found, rest, names, digest(portal, [change.key for change in rest]))
-    return [f"A run would be {said.replace('nothing written', 'nothing would be written')}."]
+    # A plan is stored nowhere, so it cannot be approved before a run was refused, but together with one.
+    said = said.replace(", none of it written", "").replace("reconciler approve", "reconciler --once --approve")
+    return [f"A run would be {said}."]
 
 
 def runs(shell: Shell, last: int) -> int:

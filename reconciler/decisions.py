@@ -11,6 +11,7 @@ from reconciler.journal.records import NoApproval
 from reconciler.journal.store import open_journal
 
 if TYPE_CHECKING:
+    from reconciler.config import Settings
     from reconciler.shell import Shell
 
 
@@ -20,7 +21,7 @@ def approve(shell: Shell, digest: str | None, *, withdraw: bool) -> int:
 
     settings = shell.settings()
     portal = settings.portal.key
-    with open_journal(settings.journal.url, shell.clock) as journal:
+    with open_journal(settings.journal.url, shell.clock, read_only=_for_reading(settings, digest is None)) as journal:
         if digest is None:
             records = journal.approvals.open(portal)
             shell.answer(approvals_json(records), lambda: approvals_text(records, width=shell.width))
@@ -61,7 +62,7 @@ def release(shell: Shell, number: int) -> int:
     """Let an exception, or all those of a contact, be looked after again."""
     settings = shell.settings()
     portal = settings.portal.key
-    with open_journal(settings.journal.url, shell.clock) as journal:
+    with open_journal(settings.journal.url, shell.clock, read_only=_for_reading(settings)) as journal:
         entries = [entry for entry in journal.exceptions.entries(portal) if number in {entry.id, entry.entry.contact}]
         if not entries:
             raise UsageError(f"no exception {number} is in force; `reconciler exceptions` lists them")
@@ -71,3 +72,8 @@ def release(shell: Shell, number: int) -> int:
         lambda: f"Released: the next sweep looks after contact {entries[0].entry.contact} again.",
     )
     return 0
+
+
+def _for_reading(settings: Settings, wanted: bool = False) -> bool:
+    """Tell whether the journal is to be opened for reading: also where there is none, which then is told, not made."""
+    return wanted or not settings.journal.path.exists()

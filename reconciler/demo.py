@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tempfile
 import textwrap
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.config import Settings
-from reconciler.core.model import Result, Status
+from reconciler.core.model import Cause, Result, Status
 from reconciler.errors import Stopped
 from reconciler.journal.store import open_journal
 from reconciler.ops.facts import counted, rest_hint
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.clock import Clock
-    from reconciler.core.model import RunReport
     from reconciler.ops.progress import Meter
     from reconciler.ops.report import Report
     from reconciler.planning import Proposal
-    from reconciler.reconcile import Refusal
+    from reconciler.reconcile import Finished, Refusal
     from reconciler.simulator.portal import Portal
 
 #: Rows of a plan that are shown.
@@ -71,7 +71,7 @@ def tell(
             }
         )
 
-        def sweep() -> RunReport:
+        def sweep() -> Finished:
             began = clock.monotonic()
             with connect(settings, clock) as client, open_journal(settings.journal.url, clock) as journal:
 
@@ -95,7 +95,7 @@ def tell(
             if finished.report.status is Status.STOPPED:
                 raise Stopped
             say(_sentence(summary_line(finished.report)))
-            return finished.report
+            return finished
 
         def _shown(report: Report) -> str:
             text = render(report, "text", width=width, color=color, most_rows=_ROWS)
@@ -104,15 +104,15 @@ def tell(
             return text.replace(rest_hint(report, hidden), f"… and {hidden:,} more")
 
         say("First sweep: every contact whose owner is not its company's owner.")
-        reports = [sweep()]
+        sweeps = [sweep()]
         if handed_over := _hand_over(portal):
             time.advance(_SECONDS_BETWEEN)
             say(f"{handed_over}\n\nTen minutes later, the second sweep:")
-            reports.append(sweep())
+            sweeps.append(sweep())
         time.advance(_SECONDS_BETWEEN)
         say("Ten minutes later, once more, to see that nothing is left:")
-        reports.append(sweep())
-    return _totals(reports, portal, say)
+        sweeps.append(sweep())
+    return _totals(sweeps, portal, say)
 
 
 def _listed(lines: str, width: int) -> str:
@@ -140,8 +140,12 @@ def _hand_over(portal: Portal) -> str:
     return f"A manager hands {found['title']} over to {found['name']}; nobody thinks of its contacts."
 
 
-def _totals(reports: list[RunReport], portal: Portal, say: Callable[[str], None]) -> dict[str, Any]:
+def _totals(sweeps: list[Finished], portal: Portal, say: Callable[[str], None]) -> dict[str, Any]:
     """Sum the runs up, and let the portal itself say what is left."""
+    reports = [sweep.report for sweep in sweeps]
+    plans = [sweep.proposal.plan for sweep in sweeps if sweep.proposal is not None]
+    causes = Counter(change.cause for plan in plans for change in plan.changes)
+    causes.update(skip.cause for skip in plans[-1].skips)
     runs = [run_json(report) for report in reports]
     stats = portal.stats()
     last = reports[-1]
@@ -157,6 +161,7 @@ def _totals(reports: list[RunReport], portal: Portal, say: Callable[[str], None]
         "standing": last.standing,
         **summed,
         "reasons": runs[-1]["reasons"],
+        "causes": {cause.value: causes[cause] for cause in Cause if causes[cause]},
         # Standing drift is left alone for a reason; what the portal counts beyond it should have been corrected.
         "remaining_drift": stats["drift"] - last.standing,
         "noop_updates": stats["noop_updates"],

@@ -91,7 +91,8 @@ class Shell:
         logs.install_hooks()
         # How a run ended is what a brief command answers: the same once more, as a log record, is noise.
         quiet = self._brief and not self._common.verbose
-        logging.getLogger("reconciler.run").setLevel(logging.CRITICAL if quiet else logging.NOTSET)
+        for name in ("reconciler.run", "reconciler.gate"):
+            logging.getLogger(name).setLevel(logging.CRITICAL if quiet else logging.NOTSET)
 
     def connect(self, settings: Settings) -> Client:
         """Make the client that the settings describe. Raises UsageError."""

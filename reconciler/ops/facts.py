@@ -108,6 +108,20 @@ def summary_line(report: RunReport) -> str:
     return f"{line}: {report.error}" if report.error else line
 
 
+def undo_line(report: RunReport) -> str:
+    """Tell how taking something back went, likewise."""
+    settled, left = sum(report.outcomes.values()), report.standing
+    if report.status is Status.IN_SYNC:
+        told = "nothing put back"
+    elif report.status is Status.REFUSED and not settled:
+        told = f"refused, nothing written: {counted(report.drift - left, 'contact')} would be put back"
+    else:
+        told = _story(report).replace(f" {_SPOKEN[Result.APPLIED]}", " put back")
+    parts = [told, *([f"{left:,} left as they are" if left > 1 else "1 left as it is"] if left else [])]
+    parts.append(f"{counted(report.usage.requests, 'request')}, {lasting(report.usage.duration_seconds)}")
+    return "; ".join(parts)
+
+
 def _story(report: RunReport) -> str:
     planned, looked_at = report.drift - report.standing, sum(report.outcomes.values())
     if report.status is Status.IN_SYNC:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from support.command_line import Desk, Served
 
-COMMANDS = ("plan", "runs", "show", "check", "health", "demo", "simulate")
+COMMANDS = ("plan", "runs", "show", "approve", "undo", "exceptions", "check", "health", "demo", "simulate")
 DRIFT = SMALL.drifted
 
 

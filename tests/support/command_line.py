@@ -249,7 +249,7 @@ def logging_restored() -> Iterator[None]:
     for handler in [*root.handlers]:
         if type(handler).__module__ == logs.__name__:
             root.removeHandler(handler)
-    for name in (*_QUIET, "reconciler.run"):
+    for name in (*_QUIET, "reconciler.run", "reconciler.gate"):
         logging.getLogger(name).setLevel(logging.NOTSET)
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
