@@ -376,14 +376,17 @@ def test_the_demo_tells_its_story(desk: Desk) -> None:
 
 
 def test_the_demo_of_full_size_gives_totals(desk: Desk) -> None:
-    """2,000 companies and 10,000 contacts: no drift left, no needless write, no request rejected."""
+    """2,000 companies and 10,000 contacts: no drift left to correct, no needless write, no request rejected."""
     ended = desk.run("demo", "--json")
     totals = ended.json
     assert (ended.code, totals["remaining_drift"], totals["noop_updates"], totals["rejected"]) == (0, 0, 0, {})
     assert totals.keys() == RUN_KEYS | {"remaining_drift", "noop_updates", "rejected", "runs"}
     assert [run["status"] for run in totals["runs"]] == ["applied", "applied", "in_sync"]
     assert all(run.keys() == RUN_KEYS for run in totals["runs"])
-    assert totals["applied"] == totals["drift"] == sum(run["applied"] for run in totals["runs"]) > 425
+    corrected = totals["drift"] - totals["standing"]
+    assert totals["applied"] == corrected == sum(run["applied"] for run in totals["runs"]) > 425
+    assert totals["reasons"] == {"several_companies": totals["standing"]}
+    assert sum(totals["causes"].values()) == totals["drift"]
     assert totals["status"] == "applied"
 
 
