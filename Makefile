@@ -36,7 +36,7 @@ coverage: $(READY) ## the same tests, measured: 95 % of all branches, all of cor
 	@$(BIN)/coverage report --fail-under=95
 	@$(BIN)/coverage report --include='reconciler/core/*,reconciler/portal/*' --fail-under=100
 
-bench: $(READY) ## what a sweep and a plan cost at up to a million contacts, some two minutes; BENCH=--write keeps it
+bench: $(READY) ## what a plan costs at up to a million contacts, and what all policies add, some six minutes; BENCH=--write keeps it
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
 
 # Other people's clients live in environments of their own; b24jssdk needs Node, and says so where there is none.
