@@ -107,8 +107,10 @@ def test_yes_answers_a_question_and_lifts_no_guard(strict: Desk, portal: Served)
 
 def test_a_plan_says_that_a_run_would_be_refused(strict: Desk) -> None:
     """In text and JSON; exit code 0, because the plan is what was asked for."""
-    notes = planned(strict)["notes"]
-    assert [note for note in notes if note.startswith("A run would be refused by the guard")]
+    document = planned(strict)
+    (note,) = [note for note in document["notes"] if note.startswith("A run would be refused by the guard: ")]
+    assert f"{DRIFT} contacts would get another owner (limit {FEW})" in note
+    assert note.endswith(f"reconciler --once --approve {document['digest'][:12]}.")
     assert "A run would be refused" in strict.run("plan").out
     strict.env(GUARD__CHANGES=None)
     assert "would be refused" not in strict.run("plan").out
