@@ -15,7 +15,7 @@ EACH = 5
 class Story:
     """People hand a company over, create a contact and link another one in each slot, while the backlog shrinks."""
 
-    def __init__(self, world: TrustWorld, *, backlog: int, restart_at: int, slots: int = 80) -> None:
+    def __init__(self, world: TrustWorld, *, backlog: int, restart_at: int, slots: int = 40) -> None:
         self.world = world
         self.backlog = backlog
         self.restart_at = restart_at

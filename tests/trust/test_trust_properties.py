@@ -164,4 +164,4 @@ class Portal(RuleBasedStateMachine):
 
 
 TestPortal = Portal.TestCase
-TestPortal.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+TestPortal.settings = settings(max_examples=12, stateful_step_count=12, deadline=None)
