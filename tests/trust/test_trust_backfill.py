@@ -1,7 +1,7 @@
 """A backfill on a portal where people keep editing: approved once, carried through over slots and a restart.
 
-The issue's 30,000 are scaled to 400 here, and the portal's updates slowed down in return (eight seconds each: 480 portal
-seconds make 60 a slot, where a real portal has time for about a thousand). The full size is a command, in
+The issue's 30,000 are scaled to 1,000 here, and the portal's updates slowed down in return (2.4 seconds each: 480
+portal seconds make 200 a slot, where a real portal has time for about a thousand). The full size is a command, in
 `backfill_in_full.py`.
 """
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     import pytest
     from support.trust import TrustWorld
 
-BACKLOG = 400
+BACKLOG = 1_000
 
 
 def test_a_backfill_over_many_slots(trust: Callable[..., TrustWorld], monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused, approved once, restarted once; what people do meanwhile is set right within two slots."""
     monkeypatch.setattr(matters, "BACKFILL", 100)
     world = trust(
-        profile=Profile(write_median=8.0, network=0.05),
+        profile=Profile(write_median=2.4, network=0.05),
         chunks=ChunkLimits(target_seconds=50),
         settings={"guard": {"changes": 100, "gained": 100, "lost": 100}, "notify": {"users": [1]}},
     )
-    story = Story(world, backlog=BACKLOG, restart_at=4)
+    story = Story(world, backlog=BACKLOG, restart_at=3)
     story.run()
-    assert 6 <= story.slots <= 14
+    assert 5 <= story.slots <= 9
     assert max(story.fixed_after.values()) <= 2
-    assert len(story.fixed_after) >= 3 * (story.slots - 4)
+    assert len(story.fixed_after) >= 3 * story.slots
