@@ -306,6 +306,25 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        ({"dismissed_owner": "successor"}, 'should name policy.successor, since policy.dismissed_owner is "successor"'),
+        ({"successor": 7}, 'should have dismissed_owner = "successor", or no successor'),
+        ({"only_companies": [3, 4], "leave_companies": [4]}, "should not both allow and leave alone company 4"),
+        (
+            {"dismissed_owner": "successor", "successor": 7, "leave_owners": [7]},
+            "should not leave the successor's records alone",
+        ),
+        ({"settle_minutes": 5, "person_edit": "respect"}, "should not have settle_minutes where people's edits"),
+    ],
+    ids=["no successor", "successor of nobody", "company both ways", "successor left alone", "settled and respected"],
+)
+def test_policies_that_contradict_each_other_are_refused(policy: dict[str, Any], says: str) -> None:
+    """At start, by name."""
+    assert says in refusal(None, {f"policy.{name}": value for name, value in policy.items()})
+
+
+@pytest.mark.parametrize(
     ("flags", "says"),
     [
         ({"retry.attempts": "many"}, "`retry.attempts` (command line) should be a valid integer"),

@@ -208,3 +208,29 @@ def test_the_longest_gap_is_measured(make_world: Callable[..., World]) -> None:
     assert writer.longest_gap == 1.5
     assert burst.delay(1) == 0
     assert [outcome.change.after for outcome in settled] == [BOB] * 20
+
+
+@pytest.mark.parametrize(
+    ("seconds", "until", "written"),
+    [
+        pytest.param(1.0, 15.0, 20, id="the-time-is-over"),
+        pytest.param(5.0, 590.0, 93, id="the-budget-is-back-too-late"),
+        pytest.param(1.0, None, 120, id="all-the-time-there-is"),
+    ],
+)
+def test_a_slot(make_world: Callable[..., World], seconds: float, until: float | None, written: int) -> None:
+    """What cannot be begun before the end of the slot is left to the next one: neither written nor intended."""
+    world = make_world(profile=every(seconds))
+    world.drift(120)
+    outcomes: list[Outcome] = []
+    intended: list[Change] = []
+    run = world.journal.begin(portal="portal", command="test")
+
+    def intend(changes: Sequence[Change]) -> None:
+        world.journal.intend(run, changes)
+        intended.extend(changes)
+
+    writer = Writer(world.worker.client, world.clock, ChunkLimits(), intend=intend, settle=outcomes.extend)
+    writer.apply([change(number, 101 + (number - 1) // 5) for number in range(1, 121)], until)
+    assert {outcome.result for outcome in outcomes} == {Result.APPLIED}
+    assert len(intended) == len(outcomes) == world.portal.stats()["updates_applied"] == written
