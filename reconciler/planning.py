@@ -205,7 +205,7 @@ def propose_undo(
 
 def undone(change: Change) -> NewException:
     """Return the exception that keeps the next sweep from doing again what was taken back."""
-    return NewException(contact=change.contact, company=change.company, owner=change.after, detail="taken back")
+    return NewException(contact=change.contact, company=change.company, owner=change.after)
 
 
 def _start_afresh(evidence: Evidence, contacts: Collection[int]) -> Evidence:

@@ -80,9 +80,15 @@ class Approvals:
             waiting = _approval.c.state == ApprovalState.WAITING.value
             if connection.execute(update(_approval).where(same, waiting).values(told)).rowcount:
                 return found
+            approved = same & (_approval.c.state == ApprovalState.APPROVED.value)
+            given = connection.execute(select(_approval.c.id).where(approved)).scalar_one_or_none()
+            states = (ApprovalState.APPROVED,)
+            if given is not None and any(
+                number == given for _, number in approval_sets.left(connection, portal, states)
+            ):
+                return found  # somebody has said yes already, and not all of it is done
             _close(connection, key, waiting, ApprovalState.SUPERSEDED, now)
-            # What is in force lets its changes through: if just they are refused, none of them was left.
-            _close(connection, key, same & (_approval.c.state == ApprovalState.APPROVED.value), ApprovalState.USED, now)
+            _close(connection, key, approved, ApprovalState.USED, now)
             new = insert(_approval).values(
                 portal_id=key,
                 digest=found,
