@@ -7,7 +7,7 @@ BENCH_READY := .venv-bench/.ready
 CLIENTS := tests/foreign/clients
 NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage bench foreign docs facts portalspeed cassettes lock clean
+.PHONY: help setup demo test lint format coverage browser bench foreign docs facts portalspeed cassettes lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -27,12 +27,12 @@ setup: $(READY) ## virtual environment with the locked dependencies
 demo: $(READY)  ## the whole story on an embedded portal, no account needed
 	@$(BIN)/reconciler demo
 
-test: $(READY)  ## the fast tests: no browser, no server
-	@$(BIN)/python -m pytest -q -n 2
+test: $(READY)  ## the fast tests: no browser, no server, no long stories
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --ignore=tests/browser
 
-coverage: $(READY) ## the same tests, measured: 95 % of all branches, all of core and portal
+coverage: $(READY) ## these and the long stories, measured: 95 % of all branches, all of core and portal
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m pytest -q -n 2 --cov --cov-report=
+	@$(BIN)/python -m pytest -q -n 2 --cov --cov-report= --ignore=tests/browser
 	@$(BIN)/coverage report --fail-under=95
 	@$(BIN)/coverage report --include='reconciler/core/*,reconciler/portal/*' --fail-under=100
 
@@ -52,6 +52,9 @@ $(NODE_READY): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
 
 foreign: $(READY) $(BENCH_READY) $(NODE_READY) ## other people's clients repair the embedded portal, unchanged
 	@FOREIGN_CLIENTS=1 $(BIN)/python -m pytest -q tests/foreign
+
+browser: $(READY) ## the HTML pages in headless Chromium, which must be there
+	@CI_BROWSER=1 $(BIN)/python -m pytest -q -n 2 tests/browser
 
 docs: $(READY)  ## put the help and the demo's transcript into README.md
 	@$(BIN)/python tests/readme.py

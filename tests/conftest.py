@@ -22,6 +22,26 @@ settings.register_profile(
 )
 settings.load_profile("reconciler")
 
+#: Long stories and whole processes: `make coverage`, a step of the gate, runs them too; `make test` stays quick.
+LONG_STORIES = (
+    "tests/trust/",
+    "tests/cli/test_cli_decisions.py",
+    "tests/cli/test_cli_processes.py",
+    "tests/portal/test_writer_faults.py",
+    "tests/portal/test_writer_pacing.py",
+    "tests/test_bench.py",
+    "tests/test_run_ends.py",
+    "tests/test_run_properties.py",
+)
+_ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test` leaves out."""
+    for item in items:
+        if str(item.path.relative_to(_ROOT)).startswith(LONG_STORIES):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture
 def make_world() -> Iterator[Callable[..., World]]:
