@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from getpass import getuser
 from typing import TYPE_CHECKING
 
 from reconciler.errors import UsageError
@@ -30,7 +29,9 @@ def approve(shell: Shell, digest: str | None, *, withdraw: bool) -> int:
             record = journal.approvals.withdraw(portal, digest)
         else:
             lasts = timedelta(days=settings.guard.approval_days)
-            record = journal.approvals.approve(portal, digest, by=getuser(), how="by command", lasts=lasts)
+            from reconciler.gate import who
+
+            record = journal.approvals.approve(portal, digest, by=who(), how="by command", lasts=lasts)
     if isinstance(record, NoApproval):
         raise UsageError(f"{digest} cannot be {'withdrawn' if withdraw else 'approved'}: {record.sentence}")
     until = f" until {record.expires_at:%Y-%m-%d %H:%M} UTC" if record.expires_at else ""
@@ -66,7 +67,9 @@ def release(shell: Shell, number: int) -> int:
         entries = [entry for entry in journal.exceptions.entries(portal) if number in {entry.id, entry.entry.contact}]
         if not entries:
             raise UsageError(f"no exception {number} is in force; `reconciler exceptions` lists them")
-        count = journal.exceptions.release(portal, [entry.id for entry in entries], getuser())
+        from reconciler.gate import who
+
+        count = journal.exceptions.release(portal, [entry.id for entry in entries], who())
     shell.answer(
         {"schema": 1, "released": count},
         lambda: f"Released: the next sweep looks after contact {entries[0].entry.contact} again.",

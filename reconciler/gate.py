@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from getpass import getuser
 from typing import TYPE_CHECKING
@@ -58,6 +59,14 @@ class Passage:
     approvals: Mapping[tuple[int, int, int, int], int] = field(default_factory=dict)
 
 
+def who() -> str:
+    """Return the account that gives an approval on this machine; its number where it has no name, as in a container."""
+    try:
+        return getuser()
+    except (KeyError, OSError):  # the first before Python 3.13
+        return f"user {os.getuid()}"
+
+
 def let_through(worker: Worker, order: Order, run: int, proposal: Proposal) -> Passage:
     """Decide by the drawing above; a refusal is stored, so that it can be approved later."""
     changes, approvals = proposal.plan.changes, worker.journal.approvals
@@ -79,7 +88,7 @@ def approve(worker: Worker, prefix: str, changes: Sequence[Change], run: int) ->
     """Let a set of changes through: one that was refused earlier, or that of the present plan. Raises UsageError."""
 
     def given() -> NoApproval | None:
-        found = approvals.approve(worker.portal, prefix, by=getuser(), how="with the run", lasts=worker.rules.approval)
+        found = approvals.approve(worker.portal, prefix, by=who(), how="with the run", lasts=worker.rules.approval)
         return found if isinstance(found, NoApproval) else None
 
     approvals = worker.journal.approvals
