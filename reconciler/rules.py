@@ -58,7 +58,7 @@ class Policy(Section):
             raise ValueError('should name policy.successor, since policy.dismissed_owner is "successor"')
         if self.successor is not None and self.dismissed_owner is not DismissedOwner.SUCCESSOR:
             raise ValueError('should have dismissed_owner = "successor", or no successor')
-        both = set(self.only_companies) & set(self.leave_companies)
+        both = set(self.leave_companies).intersection(self.only_companies)
         if both:
             raise ValueError(f"should not both allow and leave alone company {min(both)}")
         if self.successor is not None and self.successor in self.leave_owners:
