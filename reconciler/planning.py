@@ -152,7 +152,7 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
         exceptions = dict(journal.exceptions.in_force(portal, snapshot.roster))
         over = journal.exceptions.in_force(portal).keys() - exceptions.keys()
         evidence = _start_afresh(journal.sweeps.evidence(portal, snapshot.mismatches), over)
-        case = replace(case, evidence=evidence, exceptions=exceptions)
+        case = replace(case, evidence=evidence, exceptions=exceptions, forgiven=journal.exceptions.forgiven(portal))
         flapping = _flapping(case, journal, ground)
         exceptions.update({entry.contact: Standing.QUARANTINED for entry in flapping})
         if writing:

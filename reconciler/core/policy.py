@@ -18,7 +18,7 @@ the company's owner is active, in a department                          wants th
 the contact has the wanted owner                                        no drift: neither written nor counted
 `scope = "previous-owner"`, its owner is no earlier one                 left alone: out_of_scope
 `scope = "empty-or-previous"`, it has another owner, no earlier one     left alone: out_of_scope
-a person edited the contact, `person_edit = "respect"`                  left alone: respected
+a person edited the contact, `person_edit = "respect"`                  left alone: respected, until released
 a contact-side mismatch younger than `settle_minutes`                   left alone: settling
 otherwise                                                               gets the wanted owner
 
@@ -38,6 +38,7 @@ from reconciler.core.model import Cause, Change, Mismatch, Rule, Skip, Standing,
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from reconciler.core.model import Department, Snapshot
 
@@ -108,6 +109,9 @@ class Case:
     evidence: Evidence = field(default_factory=Evidence)
     #: Contact -> why it is left alone until somebody or something releases it.
     exceptions: Mapping[int, Standing] = field(default_factory=dict)
+    #: Contact -> when it was last edited at the time a person released the choice that was respected: that edit counts
+    #: no more, a later one does.
+    forgiven: Mapping[int, datetime] = field(default_factory=dict)
     policies: Policies = field(default_factory=Policies)
 
 
@@ -211,9 +215,11 @@ def _held_back(mismatch: Mismatch, cause: Cause, case: Case) -> Standing | None:
         return Standing.OUT_OF_SCOPE
     if policies.scope is Scope.EMPTY_OR_PREVIOUS and not earlier and mismatch.owner != 0:
         return Standing.OUT_OF_SCOPE
-    if policies.person_edit is PersonEdit.RESPECT and cause in PERSON_EDITS:
-        return Standing.RESPECTED
     detail = case.snapshot.contact_details.get(mismatch.contact)
+    forgiven = case.forgiven.get(mismatch.contact)
+    edited_since = forgiven is None or (detail is not None and detail.modified > forgiven)
+    if policies.person_edit is PersonEdit.RESPECT and cause in PERSON_EDITS and edited_since:
+        return Standing.RESPECTED
     if cause in CONTACT_SIDE and detail is not None and case.snapshot.taken_at - detail.modified < policies.settle:
         return Standing.SETTLING
     return None

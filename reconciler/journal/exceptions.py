@@ -118,6 +118,19 @@ class Exceptions:
         of_contact = () if contact is None else (_exception.c.contact_id == contact,)
         return self._records(*self._in_force(portal), *of_contact)
 
+    def forgiven(self, portal: str) -> Mapping[int, datetime]:
+        """Return the contacts whose respected choice a person released -> when it was last edited then.
+
+        By the portal's clock: only an edit after that is another choice.
+        """
+        released = self._records(
+            _exception.c.portal_id == rows.key_of(portal),
+            _exception.c.kind == Standing.RESPECTED.value,
+            _exception.c.released_by.not_in([BY_TIME, BY_COMPANY_OWNER]),
+        )
+        edited = {record.entry.contact: record.entry.last_edited_at for record in released}
+        return {contact: moment for contact, moment in edited.items() if moment is not None}
+
     def _in_force(self, portal: str) -> tuple[ColumnElement[bool], ...]:
         lasting = or_(_exception.c.expires_at.is_(None), _exception.c.expires_at > self._clock.now())
         return _exception.c.portal_id == rows.key_of(portal), _unreleased, lasting

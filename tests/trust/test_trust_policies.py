@@ -172,6 +172,24 @@ def test_a_persons_choice_is_respected_until_the_company_changes_hands(
     assert world.journal.exceptions.entries("portal") == []
 
 
+def test_a_released_choice_is_written_and_a_later_one_respected(trust: Callable[..., TrustWorld]) -> None:
+    """Whoever releases a contact means the edit that stands; the next edit is another choice."""
+    world = trust(settings={"policy": {"person_edit": "respect"}})
+    office(world)
+    world.tick()
+    world.give(1, DORA)
+    assert world.reasons(world.tick()) == {1: "respected"}
+    left_alone = world.journal.exceptions.entries("portal", 1)
+    world.journal.exceptions.release("portal", [entry.id for entry in left_alone], "anna")
+    world.tick()
+    assert world.owner_of(1) == BOB
+    world.pass_time(60)
+    world.give(1, DORA)
+    for _ in range(2):
+        assert world.reasons(world.tick()) == {1: "respected"}
+    assert world.owner_of(1) == DORA
+
+
 def test_settle_minutes(trust: Callable[..., TrustWorld]) -> None:
     """Somebody at work on a contact has half an hour to finish; a company's hand-over does not wait."""
     world = trust(settings={"policy": {"settle_minutes": 30}})
