@@ -36,7 +36,7 @@ coverage: $(READY) ## these and the long stories, measured: 95 % of all branches
 	@$(BIN)/coverage report --fail-under=95
 	@$(BIN)/coverage report --include='reconciler/core/*,reconciler/portal/*' --fail-under=100
 
-bench: $(READY) ## what a plan costs at up to a million contacts, and what all policies add, some six minutes; BENCH=--write keeps it
+bench: $(READY) ## what a plan costs at up to a million contacts, and what all policies add, some ten minutes; BENCH=--write keeps it
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
 
 # Other people's clients live in environments of their own; b24jssdk needs Node, and says so where there is none.

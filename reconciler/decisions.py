@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.errors import UsageError
 from reconciler.journal.records import NoApproval
 from reconciler.journal.store import open_journal
+from reconciler.ops.facts import counted
 
 if TYPE_CHECKING:
     from reconciler.config import Settings
@@ -34,15 +35,15 @@ def approve(shell: Shell, digest: str | None, *, withdraw: bool) -> int:
             record = journal.approvals.approve(portal, digest, by=who(), how="by command", lasts=lasts)
     if isinstance(record, NoApproval):
         raise UsageError(f"{digest} cannot be {'withdrawn' if withdraw else 'approved'}: {record.sentence}")
-    until = f" until {record.expires_at:%Y-%m-%d %H:%M} UTC" if record.expires_at else ""
     document = {"schema": 1, "digest": record.digest, "state": record.state.value, "changes": record.count}
-    shell.answer(
-        document,
-        lambda: (
-            f"{record.count:,} changes ({record.digest[:12]}) will {'not ' if withdraw else ''}go through"
-            + ("." if withdraw else f" with the next run{until}; the rest of a plan is guarded as usual.")
-        ),
-    )
+    what = f"{counted(record.count, 'change')} ({record.digest[:12]})"
+    if withdraw:
+        shell.answer(document, lambda: f"{what} will not go through.")
+        return 0
+    until = f" until {record.expires_at:%Y-%m-%d %H:%M} UTC" if record.expires_at else ""
+    # A sweep plans nothing of an undo: it goes on when it is asked for again.
+    when = "when the undo is asked for again" if "undo" in record.numbers else "with the next run"
+    shell.answer(document, lambda: f"{what} will go through {when}{until}; the rest of a plan is guarded as usual.")
     return 0
 
 

@@ -370,6 +370,18 @@ def test_an_undo_is_guarded(desk: Desk, portal: Served) -> None:
     assert portal.portal.drift() == DRIFT
 
 
+def test_an_approved_undo_goes_on_when_it_is_asked_for_again(desk: Desk, portal: Served) -> None:
+    """No sweep carries it, and the answer says so."""
+    desk.run("--once")
+    desk.env(GUARD__CHANGES=FEW)
+    digest = desk.run("undo", "1", "--json").json["refusal"]["digest"]
+    assert "will go through when the undo is asked for again until " in desk.run("approve", digest).out
+    assert desk.run("--once").code == 0
+    assert portal.portal.drift() == 0
+    assert desk.run("undo", "1").code == 0
+    assert portal.portal.drift() == DRIFT
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
