@@ -112,7 +112,8 @@ def _holds(layer: Layer, name: str) -> bool:
 
 def _file(path: Path | None) -> Layer:
     chosen = path or (Path(named) if (named := os.environ.get("RECONCILER_CONFIG")) else None)
-    if chosen is None and not DEFAULT_FILE.exists():
+    # Nobody asked for the default one: a folder that may not be entered holds none for us, where `exists` would raise.
+    if chosen is None and not os.access(DEFAULT_FILE, os.F_OK):
         return Layer(values={}, place=str)
     chosen = chosen or DEFAULT_FILE
     shown = display(str(chosen))

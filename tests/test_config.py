@@ -393,3 +393,9 @@ def test_making_settings_directly_reads_nothing(monkeypatch: pytest.MonkeyPatch)
     """Only `load_settings` looks at the machine."""
     monkeypatch.setenv("RECONCILER_LOG__LEVEL", "error")
     assert Settings().log.level == "info"
+
+
+def test_a_working_directory_that_cannot_be_looked_into_holds_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's volume may belong to somebody else; a name too long fails in the same way, also for root."""
+    monkeypatch.setattr(sources, "DEFAULT_FILE", Path("c" * 300))
+    assert load_settings(None) == Settings()
