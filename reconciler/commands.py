@@ -225,7 +225,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
             client = stack.enter_context(shell.connect(settings))
             progress = stack.enter_context(shell.progress())
             journal = None
-            if settings.journal.path.exists():
+            if settings.journal.is_there:
                 journal = stack.enter_context(open_journal(settings.journal.url, shell.clock, read_only=True))
             ground = Ground(
                 portal=settings.portal.key,

@@ -209,6 +209,14 @@ class Journal(Section):
         """The database file."""
         return Path(self.url.removeprefix("sqlite:///"))
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a journal; one that may not be looked at counts, so that whoever opens it says why."""
+        try:
+            return self.path.exists()
+        except OSError:
+            return True
+
 
 class Log(Section):
     """What is logged, and in which form."""

@@ -80,4 +80,4 @@ def release(shell: Shell, number: int) -> int:
 
 def _for_reading(settings: Settings, wanted: bool = False) -> bool:
     """Tell whether the journal is to be opened for reading: also where there is none, which then is told, not made."""
-    return wanted or not settings.journal.path.exists()
+    return wanted or not settings.journal.is_there

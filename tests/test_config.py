@@ -399,3 +399,9 @@ def test_a_working_directory_that_cannot_be_looked_into_holds_no_settings(monkey
     """A container's volume may belong to somebody else; a name too long fails in the same way, also for root."""
     monkeypatch.setattr(sources, "DEFAULT_FILE", Path("c" * 300))
     assert load_settings(None) == Settings()
+
+
+@pytest.mark.parametrize(("name", "there"), [("no.sqlite3", False), ("j" * 300, True)], ids=["none", "out-of-reach"])
+def test_a_journal_out_of_reach_is_not_taken_for_none(name: str, there: bool) -> None:
+    """Whoever opens it says why it cannot be; a name too long fails as a folder of somebody else does."""
+    assert Settings(journal={"url": f"sqlite:///{name}"}).journal.is_there is there
