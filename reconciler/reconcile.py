@@ -20,7 +20,7 @@ import structlog
 
 from reconciler.core.model import Outcome, Result, Rule, RunReport, Standing, Status, Usage
 from reconciler.errors import IncompleteReadError, MissingScopeError, ReconcilerError, Stopped
-from reconciler.gate import Refusal, approve, believed, let_through, review
+from reconciler.gate import Passage, Refusal, approve, believed, let_through, review
 from reconciler.journal.sweeps import WAITING
 from reconciler.ops.logs import context
 from reconciler.planning import Ground, Proposal, Rules, Undo, fresh_first, propose, propose_undo, undone
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
     from reconciler.clock import Clock
     from reconciler.config import Settings
-    from reconciler.core.model import Cause, Change, Mismatch
-    from reconciler.journal.rows import Links
+    from reconciler.core.model import Cause, Mismatch
     from reconciler.journal.store import Journal
 
 __all__ = ["Finished", "Order", "Refusal", "Worker", "chunk_limits", "connect", "reconcile"]
@@ -108,8 +107,7 @@ class _Progress:
     def __init__(self, started: float) -> None:
         self.started = started
         self.proposal: Proposal | None = None
-        self.refusal: Refusal | None = None
-        self.through: tuple[Change, ...] = ()
+        self.passage = Passage()
         #: Contact -> what became of its change.
         self.settled: dict[int, Result] = {}
 
@@ -143,8 +141,8 @@ def reconcile(worker: Worker, order: Order) -> Finished:
             report=report,
             failure=failure,
             proposal=progress.proposal,
-            refusal=progress.refusal,
-            let_through=len(progress.through),
+            refusal=progress.passage.refusal,
+            let_through=len(progress.passage.through),
         )
 
 
@@ -158,12 +156,11 @@ def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:
         if not proposal.plan.changes:
             return Status.IN_SYNC
         require_verified_owners(proposal)
-        passage = let_through(worker, order, run, proposal)
-        progress.through, progress.refusal = passage.through, passage.refusal
-        _apply(worker, order, run, progress, replace(proposal.links, approvals=passage.approvals))
+        progress.passage = let_through(worker, order, run, proposal)
+        _apply(worker, order, run, proposal, progress)
     finally:
         _remember(worker, order, progress)
-    if progress.refusal is not None or not progress.through:
+    if progress.passage.refusal is not None or not progress.passage.through:
         return Status.REFUSED
     return Status.PARTIAL if any(progress.outcomes[result] for result in _UNDONE) else Status.APPLIED
 
@@ -192,17 +189,17 @@ def require_verified_owners(proposal: Proposal) -> None:
         )
 
 
-def _apply(worker: Worker, order: Order, run: int, progress: _Progress, links: Links) -> None:
+def _apply(worker: Worker, order: Order, run: int, proposal: Proposal, progress: _Progress) -> None:
     """Write what was let through, fresh before old (DESIGN 5), until the slot is over."""
-    proposal = progress.proposal
-    assert proposal is not None  # noqa: S101 - there is one once anything was let through
+    through = progress.passage.through
+    links = replace(proposal.links, approvals=progress.passage.approvals)
 
     def settle(outcomes: Sequence[Outcome]) -> None:
         _except_undone(worker, [o for o in outcomes if o.change.contact not in proposal.put_forward])
         worker.journal.settle(run, outcomes, links)
         _release_put_forward(worker, proposal, outcomes)
         progress.settled.update({outcome.change.contact: outcome.result for outcome in outcomes})
-        order.writing(len(progress.settled), len(progress.through))
+        order.writing(len(progress.settled), len(through))
 
     writer = Writer(
         worker.client,
@@ -215,8 +212,8 @@ def _apply(worker: Worker, order: Order, run: int, progress: _Progress, links: L
     if order.seconds is not None:
         # However long the reading took: a slot that writes nothing would never get through a backlog.
         until = max(progress.started + order.seconds, worker.clock.monotonic() + order.seconds / 2)
-    order.writing(0, len(progress.through))
-    writer.apply(fresh_first(progress.through, proposal.backlog), until)
+    order.writing(0, len(through))
+    writer.apply(fresh_first(through, proposal.backlog), until)
     log.info("run.gap", longest_seconds_between_check_and_write=round(writer.longest_gap, 3))
 
 
@@ -279,7 +276,9 @@ def _release_put_forward(worker: Worker, proposal: Proposal, outcomes: Sequence[
 
 
 def _report(run: int, status: Status, progress: _Progress, failure: ReconcilerError | None, usage: Usage) -> RunReport:
-    error = str(failure) if failure is not None else progress.refusal.sentence if progress.refusal else None
+    error = (
+        str(failure) if failure is not None else progress.passage.refusal.sentence if progress.passage.refusal else None
+    )
     report = RunReport(run=run, status=status, outcomes=dict(progress.outcomes), usage=usage, error=error)
     proposal = progress.proposal
     if proposal is None:

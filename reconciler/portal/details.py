@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from reconciler.core.model import CompanyDetail, ContactDetail, Names
+from reconciler.core.model import CompanyDetail, ContactDetail
 from reconciler.core.policy import fit
 from reconciler.errors import IncompleteReadError, NotFoundError, PortalError, RefusedError, UsageError
 from reconciler.portal.dialect import (
@@ -47,7 +47,7 @@ from reconciler.portal.wire import Command, identifier, moment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.core.model import Department, Mismatch, Snapshot, User
+    from reconciler.core.model import Department, Mismatch, User
     from reconciler.portal.client import Client
     from reconciler.portal.wire import Answer
 
@@ -114,15 +114,6 @@ def read_owners(client: Client, companies: Iterable[int]) -> dict[int, int]:
         ],
     )
     return owners
-
-
-def names_of(snapshot: Snapshot) -> Names:
-    """Return what the drifted contacts, their companies and their owners are called."""
-    return Names(
-        contacts={number: detail.name for number, detail in snapshot.contact_details.items()},
-        companies={number: detail.name for number, detail in snapshot.company_details.items()},
-        users={user.id: user.name for user in (snapshot.users or {}).values()},
-    )
 
 
 class _Inquiry:

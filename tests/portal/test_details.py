@@ -14,7 +14,8 @@ from support.portal_line import Line
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import CompanyDetail, ContactDetail, Department, Names, Snapshot, User
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError, ServerFaultError, UsageError
-from reconciler.portal.details import Wants, names_of
+from reconciler.ops.report import names_of
+from reconciler.portal.details import Wants
 from reconciler.portal.reader import Reader, Scope
 from reconciler.simulator import bindings
 from reconciler.simulator.calls import Result
