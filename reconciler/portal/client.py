@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import http.cookiejar
 import ssl
-from collections import Counter
+import threading
+from collections import Counter, deque
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -61,6 +64,8 @@ class Limits:
     body_bytes: int = 512_000
     #: Longest answer read.
     answer_bytes: int = 50_000_000
+    #: Requests of reads that are under way at the same time; writes are always one stream (DESIGN 3).
+    lanes: int = 1
     #: Whether to try again before the portal has answered for the first time: not when a person waits, because an
     #: address that never worked is wrong more often than the portal is away.
     patient: bool = True
@@ -102,8 +107,15 @@ def _tls(ca_bundle: Path | None) -> ssl.SSLContext:
         raise UsageError("portal.ca_bundle cannot be loaded; it must be a file of PEM certificates") from cause
 
 
+class _Lane(threading.local):
+    """What each thread knows of its own requests."""
+
+    #: When the latest one left (monotonic seconds).
+    sent_at = 0.0
+
+
 class Client:
-    """Sends batches to one portal."""
+    """Sends batches to one portal; reads in several lanes at a time."""
 
     def __init__(
         self,
@@ -135,14 +147,24 @@ class Client:
         self.throttle = throttle
         self.budget = budget
         self.usage = Usage()
-        #: When the latest request left (monotonic seconds).
-        self.sent_at = 0.0
+        self._lock = threading.Lock()
+        self._lane = _Lane()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._line.close()
+
+    @property
+    def sent_at(self) -> float:
+        """When the latest request of this thread left (monotonic seconds)."""
+        return self._lane.sent_at
+
+    @property
+    def at_once(self) -> int:
+        """How many commands `ask` has under way at a time; decoded answers to more of them only take room."""
+        return self._limits.lanes * BATCH_COMMANDS
 
     @property
     def host(self) -> str:
@@ -186,18 +208,15 @@ class Client:
         answers: dict[int, Answer | PortalError] = {}
         waiting = list(range(len(commands)))
         for attempt in range(1, self._limits.attempts + 1):
-            left = waiting
+            left = deque(waiting)
             while left:
-                next_ones = [commands[index] for index in left[:BATCH_COMMANDS]]
-                batch = next_ones[: self._fitting(next_ones)]
-                try:
-                    found = self._repeat(batch, whole=len(batch) == 1).answers
-                except (TooLargeError, TransientError) as failure:
-                    if not self._learn(batch, failure):
-                        raise
-                    continue
-                answers.update(zip(left, found, strict=False))
-                left = left[len(batch) :]
+                batches = self._cut(commands, left)
+                calls = [partial(self._attempt, [commands[index] for index in batch]) for batch in batches]
+                for batch, found in reversed([*zip(batches, self._clock.gather(calls, len(calls)), strict=True)]):
+                    if found is None:
+                        left.extendleft(reversed(batch))
+                    else:
+                        answers.update(zip(batch, found, strict=True))
             waiting = [i for i in waiting if isinstance(answers[i], TransientError | OperationTimeLimitError)]
             if not waiting:
                 break
@@ -205,13 +224,37 @@ class Client:
                 self._clock.sleep(self._pause(attempt))
         return [answers[index] for index in range(len(commands))]
 
+    def _cut(self, commands: Sequence[Command], left: deque[int]) -> list[list[int]]:
+        """Take the next batches, one for each lane, in about equal parts; the first is never empty."""
+        batches: list[list[int]] = []
+        beside: Counter[str] = Counter()
+        size = -(-len(left) // -(-len(left) // BATCH_COMMANDS))
+        while left and len(batches) < self._limits.lanes:
+            next_ones = [commands[index] for index in islice(left, size)]
+            fitting = self._fitting(next_ones, beside)
+            if not fitting:
+                break
+            beside.update(command.method for command in next_ones[:fitting])
+            batches.append([left.popleft() for _ in range(fitting)])
+        return batches
+
+    def _attempt(self, batch: Sequence[Command]) -> Sequence[Answer | PortalError] | None:
+        """Return the answers to one batch; None: it would rather pass with fewer commands."""
+        try:
+            return self._repeat(batch, whole=len(batch) == 1).answers
+        except (TooLargeError, TransientError) as failure:
+            if not self._learn(batch, failure):
+                raise
+            return None
+
     def send(self, commands: Sequence[Command]) -> BatchAnswer:
         """Send one batch once.
 
         Raises RateLimitedError, AuthorizationError, BlockedError: nothing of it was carried out. Raises
         UnreachableError, NotJsonError, ServerFaultError: what became of it is not known.
         """
-        self.usage = replace(self.usage, commands=self.usage.commands + len(commands))
+        with self._lock:
+            self.usage = replace(self.usage, commands=self.usage.commands + len(commands))
         try:
             status, body = self._line.post(batch_body([command.encode() for command in commands]))
             batch = self._decode(body, status, len(commands))
@@ -230,8 +273,9 @@ class Client:
     def _depart(self) -> None:
         """Wait for a request's turn, and take note that it leaves."""
         self.throttle.acquire()
-        self.sent_at = self._clock.monotonic()
-        self.usage = replace(self.usage, requests=self.usage.requests + 1)
+        self._lane.sent_at = self._clock.monotonic()
+        with self._lock:
+            self.usage = replace(self.usage, requests=self.usage.requests + 1)
 
     def _decode(self, body: bytes, status: int, count: int) -> BatchAnswer:
         """Decode an answer, the token masked in whatever its errors say."""
@@ -316,20 +360,21 @@ class Client:
                 log.info("portal.budget_wait", method=method, seconds=round(wait, 1))
                 self._clock.sleep(wait)
 
-    def _fitting(self, commands: Sequence[Command]) -> int:
-        """Return how many of the first commands, at least one, make the next batch.
+    def _fitting(self, commands: Sequence[Command], beside: Counter[str]) -> int:
+        """Return how many of the first commands make the next batch; at least one, if none is planned `beside` them.
 
         They fit into the limit on a body, into the seconds of a request by what their like took last, and into what
         the budget leaves to each method.
         """
-        self._await_budget(commands[:1])
+        if not beside:
+            self._await_budget(commands[:1])
         room, seconds = self._body_bytes - _ENVELOPE, READ_SECONDS
-        affordable = {method: self.budget.affordable(method) for method in {command.method for command in commands}}
+        affordable = {m: self.budget.affordable(m) - beside[m] for m in {command.method for command in commands}}
         for count, command in enumerate(commands):
             room -= len(command.encode()) + _BESIDE
             seconds -= self.budget.cost(command.method)
             affordable[command.method] -= 1
-            if count and (room < 0 or seconds < 0 or affordable[command.method] < 0):
+            if (count or beside) and (room < 0 or seconds < 0 or affordable[command.method] < 0):
                 return count
         return len(commands)
 
@@ -350,4 +395,5 @@ class Client:
         self.budget.observe(BATCH, [replace(batch.timing, duration=None)], now)
         for method in limited:
             self.budget.exhausted(method)
-        self.usage = replace(self.usage, operating_seconds=self.usage.operating_seconds + counted)
+        with self._lock:
+            self.usage = replace(self.usage, operating_seconds=self.usage.operating_seconds + counted)

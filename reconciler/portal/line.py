@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
@@ -50,6 +51,7 @@ class Line:
         self._answer_bytes = answer_bytes
         self._depart = depart
         self._moved = False
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the connections."""
@@ -60,9 +62,12 @@ class Line:
 
         Raises UnreachableError, NotJsonError, TooLargeError, MovedError.
         """
+        webhook = self.webhook
         status, target, content = self._exchange(body)
         if target is not None:
-            self._follow(target)
+            with self._lock:
+                if self.webhook is webhook:  # else another lane has followed meanwhile
+                    self._follow(target)
             status, target, content = self._exchange(body)
             if target is not None:
                 raise MovedError("the portal redirects twice; put its present address into portal.webhook_url")

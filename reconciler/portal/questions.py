@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import IncompleteReadError, PortalError
-from reconciler.portal.dialect import BATCH_COMMANDS, ID, PAGE
+from reconciler.portal.dialect import ID, PAGE
 from reconciler.portal.wire import Command, identifier
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ class Question:
 
 
 def ask(client: Client, questions: Sequence[Question]) -> None:
-    """Ask, a batch at a time: decoded rows take ten times the room of what is kept of them."""
-    for start in range(0, len(questions), BATCH_COMMANDS):
-        waiting = list(questions[start : start + BATCH_COMMANDS])
+    """Ask, so many at a time as are under way at once: decoded rows take ten times the room of what is kept of them."""
+    for start in range(0, len(questions), client.at_once):
+        waiting = list(questions[start : start + client.at_once])
         reading = 0
         while waiting:
             reading += 1

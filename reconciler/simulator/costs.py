@@ -87,8 +87,8 @@ class CostModel:
     def seconds(self, method: str, rows: int, counted_rows: int, *, examined_rows: int = 0) -> float:
         """Return how long one call takes inside the portal.
 
-        `rows` are those returned, `counted_rows` those a COUNT walked over (0 when the count was cached or not
-        asked for), `examined_rows` those looked at besides. `batch` itself costs nothing but its calls.
+        `rows` are those returned, `counted_rows` those a COUNT walked over (0 when none
+        was asked for), `examined_rows` those looked at besides. `batch` itself costs nothing but its calls.
         """
         method = method.lower()
         if method == "batch":
