@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
+from array import array
 from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -91,6 +92,10 @@ _INDEXES = {
 }
 
 
+#: Lists of IDs of which pages are being read: of companies and of contacts, by two clients.
+_KEPT_LISTS = 4
+
+
 def _fold(text: str | None) -> str | None:
     return text if text is None else str(text).casefold()
 
@@ -108,16 +113,18 @@ class Database:
         # The portal's collation ignores case in every alphabet, SQLite's only in ASCII.
         self.connection.create_function("fold", 1, _fold, deterministic=True)
         self.lock = RLock()
-        #: Grows with each change of data; counts are cached for one version.
+        #: Grows with each change of data; counts and lists of IDs are cached for one version.
         self.version = 0
         self._counts: dict[tuple[str, tuple[object, ...]], int] = {}
+        self._ids: dict[tuple[str, tuple[object, ...]], array[int]] = {}
         self.connection.executescript(_TABLES)
         self._create_indexes()
 
     def changed(self) -> None:
-        """Say that data changed, so that cached counts are forgotten."""
+        """Say that data changed, so that what is cached is forgotten."""
         self.version += 1
         self._counts.clear()
+        self._ids.clear()
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query."""
@@ -158,6 +165,21 @@ class Database:
             number = int(self.connection.execute(sql, parameters).fetchone()[0])
             self._counts[key] = number
             return number, False
+
+    def ids(self, sql: str, parameters: Sequence[object] = ()) -> Sequence[int]:
+        """Return the numbers in the only column of a query; the last few lists are kept until something changes.
+
+        A client that goes through a list by offset asks for it page by page, and each page would walk over all before.
+        """
+        key = (sql, tuple(parameters))
+        with self.lock:
+            known = self._ids.get(key)
+            if known is None:
+                known = array("q", (row[0] for row in self.connection.execute(sql, parameters)))
+                if len(self._ids) == _KEPT_LISTS:
+                    del self._ids[next(iter(self._ids))]
+                self._ids[key] = known
+            return known
 
     @contextmanager
     def bulk(self) -> Iterator[sqlite3.Connection]:

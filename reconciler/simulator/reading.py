@@ -115,9 +115,16 @@ def _page(
     offset: int = 0,
 ) -> list[dict[str, Any]]:
     single = [field for field in fields if field.kind is not Kind.MULTIPLE]
-    sql = f"{_select(entity, single)} WHERE {selection.sql.text}"
-    sql += f" ORDER BY {sorting}" if sorting else ""
-    rows = site.database.rows(f"{sql} LIMIT {PAGE} OFFSET {offset}", selection.sql.values)
+    condition = f" WHERE {selection.sql.text}"
+    if offset and (sorting == "id ASC" or (not sorting and not selection.filtered)):
+        # Without an order everything comes by its ID here, as from the real table.
+        ids = site.database.ids(f"SELECT id FROM {entity.table}{condition} ORDER BY id", selection.sql.values)  # noqa: S608
+        page = tuple(ids[offset : offset + PAGE])
+        marks = ", ".join("?" * len(page))
+        rows = site.database.rows(f"{_select(entity, single)} WHERE id IN ({marks}) ORDER BY id", page)
+    else:
+        sql = _select(entity, single) + condition + (f" ORDER BY {sorting}" if sorting else "")
+        rows = site.database.rows(f"{sql} LIMIT {PAGE} OFFSET {offset}", selection.sql.values)
     # ID is always among the fields, and always the first (entities._shared).
     records = {int(row[0]): record(row, single, call.utc_offset) for row in rows}
     _add_multifields(site, entity, [field for field in fields if field.kind is Kind.MULTIPLE], records)

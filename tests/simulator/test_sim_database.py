@@ -66,3 +66,18 @@ def test_clear_and_close() -> None:
 def test_queries_use_their_index(sql: str, plan: str) -> None:
     """F14: windows walk the primary key, the drift query the index on COMPANY_ID."""
     assert plan in Database().rows(f"EXPLAIN QUERY PLAN {sql}")[0]["detail"]
+
+
+def test_lists_of_ids_are_kept_until_data_change() -> None:
+    """Of the last few queries: whoever pages through a list asks the same one each time."""
+    database = Database()
+    database.insert("user", id=1)
+    sql = "SELECT id FROM user WHERE id < ?"
+    first = database.ids(sql, (9,))
+    assert list(first) == [1]
+    assert database.ids(sql, (9,)) is first
+    for bound in (5, 6, 7, 8):
+        database.ids(sql, (bound,))
+    assert database.ids(sql, (9,)) is not first
+    database.insert("user", id=2)
+    assert list(database.ids(sql, (9,))) == [1, 2]

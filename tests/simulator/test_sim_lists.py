@@ -39,6 +39,17 @@ def test_advancing_blindly_never_ends(office: Office) -> None:
     assert [office.list(start=start).ids[0] for start in (0, 50, 100, 150, 200)] == [1, 51, 101, 1, 1]
 
 
+@pytest.mark.parametrize(
+    "asked", [{}, {"order": {"ID": "ASC"}}, {"order": {"ID": "ASC"}, "filter": {">ID": 2}}, {"filter": {">ID": 2}}]
+)
+def test_pages_by_offset_shift_when_somebody_deletes_between_them(office: Office, asked: dict[str, object]) -> None:
+    """F2: an offset counts what is there now, so that a deletion behind it hides a record from whoever pages."""
+    skipped = 2 if "filter" in asked else 0
+    assert office.list(start=50, **asked).ids == list(range(51 + skipped, 101 + skipped))
+    office.portal.people.delete_contact(7)
+    assert office.list(start=50, **asked).ids == list(range(52 + skipped, 102 + skipped))
+
+
 def test_without_count(office: Office) -> None:
     """F2: start=-1 gives a page, total 0 and no next."""
     answer = office.list(start=-1, filter={">ID": 60})
