@@ -1,385 +1,81 @@
-"""What planning costs, by default and with all policies, and how much memory the worker needs: `make bench`.
+"""The worker beside other people's clients, at the same embedded portal: `make bench`.
 
-For each size an embedded portal is started in a process of its own, on the `instant` profile with the limits of a
-self-hosted one. Then workers look at it, one after the other, each in a process of its own: `default rules` and `all
-policies` sweep, read the details of what drifted and judge it, in turn and more than once; `plan` is the command
-`reconciler plan --json --output FILE`, which also writes the rows. The exit code is 1 where a worker needs more memory
-than promised, finds another drift than the portal itself counts, or where all policies together make planning dearer
-than promised: in processor time of worker and portal, since the time of day depends on what else the machine does.
+Each contestant reads and repairs a portal of its own, which runs in another process, is seeded as that of the others,
+and takes as long as a cloud portal. The portal's counters are the judge. Prints what everybody needed and whether what
+was promised of this worker holds; the exit code is 1 where it does not. Other people's clients are in `.venv-bench`;
+without it (`make bench` makes it) the worker is measured alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
-import math
 import os
-import platform
 import signal
-import subprocess
 import sys
-import tempfile
-import threading
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from reconciler import __version__
+from cases import CASES, measure
+from checks import checks
+from measuring import PEER_PYTHON, versions
+from report import draw, figures, statements, verdicts
+from tables import begin, end, has_marks, machine, replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 HERE = Path(__file__).parent
 README = HERE / "README.md"
-BEGIN, END = "<!-- begin: written by `make bench` -->", "<!-- end -->"
-
-#: Rows on a page of any list method.
-PAGE = 50
-#: Most resident memory of a worker at a million contacts, in MB (10^6 bytes).
-MOST_MB = 150
-#: Most that planning may cost with all policies, by what it costs without.
-MOST_RATIO = 1.20
-#: Contacts from which the ratio is judged: below, it measures milliseconds.
-JUDGED_FROM = 10_000
-#: What is compared, and how `sweep.py` calls it.
-DEFAULT, ALL = "default rules", "all policies"
-_WAYS = {DEFAULT: "default", ALL: "all"}
-#: Seconds until a process is given up: a portal that does not answer, a worker that does not end.
-PATIENCE = 900
-#: macOS counts the peak in bytes, the others in kilobytes.
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
-_FIGURES = (
-    "import json, sys; document = json.load(sys.stdin);"
-    "print(json.dumps({name: value for name, value in document.items() if not isinstance(value, list)}))"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """One portal."""
-
-    companies: int
-    contacts: int
-    #: Share of the linked contacts with the wrong owner.
-    drift: float
-    #: How often each way of planning is measured; the best counts.
-    rounds: int = 2
-
-    def __str__(self) -> str:
-        return f"{self.companies:,} / {self.contacts:,}, {self.drift:.1%}"
-
-
-FULL = [
-    Size(companies=c, contacts=k, drift=d) for c, k in ((20_000, 100_000), (200_000, 1_000_000)) for d in (0.001, 0.05)
-]
-QUICK = [Size(companies=60, contacts=300, drift=0.05, rounds=1)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What one worker took, and what the portal says of it."""
-
-    size: Size
-    what: str
-    #: The worker's own counts, by the names of DESIGN 10.
-    run: dict[str, Any]
-    stats: dict[str, Any]
-    #: From the start of the process to its end.
-    seconds: float
-    cpu_seconds: float
-    #: Largest resident memory, in MB.
-    peak_mb: float
-
-    @property
-    def planning(self) -> tuple[float, float, float]:
-        """Seconds of planning, and the processor seconds that it took of the worker and of the portal."""
-        return self.run["planning_seconds"], self.run["planning_cpu_seconds"], self.stats["cpu_seconds"]
-
-    @property
-    def floor(self) -> int:
-        """The list pages that hold all companies and all linked contacts, were there no gaps."""
-        return sum(math.ceil(int(self.run[records]) / PAGE) for records in ("companies", "contacts"))
-
-    @property
-    def complaints(self) -> list[str]:
-        """What is not as promised."""
-        found = []
-        if self.peak_mb > MOST_MB:
-            found.append(f"{self.what} at {self.size}: {self.peak_mb:.0f} MB, more than {MOST_MB}")
-        if self.run["drift"] != self.stats["drift"]:
-            found.append(f"{self.what} at {self.size}: {self.run['drift']} found, {self.stats['drift']} there")
-        if self.stats["rejected"]:
-            found.append(f"{self.what} at {self.size}: the portal refused {self.stats['rejected']}")
-        return found
-
-    def cells(self) -> list[str]:
-        """Return a row of the table."""
-        thousands = self.size.contacts / 1000
-        commands = self.run["commands"]
-        return [
-            str(self.size),
-            self.what,
-            f"{self.run['requests']:,}",
-            f"{commands:,}",
-            f"{commands / thousands:.1f}",
-            f"{commands / self.floor:.2f}",
-            f"{self.seconds:.1f}",
-            f"{self.seconds * 1000 / thousands:.0f}",
-            f"{self.peak_mb:.0f}",
-            f"{self.cpu_seconds:.1f}",
-            f"{self.stats['cpu_seconds']:.1f}",
-            f"{_server_seconds(self.stats):.1f}",
-            f"{self.run['drift']:,} of {self.stats['drift']:,}",
-        ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """What all policies add to planning."""
-
-    default: Figures
-    policies: Figures
-
-    @property
-    def ratio(self) -> float:
-        """Processor time of worker and portal."""
-        return sum(self.policies.planning[1:]) / sum(self.default.planning[1:])
-
-    @property
-    def complaints(self) -> list[str]:
-        """What is not as promised."""
-        size = self.default.size
-        if size.contacts < JUDGED_FROM or self.ratio <= MOST_RATIO:
-            return []
-        return [f"{ALL} at {size}: planning takes {self.ratio:.2f} times as long, more than {MOST_RATIO:.2f}"]
-
-    def cells(self) -> list[str]:
-        """Return a row of the table."""
-        sides = (self.default, self.policies)
-        pairs = [
-            " -> ".join(f"{figure:.1f}" for figure in figures)
-            for figures in zip(*((*s.planning, sum(s.planning[1:])) for s in sides), strict=True)
-        ]
-        requests, standing = (" -> ".join(f"{s.run[name]:,}" for s in sides) for name in ("requests", "standing"))
-        return [str(self.default.size), standing, requests, *pairs, f"{self.ratio:.2f}"]
-
-
-COMPARISON_HEAD = [
-    "companies / contacts, drift",
-    "left alone",
-    "requests",
-    "seconds",
-    "worker CPU s",
-    "portal CPU s",
-    "CPU s together",
-    "ratio",
-]
-HEAD = [
-    "companies / contacts, drift",
-    "what",
-    "requests",
-    "commands",
-    "per 1,000 contacts",
-    "of the floor",
-    "seconds",
-    "ms per 1,000 contacts",
-    "worker peak MB",
-    "worker CPU s",
-    "portal CPU s",
-    "portal server s",
-    "drift found",
-]
-#: Words stand on the left of their column, numbers on the right.
-_WORDS = {HEAD[0], HEAD[1]}
+COMMAND = "make bench"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print the table, and write it where it is wanted."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one tiny portal, to see that all of this works")
-    parser.add_argument(
-        "--write", nargs="?", const=README, type=Path, metavar="FILE", help="put the table into README.md, or FILE"
-    )
-    options = parser.parse_args(arguments)
-    if options.write is not None and not _has_marks(options.write):
-        parser.error(f"{options.write} needs the lines {BEGIN} and {END}: the table goes between them")
+    """Measure, print, judge, and write the tables where they are wanted."""
+    options = _parser().parse_args(arguments)
+    unknown = set(options.cases) - CASES.keys()
+    if unknown:
+        _parser().error(f"there is no case {', '.join(sorted(unknown))}; choose of {','.join(CASES)}")
+    if options.write is not None and not has_marks(options.write, COMMAND):
+        _parser().error(f"{options.write} needs the lines {begin(COMMAND)} and {end(COMMAND)}: tables go between them")
     # What we started must end with us, also when we are asked to end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    measured: list[Figures] = []
-    compared: list[Comparison] = []
-    for size in QUICK if options.quick else FULL:
-        print(f"measuring {size}", file=sys.stderr, flush=True)
-        figures = {each.what: each for each in _measure(size)}
-        measured.extend(figures.values())
-        compared.append(Comparison(default=figures[DEFAULT], policies=figures[ALL]))
-    text = document(measured, compared, quick=options.quick)
+    peers = PEER_PYTHON.exists() and not options.without_peers
+    load, began = os.getloadavg()[0], time.monotonic()
+    results = measure(options.cases, options.scale, peers=peers)
+    full = options.scale == 1
+    judged = checks(results)
+    about = f"Machine: {machine()}; load {load:.1f} at the start, {(time.monotonic() - began) / 60:.0f} minutes."
+    about += f" Peers: {versions()}." if peers else " No peers."
+    said = f' BENCH="{options.said}"' if options.said else ""
+    repeat = f"Repeat with `{COMMAND}{said}`."
+    text = "\n\n".join([f"{about} {repeat}", verdicts(judged, full=full), *figures(results), *statements(results)])
     print(text)
     if options.write is not None:
-        options.write.write_text(replaced(options.write.read_text(encoding="utf-8"), text), encoding="utf-8")
-    complaints = [complaint for figures in measured for complaint in figures.complaints]
-    complaints += [complaint for comparison in compared for complaint in comparison.complaints]
-    print("\n".join(complaints) if complaints else "as promised", file=sys.stderr)
-    return 1 if complaints else 0
+        options.write.write_text(replaced(options.write.read_text(encoding="utf-8"), COMMAND, text), encoding="utf-8")
+        if peers:
+            draw(results, options.write.with_name("cost.svg"))
+    failed = [check for check in judged if check.failed(full=full)]
+    print(f"{len(failed)} of {len(judged)} promises do not hold" if failed else "as promised", file=sys.stderr)
+    return 1 if failed else 0
 
 
-def document(measured: Sequence[Figures], compared: Sequence[Comparison], *, quick: bool) -> str:
-    """Return the tables in Markdown, with the machine and the command that repeats them."""
-    cores = os.cpu_count() or 0
-    machine = (
-        f"{cores} {platform.machine()} core{'s' if cores != 1 else ''}, {platform.system()}, "
-        f"Python {platform.python_version()}, reconciler {__version__}"
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--cases",
+        type=lambda text: text.split(","),
+        default=list(CASES),
+        metavar="A,B",
+        help="of these: " + "; ".join(f"{name} ({what})" for name, what in CASES.items()),
     )
-    command = "make bench" + (" BENCH=--quick" if quick else "")
-    costs = _table(HEAD, [figures.cells() for figures in measured])
-    policies = _table(COMPARISON_HEAD, [comparison.cells() for comparison in compared])
-    return (
-        f"Machine: {machine}. Repeat with `{command}`.\n\n{costs}\n\n"
-        f"Planning, {DEFAULT} -> {ALL}; promised: a ratio of at most {MOST_RATIO:.2f}.\n\n{policies}"
+    parser.add_argument("--scale", type=float, default=1.0, metavar="SHARE", help="smaller portals, for example 0.1")
+    parser.add_argument("--without-peers", action="store_true", help="only the worker")
+    parser.add_argument(
+        "--write", nargs="?", const=README, type=Path, metavar="FILE", help="put the tables into README.md, or FILE"
     )
-
-
-def _table(head: list[str], body: list[list[str]]) -> str:
-    rows = [head, *body]
-    left = [name in _WORDS for name in head]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    first, *lines = ["| " + " | ".join(map(_aligned, row, widths, left)) + " |" for row in rows]
-    rule = "|".join("-" * (w + 2) if words else "-" * (w + 1) + ":" for w, words in zip(widths, left, strict=True))
-    return "\n".join([first, f"|{rule}|", *lines])
-
-
-def _aligned(cell: str, width: int, left: bool) -> str:
-    return cell.ljust(width) if left else cell.rjust(width)
-
-
-def replaced(readme: str, text: str) -> str:
-    """Put the table between the marks."""
-    before, rest = readme.split(BEGIN)
-    after = rest.split(END)[1]
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
-
-
-def _has_marks(file: Path) -> bool:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return text.count(BEGIN) == text.count(END) == 1 and text.index(BEGIN) < text.index(END)
-
-
-def _measure(size: Size) -> Iterator[Figures]:
-    with tempfile.TemporaryDirectory() as folder, _portal(size) as portal:
-        sweep = str(HERE / "sweep.py")
-        _work([sweep, "prepare"], portal["webhook_url"], folder)
-        runs: dict[str, list[Figures]] = {what: [] for what in _WAYS}
-        for turn in range(size.rounds):
-            # In turn, and the other way round the next time: what else the machine does must not hit only one.
-            for what in list(_WAYS)[:: -1 if turn % 2 else 1]:
-                runs[what].append(_measured(size, what, [sweep, _WAYS[what]], portal, folder))
-        for tries in runs.values():
-            best = min(tries, key=lambda figures: sum(figures.planning[1:]))
-            yield replace(best, peak_mb=max(figures.peak_mb for figures in tries))
-        command = ["-c", "from reconciler.cli import main; main()", "plan", "--json", "--output"]
-        command += [str(Path(folder, "plan.json"))]
-        yield _measured(size, "plan", command, portal, folder)
-
-
-def _measured(size: Size, what: str, command: list[str], portal: dict[str, Any], folder: str) -> Figures:
-    """Let one worker work; its figures are its answer, or in the file that it was told to write."""
-    _ask("POST", portal["stats_url"], "/_sim/reset", {"data": "keep"})
-    seconds, cpu_seconds, peak_mb, answer = _work(command, portal["webhook_url"], folder)
-    return Figures(
-        size=size,
-        what=what,
-        run=json.loads(answer) if answer else _figures(Path(command[-1])),
-        stats=_ask("GET", portal["stats_url"], "/_sim/stats"),
-        seconds=seconds,
-        cpu_seconds=cpu_seconds,
-        peak_mb=peak_mb,
-    )
-
-
-@contextmanager
-def _portal(size: Size) -> Iterator[dict[str, Any]]:
-    """Serve a portal in another process; give what it says of itself."""
-    command = [sys.executable, str(HERE / "serve.py"), "--companies", str(size.companies)]
-    command += ["--contacts", str(size.contacts), "--drift", str(size.drift)]
-    with tempfile.TemporaryFile() as told:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told, env=_environment()
-        )
-        with process, _bounded(process):
-            answer = json.loads((process.stdout.readline() if process.stdout else b"") or b"{}")
-            if "webhook_url" not in answer:
-                told.seek(0)
-                raise SystemExit(f"the portal of {size} did not start: {told.read().decode(errors='replace')}")
-            yield answer
-
-
-def _work(command: list[str], webhook_url: str, folder: str) -> tuple[float, float, float, bytes]:
-    """Run a worker to its end; return seconds, processor seconds, peak memory in MB and what it printed."""
-    environment = {
-        **_environment(),
-        "RECONCILER_PORTAL__WEBHOOK_URL": webhook_url,
-        "RECONCILER_PORTAL__LIMITS": "self-hosted",
-    }
-    started = time.monotonic()
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, env=environment, cwd=folder)
-    with process, _bounded(process):
-        answer = process.stdout.read() if process.stdout else b""
-        # Of this child alone. A child's peak begins at ours, so this process must stay a small one.
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        said = answer.decode(errors="replace").strip()
-        raise SystemExit(f"the worker ended with exit code {process.returncode}: {said}")
-    seconds = time.monotonic() - started
-    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * _RSS_UNIT / 1e6, answer
-
-
-@contextmanager
-def _bounded(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End a process with the block at the latest, and before that when patience ends."""
-    timer = threading.Timer(PATIENCE, process.kill)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        process.kill()  # of one that has ended already, this is nothing
-
-
-def _figures(plan: Path) -> dict[str, Any]:
-    """Return a plan without its rows; they are decoded elsewhere, for the sake of our own size."""
-    with plan.open("rb") as file:
-        told = subprocess.run([sys.executable, "-c", _FIGURES], stdin=file, capture_output=True, check=True)
-    figures: dict[str, Any] = json.loads(told.stdout)
-    return figures
-
-
-def _environment() -> dict[str, str]:
-    """Return our environment without settings of the worker."""
-    return {name: value for name, value in os.environ.items() if not name.upper().startswith("RECONCILER_")}
-
-
-def _ask(method: str, address: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
-    try:
-        sent = None if body is None else json.dumps(body)
-        connection.request(method, path, sent, {"Content-Type": "application/json"})
-        answer: dict[str, Any] = json.load(connection.getresponse())
-    finally:
-        connection.close()
-    return answer
-
-
-def _server_seconds(stats: dict[str, Any]) -> float:
-    """Return the time truly spent on commands; an envelope's time is theirs once more."""
-    return sum(float(seconds) for method, seconds in stats["server_seconds"].items() if method != "batch")
+    parser.set_defaults(said=" ".join(word for word in sys.argv[1:] if not word.startswith("--write")))
+    return parser
 
 
 if __name__ == "__main__":
