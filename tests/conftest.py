@@ -25,6 +25,7 @@ settings.load_profile("reconciler")
 #: Long stories and whole processes: `make coverage`, a step of the gate, runs them too; `make test` stays quick.
 LONG_STORIES = (
     "tests/trust/",
+    "tests/pacing/",
     "tests/cli/test_cli_decisions.py",
     "tests/cli/test_cli_processes.py",
     "tests/portal/test_writer_faults.py",

@@ -32,7 +32,7 @@ from reconciler.errors import (
 from reconciler.portal.dialect import BATCH, BATCH_COMMANDS, REQUEST_SECONDS
 from reconciler.portal.line import Line
 from reconciler.portal.redaction import Redactor
-from reconciler.portal.wire import Answer, BatchAnswer, Command, Timing, batch_body, decode_batch
+from reconciler.portal.wire import Answer, BatchAnswer, Command, batch_body, decode_batch
 
 if TYPE_CHECKING:
     import random
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from reconciler.clock import Clock
     from reconciler.portal.address import Webhook
     from reconciler.portal.pacing import Budget, Throttle
+    from reconciler.portal.wire import Timing
 
 log = structlog.get_logger("reconciler.portal")
 
@@ -255,8 +256,10 @@ class Client:
         """
         with self._lock:
             self.usage = replace(self.usage, commands=self.usage.commands + len(commands))
+        calls = Counter(command.method for command in commands)
         try:
-            status, body = self._line.post(batch_body([command.encode() for command in commands]))
+            with self.budget.sending(calls):
+                status, body = self._line.post(batch_body([command.encode() for command in commands]))
             batch = self._decode(body, status, len(commands))
         except RateLimitedError:
             self._reached = True
@@ -264,6 +267,9 @@ class Client:
             raise
         except OperationTimeLimitError:
             self.budget.exhausted(BATCH)
+            raise
+        except TransientError:
+            self.budget.unanswered(calls, self._clock.monotonic() - self.sent_at)
             raise
         self._reached = True
         self.throttle.accepted()
@@ -297,13 +303,7 @@ class Client:
             refused = sum(len(command.encode()) + _BESIDE for command in commands) + _ENVELOPE
             self._body_bytes = min(self._body_bytes, refused // 2)
             return True
-        if not self._was_cut():
-            return False
-        # An error tells no seconds (F1.2): as if the commands had taken them all.
-        seconds = (self._clock.monotonic() - self.sent_at) / len(commands)
-        for method, calls in Counter(command.method for command in commands).items():
-            self.budget.observe(method, [Timing(duration=seconds)] * calls, 0.0)
-        return True
+        return self._was_cut()  # and the budget has taken note of how long it took
 
     def _was_cut(self) -> bool:
         """Say whether the request that failed just now took longer than one may be planned to take."""
@@ -392,7 +392,7 @@ class Client:
                 limited.add(command.method)
         now = batch.began.timestamp() + (batch.timing.duration or 0.0)
         counted = sum(self.budget.observe(method, timings, now) for method, timings in by_method.items())
-        self.budget.observe(BATCH, [replace(batch.timing, duration=None)], now)
+        self.budget.observe(BATCH, [batch.timing], now)
         for method in limited:
             self.budget.exhausted(method)
         with self._lock:

@@ -6,33 +6,42 @@ refused. Of what the portal reports and what was reckoned the higher counts.
 
 from __future__ import annotations
 
+import math
 import threading
-from collections import deque
+from collections import defaultdict, deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.portal.dialect import BATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.clock import Clock
     from reconciler.portal.wire import Timing
 
 #: Seconds over which the portal adds up a method's time (F5.2).
 WINDOW = 600.0
+#: The portal forgets the oldest part of them minute by minute (F5.2).
+MINUTE = 60.0
 #: The wait when the portal does not say how long: the ban of the newer limiter (F5.2).
 UNKNOWN_WAIT = 300.0
 #: A call of at most so many seconds is not counted by the portal (F5.2).
 FLOOR = 0.1
 #: Seconds of a method's budget that are never planned for (DESIGN 5).
 RESERVE = 10.0
+#: How long a limit that a refusal taught is believed. To find out costs a refused request, so not often; a portal
+#: whose tariff changed, or where another program ended, is used in full again after so long.
+HOLD = 8 * 3600.0
+#: Requests that must pass until a throttled rate is whole again, from nothing.
+RECOVERY = 400
 #: Cost of a command nobody has measured yet, in seconds: the tail of what updates really take (F16).
 UNMEASURED = 1.0
 
 
 class Throttle:
-    """A leaky bucket like the portal's, somewhat smaller (F5.1).
+    """A leaky bucket like the portal's, somewhat smaller (F5.1); safe to use from several threads.
 
     `burst` requests fit, `per_second` drain away; None for either: no limit (self-hosted).
     """
@@ -44,6 +53,7 @@ class Throttle:
         self._rate = self._full_rate
         self._level = 0.0
         self._updated = clock.monotonic()
+        self._halved_at = -math.inf
         self._lock = threading.Lock()
 
     def delay(self, requests: int) -> float:
@@ -61,17 +71,25 @@ class Throttle:
         return wait
 
     def refused(self) -> None:
-        """Take note that the portal's bucket was full: others fill it too. Half the rate from here on."""
+        """Take note that the portal's bucket was full: others fill it too. Half the rate from here on.
+
+        Requests that left side by side are refused side by side: that halves it once.
+        """
         with self._lock:
             self._drain()
-            self._rate = max(self._full_rate / 16, self._rate / 2)
-            self._level = max(self._level, self._capacity or 0.0)
+            if self._capacity is not None and self._updated - self._halved_at > 0.5 / self._rate:
+                self._rate = max(self._full_rate / 16, self._rate / 2)
+                self._halved_at = self._updated
+                self._level = max(self._level, self._capacity)
 
     def accepted(self) -> None:
-        """Take note of a request that passed: the rate comes back by one part in twenty."""
+        """Take note of a request that passed: a small part of the rate comes back.
+
+        So small that a bucket which others keep half full refuses less than one request in a hundred.
+        """
         with self._lock:
             self._drain()
-            self._rate = min(self._full_rate, self._rate * 1.05)
+            self._rate = min(self._full_rate, self._rate + self._full_rate / RECOVERY)
 
     def _delay(self, requests: int) -> float:
         if self._capacity is None:
@@ -87,98 +105,173 @@ class Throttle:
 
 @dataclass(slots=True)
 class _Meter:
-    """What is known of one method's seconds."""
+    """What is known of one method's seconds. Moments are monotonic."""
 
-    #: Counted calls of the last ten minutes: (end, seconds).
+    #: Our counted calls of the last ten minutes: (answered at, seconds).
     spent: deque[tuple[float, float]] = field(default_factory=deque)
-    #: The portal's own figure, until it begins to fall at `falls_at` (monotonic).
+    #: The portal's own figure, when it came, and when it begins to fall.
     reported: float = 0.0
     reported_at: float = 0.0
     falls_at: float = 0.0
-    #: Mean seconds of a call in the last batch; None before the first.
+    #: By how much the figure was above what we had spent: an earlier process, another program.
+    others: float = 0.0
+    #: Mean seconds of a call in the last answer; None before the first.
     cost: float | None = None
     blocked_until: float = 0.0
+    #: Calls that were sent and not answered yet.
+    under_way: int = 0
+
+    def own(self, at: float) -> float:
+        """Return what of our own seconds is still in the window."""
+        return sum(seconds for answered_at, seconds in self.spent if answered_at + WINDOW > at)
+
+    def used(self, at: float) -> float:
+        """Return the seconds in the window at a moment of the future, by what is known now.
+
+        When others spent theirs is not known: as evenly as could be, and the portal forgets by the minute (F5.2).
+        """
+        minutes = max(1, math.ceil((self.reported_at + WINDOW - self.falls_at) / MINUTE))
+        gone = 0 if at < self.falls_at else 1 + (at - self.falls_at) // MINUTE
+        return self.own(at) + self.others * max(0.0, 1 - gone / minutes)
+
+    def moments(self) -> Iterator[float]:
+        """Yield when something of the window falls away."""
+        yield self.blocked_until
+        yield from (answered_at + WINDOW for answered_at, _ in self.spent)
+        if self.others:
+            yield from (self.falls_at + minute * MINUTE for minute in range(round(WINDOW / MINUTE) + 1))
 
 
 class Budget:
     """The seconds that each method may still use in the portal's ten-minute window (F5.2, F15).
 
-    `limit` is in seconds per method; None: the portal has no such limit.
+    What a method has used is what its calls took here, and what the portal reported above that. A portal may bill all
+    to `batch`, and says so by reporting it: then that is every method's. `limit` is in seconds per method; None: the
+    portal has no such limit. Where the portal refuses below it, the limit is taken to be lower for `HOLD` seconds.
+    Safe to use from several threads.
     """
 
     def __init__(self, clock: Clock, *, limit: float | None) -> None:
         self._clock = clock
-        self._limit = limit
-        self._meters: dict[str, _Meter] = {}
+        self._set_limit = limit
+        self._learned_limit: float | None = None
+        self._learned_until = 0.0
+        self._watched_since = clock.monotonic()
+        self._meters: defaultdict[str, _Meter] = defaultdict(_Meter)
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def sending(self, calls: Mapping[str, int]) -> Iterator[None]:
+        """Plan for so many calls of each method until they are answered, or not."""
+        with self._lock:
+            for method, count in calls.items():
+                self._meters[method].under_way += count
+        try:
+            yield
+        finally:
+            with self._lock:
+                for method, count in calls.items():
+                    self._meters[method].under_way -= count
 
     def observe(self, method: str, timings: Iterable[Timing], portal_now: float) -> float:
         """Take note of the calls of one method in one answer; return the seconds the portal counted.
 
         Of the reported figures the highest counts: a zero in a later sub-result is no news (F15). `portal_now` is
-        the portal's epoch second, to which its `operating_reset_at` belongs.
+        the portal's epoch second, to which its `operating_reset_at` belongs. The envelope is a call of `batch`.
         """
         timings = list(timings)
-        now = self._clock.monotonic()
-        meter = self._meter(method)
         durations = [t.duration for t in timings if t.duration is not None]
         counted = sum(duration for duration in durations if duration > FLOOR)
-        if counted:
-            meter.spent.append((now, counted))
-        if durations:
-            meter.cost = sum(durations) / len(durations)
-        latest = max(timings, key=lambda t: t.operating or 0.0, default=None)
-        if latest is not None and latest.operating:
-            meter.reported, meter.reported_at = latest.operating, now
-            resets_in = WINDOW if latest.operating_reset_at is None else latest.operating_reset_at - portal_now
-            meter.falls_at = now + max(0.0, min(WINDOW, resets_in))
+        with self._lock:
+            now = self._clock.monotonic()
+            meter = self._meters[method]
+            while meter.spent and meter.spent[0][0] + WINDOW <= now:
+                meter.spent.popleft()
+            if counted and method != BATCH:  # whose time is that of its commands
+                meter.spent.append((now, counted))
+            if durations:
+                meter.cost = sum(durations) / len(durations)
+            latest = max(timings, key=lambda t: t.operating or 0.0, default=None)
+            if latest is not None and latest.operating:
+                meter.reported, meter.reported_at = latest.operating, now
+                resets_in = WINDOW if latest.operating_reset_at is None else latest.operating_reset_at - portal_now
+                meter.falls_at = now + max(0.0, min(WINDOW, resets_in))
+                meter.others = max(0.0, latest.operating - meter.own(now))
         return counted
 
+    def unanswered(self, calls: Mapping[str, int], seconds: float) -> None:
+        """Take note of a request whose answer was lost after so many seconds: as if its calls had taken them all.
+
+        No error tells how long anything took (F1.2).
+        """
+        each = seconds / sum(calls.values())
+        if each <= FLOOR:
+            return
+        with self._lock:
+            now = self._clock.monotonic()
+            for method, count in calls.items():
+                meter = self._meters[method]
+                meter.spent.append((now, each * count))
+                meter.cost = max(meter.cost or 0.0, each)
+
     def exhausted(self, method: str) -> None:
-        """Take note that the portal refused the method: the limit is lower than thought (DESIGN 5)."""
-        now = self._clock.monotonic()
-        meter = self._meter(method)
-        used = self._used(method)
-        told = now < meter.falls_at  # only the portal's own figure is proof of what it allows
-        if told and used > 2 * RESERVE and (self._limit is None or used < self._limit):
-            self._limit = used
-        meter.blocked_until = max(now + UNKNOWN_WAIT, meter.falls_at)
+        """Take note that the portal refused the method: the limit is lower than thought (DESIGN 5).
+
+        The portal's own figure is proof; without one our own reckoning is, once it covers a whole window, or where
+        it comes so near that no earlier process can have spent much. The last call was still let through.
+        """
+        with self._lock:
+            now = self._clock.monotonic()
+            meter = self._meters[method]
+            limit = self._limit(now)
+            told = now < meter.falls_at
+            used = meter.reported if told else meter.own(now)
+            proven = told or now - self._watched_since >= WINDOW or (limit is not None and used > 0.75 * limit)
+            allowed = used - (meter.cost or 0.0)
+            if proven and allowed > 2 * RESERVE and (limit is None or allowed < limit):
+                self._learned_limit, self._learned_until = allowed, now + HOLD
+            meter.blocked_until = max(now + UNKNOWN_WAIT, meter.falls_at)
 
     def affordable(self, method: str) -> float:
         """Return how many calls of the method fit before the limit, in a batch; may be infinite, or below one."""
-        if any(self._clock.monotonic() < self._meter(key).blocked_until for key in (method, BATCH)):
-            return 0.0
-        if self._limit is None:
-            return float("inf")
-        cost = self._meter(method).cost
-        per_call = UNMEASURED if cost is None else cost * 1.5
-        used = max(self._used(method), self._used(BATCH))
-        left = self._limit - RESERVE - used
-        if left > 0 and per_call <= FLOOR:  # not counted; yet over the limit the portal refuses such a call too
-            return float("inf")
-        fitting = max(0.0, left / max(per_call, FLOOR))
-        return fitting if used else max(1.0, fitting)
+        with self._lock:
+            return self._affordable(method, self._clock.monotonic())
 
     def cost(self, method: str) -> float:
-        """Return the mean seconds of a call in the last batch; 0 where nothing is known."""
-        return self._meter(method).cost or 0.0
+        """Return the mean seconds of a call in the last answer; 0 where nothing is known."""
+        with self._lock:
+            return self._meters[method].cost or 0.0
 
-    def wait(self, method: str) -> float:
-        """Return the seconds until something of the method's window falls away."""
-        now = self._clock.monotonic()
-        meters = [self._meter(key) for key in (method, BATCH)]
-        moments = [m.blocked_until for m in meters] + [m.falls_at for m in meters]
-        moments += [m.spent[0][0] + WINDOW for m in meters if m.spent]
-        return min((moment - now for moment in moments if moment > now), default=1.0)
+    def wait(self, method: str, calls: float = 1) -> float:
+        """Return the seconds until so many calls are affordable, or as many as ever; 0: they are now."""
+        with self._lock:
+            now = moment = self._clock.monotonic()
+            coming = {later for key in (method, BATCH) for later in self._meters[key].moments() if later > now}
+            for moment in (now, *sorted(coming)):
+                if self._affordable(method, moment) >= calls:
+                    return moment - now
+            # All that could be afforded is planned for by requests that are under way: one of them ends soon.
+            return 1.0 if self._affordable(method, moment) < 1 else moment - now
 
-    def _meter(self, method: str) -> _Meter:
-        return self._meters.setdefault(method, _Meter())
+    def _limit(self, at: float) -> float | None:
+        return self._learned_limit if at < self._learned_until else self._set_limit
 
-    def _used(self, method: str) -> float:
-        now = self._clock.monotonic()
-        meter = self._meter(method)
-        while meter.spent and meter.spent[0][0] <= now - WINDOW:
-            meter.spent.popleft()
-        own = sum(seconds for _, seconds in meter.spent)
-        if now >= meter.falls_at:
-            return own
-        return max(own, meter.reported + sum(s for at, s in meter.spent if at > meter.reported_at))
+    def _affordable(self, method: str, at: float) -> float:
+        meter, batch, limit = self._meters[method], self._meters[BATCH], self._limit(at)
+        if at < max(meter.blocked_until, batch.blocked_until):
+            return 0.0
+        if limit is None:
+            return math.inf
+        under_way = {key: other.under_way * _expected(other) for key, other in self._meters.items()}
+        used = max(meter.used(at) + under_way[method], batch.used(at) + sum(under_way.values()))
+        left = limit - RESERVE - used
+        each = _expected(meter)
+        if left > 0 and each <= FLOOR:  # not counted; yet over the limit the portal refuses such a call too
+            return math.inf
+        fitting = max(0.0, left / max(each, FLOOR))
+        return fitting if used else max(1.0, fitting)
+
+
+def _expected(meter: _Meter) -> float:
+    """Return what a call is planned to take: half as much again as the last ones."""
+    return UNMEASURED if meter.cost is None else meter.cost * 1.5

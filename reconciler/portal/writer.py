@@ -105,7 +105,7 @@ class Writer:
                 log.info("writer.slot_over", left=len(chunk) + len(self._queue))
                 return
             if not chunk:
-                chunk, look = self._take_affordable(beside=0), None
+                chunk, look = self._take(), None
             if look is None or not self._in_time(look):
                 look = self._look_afresh(chunk)
             due = self._still_due(chunk, look)
@@ -115,10 +115,8 @@ class Writer:
                 chunk, look = [], None
 
     def _affordable(self) -> bool:
-        """Wait until the budget allows the next chunk; False: not within our time."""
-        budget = self._client.budget
-        while budget.affordable(CONTACT_UPDATE) < 1:
-            wait = budget.wait(CONTACT_UPDATE)
+        """Wait until the budget allows a whole chunk, since each smaller one is a request more; False: not in time."""
+        while wait := self._client.budget.wait(CONTACT_UPDATE, min(self._size, len(self._queue))):
             if self._over(wait, ()):
                 return False
             log.info("writer.budget_wait", seconds=round(wait, 1))
@@ -131,13 +129,23 @@ class Writer:
         late = self._until is not None and self._clock.monotonic() + wait >= self._until
         return late and not self._sendings[first.contact]
 
-    def _take_affordable(self, *, beside: int) -> list[Change]:
-        """Take as many changes as fit beside so many others; may be none."""
-        return [self._queue.popleft() for _ in range(min(self._fitting(beside=beside), len(self._queue)))]
+    def _take(self) -> list[Change]:
+        """Take the next chunk, which is whole unless the budget never has room for one so large."""
+        fitting = min(self._size, len(self._queue), self._client.budget.affordable(CONTACT_UPDATE))
+        return [self._queue.popleft() for _ in range(int(fitting))]
 
-    def _fitting(self, *, beside: int) -> int:
-        """Return how many changes fit into a chunk, so many others being on their way."""
-        return int(max(0, min(self._size, self._client.budget.affordable(CONTACT_UPDATE) - beside)))
+    def _take_beside(self, due: Sequence[Change]) -> list[Change]:
+        """Take the chunk that follows one that is on its way; nothing where there would be a wait between them."""
+        size = min(self._size, len(self._queue))
+        room = self._client.budget.affordable(CONTACT_UPDATE) - len(due) >= size
+        return [self._queue.popleft() for _ in range(size)] if room else []
+
+    def _still_whole(self, following: list[Change]) -> list[Change]:
+        """Put back what is too much after an answer: updates got slower, or the budget is used up."""
+        size = min(self._size, len(following))
+        keep = size if self._client.budget.affordable(CONTACT_UPDATE) >= size else 0
+        self._again(following[keep:])
+        return following[:keep]
 
     def _in_time(self, look: Look) -> bool:
         """Tell whether a write that is sent now leaves soon enough after its check."""
@@ -166,7 +174,7 @@ class Writer:
 
     def _write(self, due: list[Change], look: Look) -> tuple[list[Change], Look | None]:
         """Send the updates; return the next chunk with its check, if the answer brought one."""
-        following = self._take_affordable(beside=len(due))
+        following = self._take_beside(due)
         checks = commands_to_look(following, companies=True) if following else []
         commands = [*map(_update, due), *commands_to_look(due, companies=False), *checks]
         self._intend(due)
@@ -199,10 +207,7 @@ class Writer:
         self._adapt(len(due), self._clock.monotonic() - self._client.sent_at)
         next_look = self._next_look(following, batch.answers[len(due) + 1 :])
         self._take_note(due, batch.answers)
-        # What fitted before this answer may be too much after it: updates got slower, or the budget is used up.
-        fitting = self._fitting(beside=0)
-        self._again(following[fitting:])
-        return following[:fitting], next_look
+        return self._still_whole(following), next_look
 
     def _find_out(self, due: Sequence[Change]) -> None:
         """Settle a chunk whose answer was lost by reading it; send again what surely was not written."""

@@ -10,6 +10,7 @@ from support.world import CLEO, change
 
 from reconciler.core.model import Outcome, Result
 from reconciler.errors import RateLimitedError
+from reconciler.portal.pacing import Budget
 from reconciler.portal.writer import CHECK_SECONDS, ChunkLimits, Writer
 from reconciler.simulator.costs import Profile
 from reconciler.simulator.meters import OperatingModel
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 def sizes(world: World) -> list[int]:
     """Return how many updates each request carried."""
     return [len(write.updates) for write in world.witness.writes]
+
+
+def approved(*_: object) -> bool:
+    """Let a plan through that is too large for the guard."""
+    return True
 
 
 def every(seconds: float) -> Profile:
@@ -95,6 +101,52 @@ def test_a_backfill_stays_within_the_budget(
     assert world.portal.stats()["rejected"] == {}
     assert finished.report.usage.duration_seconds < 800 * 600 / 480
     assert max(write.left - write.arrived for write in world.witness.writes) < 60
+
+
+@pytest.mark.parametrize("ban", [False, True], ids=["window", "ban"])
+@pytest.mark.parametrize("model", OperatingModel)
+def test_a_limit_that_the_settings_do_not_know(
+    make_world: Callable[..., World], model: OperatingModel, *, ban: bool
+) -> None:
+    """DESIGN 5: one request is refused, in whole or in part; what it held is written later, and the limit is kept."""
+    world = make_world(profile=every(1.0), model=model, ban=ban)
+    world.worker.client.budget = Budget(world.clock, limit=560)
+    world.drift(1_200, each=50)
+    refused: list[int] = []
+
+    def note(body: bytes) -> bytes:
+        if b"OPERATION_TIME_LIMIT" in body:
+            refused.append(len(world.witness.exchanges))
+        return body
+
+    world.witness.reword = note
+    finished = world.run(confirm=approved)
+    assert world.outcomes() == {"applied": 1_200}
+    assert len(refused) <= 1
+    # The wait after the refusal is a large part of a story as short as this.
+    assert finished.report.usage.duration_seconds < 1.15 * 1_200 * 600 / 480
+
+
+def test_at_the_edge_of_the_budget_whole_chunks_are_waited_for(make_world: Callable[..., World]) -> None:
+    """What trickles back into the window is not sent update by update, each in a request of its own."""
+    world = make_world(profile=every(0.6))
+    world.drift(1_600, each=50)
+    world.run(confirm=approved)
+    assert world.outcomes() == {"applied": 1_600}
+    assert sizes(world)[:4] == [10, 10, 15, 22]
+    assert min(sizes(world)[4:-2]) >= 23
+    # Besides the updates: the sweep, and a fresh check after each wait.
+    assert len(world.witness.exchanges) < 2 * len(sizes(world)) + 10
+
+
+def test_a_chunk_that_no_window_has_room_for_is_cut_smaller(make_world: Callable[..., World]) -> None:
+    """A limit of 25 seconds leaves 15, of which half as much again is planned: ten updates of a second, not fifteen."""
+    world = make_world(profile=every(1.0))
+    world.worker.client.budget = Budget(world.clock, limit=25)
+    world.drift(40)
+    world.run()
+    assert world.outcomes() == {"applied": 40}
+    assert sizes(world) == [10] * 4
 
 
 def test_updates_that_get_slow_do_not_overrun_the_budget(make_world: Callable[..., World]) -> None:
@@ -192,6 +244,17 @@ def test_nothing_to_do(make_world: Callable[..., World]) -> None:
     assert world.witness.exchanges == []
 
 
+def test_nothing_left_to_write(make_world: Callable[..., World]) -> None:
+    """Every contact of a chunk has moved since the plan: its check settles all of it, and the next chunk follows."""
+    world = make_world()
+    world.drift(20)
+    outcomes: list[Outcome] = []
+    writer = Writer(world.worker.client, world.clock, ChunkLimits(), intend=lambda _: None, settle=outcomes.extend)
+    writer.apply([change(number, 101 + (number - 1) // 5, before=CLEO) for number in range(1, 21)])
+    assert {outcome.result for outcome in outcomes} == {Result.CONFLICT}
+    assert (len(outcomes), len(world.witness.exchanges), sizes(world)) == (20, 2, [])
+
+
 def test_the_longest_gap_is_measured(make_world: Callable[..., World]) -> None:
     """The time between a check's answer and the departure of its write is told, waits included."""
     world = make_world()
@@ -214,7 +277,7 @@ def test_the_longest_gap_is_measured(make_world: Callable[..., World]) -> None:
     ("seconds", "until", "written"),
     [
         pytest.param(1.0, 15.0, 20, id="the-time-is-over"),
-        pytest.param(5.0, 590.0, 93, id="the-budget-is-back-too-late"),
+        pytest.param(5.0, 590.0, 91, id="the-budget-is-back-too-late"),
         pytest.param(1.0, None, 120, id="all-the-time-there-is"),
     ],
 )
