@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.core.model import Cause, Change, Outcome, Result, RunReport, Standing, Status
+from reconciler.core.roster import Refresh
 from reconciler.journal.records import NewException
 from reconciler.journal.store import open_journal
 from reconciler.journal.sweeps import WAITING
@@ -27,7 +28,10 @@ from reconciler.reconcile import connect
 from reconciler.shell import Shell
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.config import Settings
+    from reconciler.core.model import Snapshot
     from reconciler.journal.store import Journal
 
 SETTINGS = Path("policies.toml")
@@ -98,6 +102,13 @@ def plan(shell: Shell) -> int:
     return 0
 
 
+def as_seen(snapshot: Snapshot, owners: Mapping[int, int], earlier: timedelta) -> Snapshot:
+    """Return the snapshot of an earlier sweep, so long ago that all companies are due to be read anew."""
+    at = snapshot.taken_at - earlier - timedelta(days=1)
+    refresh = Refresh(owners=owners, seen=owners, at=at, complete=True, contacts=snapshot.contacts)
+    return replace(snapshot, roster=owners, taken_at=at, refresh=refresh)
+
+
 def prepare(shell: Shell) -> int:
     """Make the journal and the settings for `all`."""
     settings = shell.settings()
@@ -110,7 +121,7 @@ def prepare(shell: Shell) -> int:
     # Half of the drift has the owner from before, as after hand-overs: else the scope would leave alone all there is.
     before |= {m.company: m.owner for m in snapshot.mismatches[1::NEW]}
     with open_journal(JOURNAL, shell.clock) as journal:
-        journal.sweeps.remember(portal, before, snapshot.taken_at - 2 * EARLIER, [])
+        journal.sweeps.remember(portal, as_seen(snapshot, before, 2 * EARLIER), [])
         run = journal.begin(portal=portal, command="run")
         written = [
             Change(contact=m.contact, company=m.company, before=m.owner, after=m.company_owner)
@@ -125,7 +136,7 @@ def prepare(shell: Shell) -> int:
         ]
         journal.exceptions.add(portal, Standing.RESPECTED, excepted)
         left = [(m, WAITING, Cause.UNKNOWN) for m in snapshot.mismatches[::NEW]]
-        journal.sweeps.remember(portal, snapshot.roster, snapshot.taken_at - EARLIER, left)
+        journal.sweeps.remember(portal, as_seen(snapshot, snapshot.roster, EARLIER), left)
     allowed = [company for number, company in enumerate(companies) if number % OUTSIDE]
     SETTINGS.write_text(
         ALL_POLICIES.format(

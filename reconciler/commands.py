@@ -215,6 +215,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
     from reconciler.journal.store import open_journal
     from reconciler.planning import Ground, propose, rules_of
     from reconciler.portal.reader import Reader, Scope
+    from reconciler.reconcile import tactics
 
     settings = shell.settings()
     require_writable(output)
@@ -234,7 +235,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
                 scope=Scope(company=filters.company, owner=filters.owner),
                 limit=filters.limit,
             )
-            proposal = propose(Reader(client, progress.read), journal, ground, writing=False)
+            proposal = propose(Reader(client, progress.read, tactics(settings)), journal, ground, writing=False)
             usage = replace(client.usage, duration_seconds=shell.clock.monotonic() - began)
             notes = _what_the_guard_says(proposal, journal, settings)
             return plan_report(

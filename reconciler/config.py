@@ -183,6 +183,14 @@ class Write(Section):
         return start
 
 
+class Sweep(Section):
+    """How a portal is read."""
+
+    strategy: Annotated[Literal["auto", "drift", "pages"], BeforeValidator(_lower)] = "auto"
+    lanes: int = Field(default=3, ge=1, le=8)
+    relist_hours: float = Field(default=6.0, gt=0, le=168)
+
+
 class Service(Section):
     """The schedule."""
 
@@ -234,6 +242,7 @@ class Settings(BaseSettings):
 
     portal: Portal = Portal()
     retry: Retry = Retry()
+    sweep: Sweep = Sweep()
     write: Write = Write()
     policy: Policy = Policy()
     guard: Guard = Guard()

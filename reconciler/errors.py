@@ -63,6 +63,10 @@ class IncompleteReadError(ReconcilerError):
     """A read was not whole, so no plan was made of it."""
 
 
+class PausedError(IncompleteReadError):
+    """The slot is over before the read is; what is read is kept."""
+
+
 class PortalError(ReconcilerError):
     """The portal refused or failed.
 

@@ -136,13 +136,16 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
     Not `writing`: nothing is written to the journal either; contacts that would go into quarantine are only shown so.
     """
     rules, portal = ground.rules, ground.portal
-    last = journal.sweeps.last(portal) if journal is not None else None
-    before = last.companies if last is not None and ground.scope == Scope() else None
-    snapshot = reader.sweep(ground.scope, rules.wants)
+    known = journal.sweeps if journal is not None and ground.scope == Scope() else None
+    last, roster = (known.last(portal), known.roster(portal)) if known else (None, None)
+    before = last.companies if last is not None else None
+    halfway = known.halfway(portal) if known and writing else None
+    snapshot = reader.sweep(ground.scope, rules.wants, roster, halfway)
     population = _population(snapshot, before)
     if population.missing > rules.guard.companies:
         log.warning("plan.suspicious", companies=population.companies, companies_before=before)
-        snapshot = reader.sweep(ground.scope, rules.wants)  # once more in full, before it is believed (DESIGN 7)
+        # Once more in full, before it is believed (DESIGN 7).
+        snapshot = reader.sweep(ground.scope, rules.wants, roster and roster.outdated)
         population = _population(snapshot, before)
     case = Case(snapshot=snapshot, policies=rules.policies)
     quarantined: tuple[int, ...] = ()
@@ -190,9 +193,7 @@ def propose_undo(
         contacts.update(look_at(client, clock, applied[start : start + most], companies=False).contacts)
     users = Reader(client, lambda *_: None).users({o for c in applied for o in (c.before, c.after)})
     changes, left = restore(applied, contacts, users or {})
-    snapshot = Snapshot(
-        taken_at=clock.now(), roster={}, contacts=0, mismatches=(), outside_roster=0, users=users, windows=0
-    )
+    snapshot = Snapshot(taken_at=clock.now(), roster={}, contacts=0, mismatches=(), outside_roster=0, users=users)
     return Proposal(
         plan=Plan(portal=portal, changes=changes, skips=(), owners_verified=users is not None),
         population=Population(contacts=0, companies=0),

@@ -13,12 +13,15 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import structlog
 
 from reconciler.core.model import Outcome, Result, Rule, RunReport, Standing, Status, Usage
+from reconciler.core.roster import Strategy
 from reconciler.errors import IncompleteReadError, MissingScopeError, ReconcilerError, Stopped
 from reconciler.gate import Passage, Refusal, approve, believed, let_through, review
 from reconciler.journal.sweeps import WAITING
@@ -26,7 +29,8 @@ from reconciler.ops.logs import context
 from reconciler.planning import Ground, Proposal, Rules, Undo, fresh_first, propose, propose_undo, undone
 from reconciler.portal.client import Client, Limits, http_client
 from reconciler.portal.pacing import Budget, Throttle
-from reconciler.portal.reader import Reader, Scope
+from reconciler.portal.reader import Reader, Scope, Tactics
+from reconciler.portal.slots import Slot
 from reconciler.portal.writer import SETTLED_SECONDS, ChunkLimits, Writer, settle_open
 
 if TYPE_CHECKING:
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     from reconciler.core.model import Cause, Mismatch
     from reconciler.journal.store import Journal
 
-__all__ = ["Finished", "Order", "Refusal", "Worker", "chunk_limits", "connect", "reconcile"]
+__all__ = ["Finished", "Order", "Refusal", "Worker", "chunk_limits", "connect", "reconcile", "tactics"]
 
 log = structlog.get_logger("reconciler.run")
 
@@ -62,6 +66,7 @@ class Worker:
     clock: Clock
     rules: Rules = field(default_factory=Rules)
     chunks: ChunkLimits = field(default_factory=ChunkLimits)
+    tactics: Tactics = field(default_factory=Tactics)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +153,7 @@ def reconcile(worker: Worker, order: Order) -> Finished:
 
 def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:
     _settle_open(worker)
-    progress.proposal = proposal = _propose(worker, order, run)
+    progress.proposal = proposal = _propose(worker, order, run, progress.started)
     worker.journal.remember_users(worker.portal, (proposal.snapshot.users or {}).values())
     try:
         if order.approve:
@@ -165,7 +170,7 @@ def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:
     return Status.PARTIAL if any(progress.outcomes[result] for result in _UNDONE) else Status.APPLIED
 
 
-def _propose(worker: Worker, order: Order, run: int) -> Proposal:
+def _propose(worker: Worker, order: Order, run: int, started: float) -> Proposal:
     if order.undo is not None:
         return propose_undo(
             worker.client,
@@ -177,7 +182,9 @@ def _propose(worker: Worker, order: Order, run: int) -> Proposal:
             most=worker.chunks.most,
         )
     ground = Ground(portal=worker.portal, clock=worker.clock, rules=worker.rules, scope=order.scope, limit=order.limit)
-    return propose(Reader(worker.client, order.reading), worker.journal, ground, writing=True)
+    until = None if order.seconds is None else started + order.seconds
+    slot = Slot(worker.clock, partial(worker.journal.sweeps.keep, worker.portal), until)
+    return propose(Reader(worker.client, order.reading, worker.tactics, slot), worker.journal, ground, writing=True)
 
 
 def require_verified_owners(proposal: Proposal) -> None:
@@ -223,10 +230,7 @@ def _remember(worker: Worker, order: Order, progress: _Progress) -> None:
     if proposal is None or order.undo is not None or order.scope != Scope() or order.limit is not None:
         return
     if believed(worker, proposal):
-        snapshot = proposal.snapshot
-        worker.journal.sweeps.remember(
-            worker.portal, snapshot.roster, snapshot.taken_at, _left(proposal, progress.settled)
-        )
+        worker.journal.sweeps.remember(worker.portal, proposal.snapshot, _left(proposal, progress.settled))
         review(worker, proposal)
 
 
@@ -343,6 +347,7 @@ def connect(
             read_timeout=portal.read_timeout,
             body_bytes=portal.body_limit,
             answer_bytes=portal.answer_limit,
+            lanes=settings.sweep.lanes,
             patient=patient,
         ),
         random=random.Random(),
@@ -353,3 +358,10 @@ def chunk_limits(settings: Settings) -> ChunkLimits:
     """Return how many updates may travel in a request."""
     write = settings.write
     return ChunkLimits(start=write.batch_start, most=write.batch_max, target_seconds=write.target_seconds)
+
+
+def tactics(settings: Settings) -> Tactics:
+    """Return how sweeps read by the settings."""
+    sweep = settings.sweep
+    strategy = None if sweep.strategy == "auto" else Strategy(sweep.strategy)
+    return Tactics(strategy=strategy, relist=timedelta(hours=sweep.relist_hours))

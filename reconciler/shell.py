@@ -106,7 +106,7 @@ class Shell:
         """Give the worker that the settings describe."""
         from reconciler.journal.store import open_journal
         from reconciler.planning import rules_of
-        from reconciler.reconcile import Worker, chunk_limits
+        from reconciler.reconcile import Worker, chunk_limits, tactics
 
         with ExitStack() as stack:
             # The client first: a wrong address is told before a database is made.
@@ -119,6 +119,7 @@ class Shell:
                 clock=self.clock,
                 rules=rules_of(settings),
                 chunks=chunk_limits(settings),
+                tactics=tactics(settings),
             )
 
     def progress(self) -> Meter:

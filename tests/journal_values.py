@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.model import Change, Mismatch, Outcome, Result
+from reconciler.core.model import Change, Mismatch, Outcome, Result, Snapshot
+from reconciler.core.roster import Refresh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from reconciler.journal.store import Journal, Links
 
@@ -22,6 +24,16 @@ def change(contact: int, *, company: int = 7, before: int = 1, after: int = 2, *
 def mismatch(contact: int, *, company: int = 7, owner: int = 1, company_owner: int = 2) -> Mismatch:
     """Return the drift that `change(contact)` would set right."""
     return Mismatch(contact=contact, company=company, owner=owner, company_owner=company_owner)
+
+
+def swept(owners: Mapping[int, int], taken_at: datetime, **more: Any) -> Snapshot:
+    """Return a sweep that read all companies."""
+    refresh = Refresh(owners=owners, seen=owners, at=taken_at, complete=True, contacts=0)
+    return Snapshot(
+        taken_at=taken_at,
+        roster=owners,
+        **({"contacts": 0, "mismatches": (), "outside_roster": 0, "users": None, "refresh": refresh} | more),
+    )
 
 
 def outcome(contact: int, result: Result = Result.APPLIED, detail: str = "") -> Outcome:

@@ -108,7 +108,6 @@ def a_snapshot(drifted: int = 3, *, users: bool = True, skips: bool = True) -> S
             if one.contact != 5
         },
         company_details={number: CompanyDetail(name=f"Company {number}") for number in roster},
-        windows=4,
     )
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from reconciler.core.roster import Refresh, Strategy
+
 
 class Standing(StrEnum):
     """Why a drifted contact is left alone. The value is what JSON and the journal show."""
@@ -28,6 +30,7 @@ class Standing(StrEnum):
     SEVERAL_COMPANIES = "several_companies"
     OUT_OF_SCOPE = "out_of_scope"
     SETTLING = "settling"
+    COMPANY_VANISHED = "company_vanished"
     OVER_LIMIT = "over_the_limit"
 
     @property
@@ -48,6 +51,7 @@ _STANDING_SENTENCES = {
     Standing.SEVERAL_COMPANIES: "its companies have different owners",
     Standing.OUT_OF_SCOPE: "its owner is no earlier owner of the company (policy.scope)",
     Standing.SETTLING: "changed a moment ago (policy.settle_minutes)",
+    Standing.COMPANY_VANISHED: "a company of its owner has just vanished; waits for the next read of all companies",
     Standing.OVER_LIMIT: "beyond --limit",
 }
 
@@ -171,7 +175,7 @@ class Snapshot:
     taken_at: datetime
     #: Company -> owner; own companies left out.
     roster: Mapping[int, int]
-    #: Contacts with a company, as counted by this sweep.
+    #: Contacts with a company, as counted with the latest read of all companies.
     contacts: int
     mismatches: tuple[Mismatch, ...]
     #: Contacts of companies that are not in the roster (own, of another category, created during the sweep).
@@ -183,8 +187,13 @@ class Snapshot:
     company_details: Mapping[int, CompanyDetail] = field(default_factory=dict)
     #: Read where a policy asks for them.
     departments: Mapping[int, Department] = field(default_factory=dict)
-    #: Windows of IDs that were read, each proven whole by the portal's own count.
-    windows: int
+    #: The last owners of companies that have just vanished (deleted, merged): what their contacts drift to, waits.
+    vanished_owners: frozenset[int] = frozenset()
+    #: What was read of the companies; None: only a part of the portal was looked at.
+    refresh: Refresh | None = None
+    #: How contacts were compared, and the seconds that a command took the portal.
+    strategy: Strategy | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

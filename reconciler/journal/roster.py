@@ -1,15 +1,18 @@
-"""The roster: company -> owner, with the owners that it had before; and when a complete sweep last saw it.
+"""The roster: company -> owner, with the owners that it had before; the watermarks, and a sweep under way.
 
-A sweep brings all companies, of which a handful moved: the database compares, and what stays the same is not written.
+A read of all companies brings thousands, of which a handful moved: the database compares, and what stays the same is
+not written.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Integer, MetaData, Table, bindparam, literal, select, update
+from sqlalchemy import Column, Integer, MetaData, Table, bindparam, delete, literal, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from reconciler.core.model import Mismatch
+from reconciler.core.roster import Halfway, Roster, Strategy
 from reconciler.journal import rows, tables
 from reconciler.journal.records import Sweep
 
@@ -17,10 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection, Row
 
-#: In `sweep_progress`: a sweep that read every company and every linked contact.
-_KIND = "pages"
+    from reconciler.core.model import Snapshot
+    from reconciler.core.roster import Refresh
+
+#: Kinds of `sweep_progress`: a sweep of companies and contacts; a read of all companies; a look at what changed of
+#: them; the comparison of contacts, while it is under way.
+_SWEEP, _LISTED, _LOOKED, _COMPARING = "sweep", "roster", "look", "contacts"
 #: Owners before the previous one that are kept: a contact may lag behind by some hand-overs, not by all there were.
 _OLDER_KEPT = 20
 #: Companies with a new owner that are in memory at once.
@@ -28,6 +35,7 @@ _MOVED_AT_ONCE = 20_000
 
 _company = tables.company
 _progress = tables.sweep_progress
+_sighting = tables.sighting
 _OWNERS = (_company.c.company_id, _company.c.owner_id, _company.c.previous_owner_id, _company.c.older_owner_ids)
 _now = Table(
     "roster_now",
@@ -40,11 +48,70 @@ _now = Table(
 
 def last_sweep(connection: Connection, portal: str) -> Sweep | None:
     """Return the last complete sweep of this portal."""
-    query = select(_progress.c.complete_since, _progress.c.complete_rows).where(
-        _progress.c.portal_id == rows.key_of(portal), _progress.c.kind == _KIND, _progress.c.complete_since.is_not(None)
-    )
-    found = connection.execute(query).first()
+    found = _progress_of(connection, portal).get(_SWEEP)
     return None if found is None else Sweep(taken_at=found.complete_since, companies=found.complete_rows)
+
+
+def load(connection: Connection, portal: str) -> Roster | None:
+    """Return what is known of the companies; None: they were never read to the end."""
+    progress = _progress_of(connection, portal)
+    listed, sweep = progress.get(_LISTED), progress.get(_SWEEP)
+    if listed is None or listed.complete_since is None:
+        return None
+    here = _company.c.portal_id == rows.key_of(portal)
+    vanished = select(_company.c.company_id, _company.c.owner_id).where(
+        here, _company.c.vanished_at >= listed.complete_since
+    )
+    state = (sweep.state if sweep else None) or {}
+    return Roster(
+        owners=_owners(connection, portal),
+        refreshed_at=progress[_LOOKED].complete_since,
+        listed_at=listed.complete_since,
+        contacts=listed.state["contacts"],
+        outside=listed.state["outside"],
+        drift=state.get("drift", 0),
+        vanished={row.company_id: row.owner_id for row in connection.execute(vanished)},
+        seconds={Strategy(name): seconds for name, seconds in state.get("seconds", {}).items()},
+    )
+
+
+def halfway(connection: Connection, portal: str) -> Halfway | None:
+    """Return how far a sweep has come that did not get to its end."""
+    progress = _progress_of(connection, portal)
+    listed, comparing = progress.get(_LISTED), progress.get(_COMPARING)
+    if listed is not None and listed.started_at is not None:
+        owners = _owners(connection, portal, listed.read_up_to)
+        return Halfway(began=listed.started_at, owners=owners, companies_up_to=listed.read_up_to)
+    if comparing is None:
+        return None
+    found = select(_sighting).where(_sighting.c.portal_id == rows.key_of(portal))
+    return Halfway(
+        began=comparing.started_at,
+        owners={},
+        strategy=Strategy(comparing.state["strategy"]),
+        position=tuple(comparing.state["position"]),
+        found=tuple(
+            Mismatch(
+                contact=row.contact_id, company=row.company_id, owner=row.owner_id, company_owner=row.company_owner_id
+            )
+            for row in connection.execute(found)
+        ),
+        outside=comparing.state["outside"],
+    )
+
+
+def _owners(connection: Connection, portal: str, up_to: int | None = None) -> dict[int, int]:
+    query = select(_company.c.company_id, _company.c.owner_id).where(
+        _company.c.portal_id == rows.key_of(portal), _company.c.vanished_at.is_(None)
+    )
+    if up_to is not None:
+        query = query.where(_company.c.company_id <= up_to)
+    return {row.company_id: row.owner_id for row in connection.execute(query)}
+
+
+def _progress_of(connection: Connection, portal: str) -> dict[str, Row[Any]]:
+    query = select(_progress).where(_progress.c.portal_id == rows.key_of(portal))
+    return {row.kind: row for row in connection.execute(query)}
 
 
 def earlier_owners(connection: Connection, portal: str, companies: Mapping[int, int]) -> dict[int, frozenset[int]]:
@@ -61,23 +128,96 @@ def earlier_owners(connection: Connection, portal: str, companies: Mapping[int, 
     return found
 
 
-def save(connection: Connection, key: int, roster: Mapping[int, int], taken_at: datetime) -> None:
-    """Store all companies as a complete sweep saw them, and when."""
-    with rows.staged(connection, _now, roster.items()):
+def save(connection: Connection, key: int, snapshot: Snapshot) -> None:
+    """Store a complete sweep; what was kept of it on its way is not needed any more. `snapshot.refresh` is there."""
+    refresh = snapshot.refresh
+    assert refresh is not None  # noqa: S101 - a sweep of a part is not remembered
+    _save_refresh(connection, key, refresh, snapshot.outside_roster)
+    _clear(connection, key)
+    found = connection.execute(
+        select(_progress.c.state).where(_progress.c.portal_id == key, _progress.c.kind == _SWEEP)
+    ).scalar()
+    seconds = dict((found or {}).get("seconds", {}))
+    if snapshot.strategy is not None and snapshot.seconds is not None:
+        seconds[snapshot.strategy.value] = snapshot.seconds
+    _watermark(
+        connection,
+        key,
+        _SWEEP,
+        complete_since=snapshot.taken_at,
+        complete_rows=len(refresh.owners),
+        state={"drift": len(snapshot.mismatches), "seconds": seconds},
+    )
+
+
+def keep(connection: Connection, key: int, so_far: Halfway) -> None:
+    """Store how far a sweep has come."""
+    if so_far.companies_up_to is not None:
+        _save_companies(connection, key, so_far.owners, so_far.began, up_to=so_far.companies_up_to)
+        _watermark(connection, key, _LISTED, started_at=so_far.began, read_up_to=so_far.companies_up_to)
+        return
+    _clear(connection, key)
+    if so_far.refresh is not None:
+        _save_refresh(connection, key, so_far.refresh, so_far.outside)
+    state = {"strategy": so_far.strategy, "position": so_far.position, "outside": so_far.outside}
+    _watermark(connection, key, _COMPARING, started_at=so_far.began, read_up_to=so_far.position[1], state=state)
+    columns = (_sighting.c[name] for name in ("portal_id", "contact_id", "company_id", "owner_id", "company_owner_id"))
+    names = [column.name for column in columns]
+    found = [dict(zip(names, (key, m.contact, m.company, m.owner, m.company_owner), strict=True)) for m in so_far.found]
+    if found:
+        connection.execute(insert(_sighting), found)
+
+
+def _clear(connection: Connection, key: int) -> None:
+    """Forget the sweep under way."""
+    connection.execute(delete(_sighting).where(_sighting.c.portal_id == key))
+    here = _progress.c.portal_id == key
+    connection.execute(delete(_progress).where(here, _progress.c.kind == _COMPARING))
+    connection.execute(
+        update(_progress).where(here, _progress.c.kind == _LISTED).values(started_at=None, read_up_to=None)
+    )
+
+
+def _save_refresh(connection: Connection, key: int, refresh: Refresh, outside: int) -> None:
+    _save_companies(connection, key, refresh.seen, refresh.at, complete=refresh.complete, gone=refresh.gone)
+    _watermark(connection, key, _LOOKED, complete_since=refresh.at)
+    if refresh.complete:
+        state = {"contacts": refresh.contacts, "outside": outside}
+        count = len(refresh.owners)
+        _watermark(connection, key, _LISTED, complete_since=refresh.at, complete_rows=count, state=state)
+
+
+def _watermark(connection: Connection, key: int, kind: str, **values: Any) -> None:
+    progress = insert(_progress).values(portal_id=key, kind=kind, **values)
+    connection.execute(progress.on_conflict_do_update(set_=values))
+
+
+def _save_companies(
+    connection: Connection,
+    key: int,
+    owners: Mapping[int, int],
+    taken_at: datetime,
+    *,
+    complete: bool = False,
+    up_to: int | None = None,
+    gone: Mapping[int, int] | None = None,
+) -> None:
+    """Store companies with their owners; of all, or of all up to an ID, those not among them have vanished."""
+    with rows.staged(connection, _now, owners.items()):
         _save_new_owners(connection, key, taken_at)
         here, known = _company.c.portal_id == key, select(_company.c.company_id).where(_company.c.portal_id == key)
         seen = _company.c.company_id.in_(select(_now.c.company_id))
         back = update(_company).where(here, seen, _company.c.vanished_at.is_not(None))
         connection.execute(back.values(vanished_at=None, seen_at=taken_at))
-        gone = update(_company).where(here, ~seen, _company.c.vanished_at.is_(None))
-        connection.execute(gone.values(vanished_at=taken_at))
+        missing: ColumnElement[bool] = ~seen if complete else _company.c.company_id.in_(rows.numbers(gone or ()))
+        if up_to is not None:
+            missing = ~seen & (_company.c.company_id <= up_to)
+        vanish = update(_company).where(here, missing, _company.c.vanished_at.is_(None))
+        connection.execute(vanish.values(vanished_at=taken_at))
         new = select(
             literal(key), _now.c.company_id, _now.c.owner_id, literal(taken_at, type_=_company.c.seen_at.type)
         ).where(_now.c.company_id.not_in(known))
         connection.execute(insert(_company).from_select(["portal_id", "company_id", "owner_id", "seen_at"], new))
-    watermark = {"complete_since": taken_at, "complete_rows": len(roster)}
-    progress = insert(_progress).values(portal_id=key, kind=_KIND, **watermark)
-    connection.execute(progress.on_conflict_do_update(set_=watermark))
 
 
 def _save_new_owners(connection: Connection, key: int, taken_at: datetime) -> None:

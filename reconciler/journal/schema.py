@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: The latest revision under `migrations/versions`. Revisions are numbered, so that a later one is known as such
 #: without Alembic, whose import costs more than a health check may.
-HEAD = "0001"
+HEAD = "0002"
 #: "BxOR", in the header of the file: tells our databases from those of other programs.
 APPLICATION_ID = 0x42784F52
 

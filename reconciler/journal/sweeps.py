@@ -12,11 +12,11 @@ from reconciler.core.cause import Evidence
 from reconciler.journal import drift, exceptions, roster, rows, writes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Sequence
 
     from reconciler.clock import Clock
-    from reconciler.core.model import Cause, Mismatch
+    from reconciler.core.model import Cause, Mismatch, Snapshot
+    from reconciler.core.roster import Halfway, Roster
     from reconciler.journal.database import Database
     from reconciler.journal.records import StandingDrift, Sweep
 
@@ -48,24 +48,33 @@ class Sweeps:
                 written=writes.last_written(connection, portal, [mismatch.contact for mismatch in mismatches]),
             )
 
-    def remember(
-        self,
-        portal: str,
-        owners: Mapping[int, int],
-        taken_at: datetime,
-        left: Iterable[tuple[Mismatch, str, Cause]],
-    ) -> None:
+    def roster(self, portal: str) -> Roster | None:
+        """Return what is known of the companies; None: they were never read to the end."""
+        with self._database.reading() as connection:
+            return roster.load(connection, portal)
+
+    def halfway(self, portal: str) -> Halfway | None:
+        """Return how far a sweep has come that did not get to its end."""
+        with self._database.reading() as connection:
+            return roster.halfway(connection, portal)
+
+    def keep(self, portal: str, so_far: Halfway) -> None:
+        """Store how far a sweep has come, so that the next run can go on with it."""
+        with self._database.writing() as connection:
+            roster.keep(connection, rows.portal_key(connection, portal, self._clock.now()), so_far)
+
+    def remember(self, portal: str, snapshot: Snapshot, left: Iterable[tuple[Mismatch, str, Cause]]) -> None:
         """Store a complete sweep of the whole portal when its run ends, however it ends.
 
-        `owners` is the roster, `left` all drift that is left as it is: (mismatch, reason, cause), the reason a value
-        of `core.model.Standing`, or `WAITING`. A sweep that is not to be believed must not be remembered: the next
-        one would be compared with it.
+        `left` is all drift that is left as it is: (mismatch, reason, cause), the reason a value of
+        `core.model.Standing`, or `WAITING`. A sweep that is not to be believed must not be remembered: the next one
+        would be compared with it.
         """
         now = self._clock.now()
         with self._database.writing() as connection:
             key = rows.portal_key(connection, portal, now)
-            roster.save(connection, key, owners, taken_at)
-            drift.remember(connection, key, left, taken_at)
+            roster.save(connection, key, snapshot)
+            drift.remember(connection, key, left, snapshot.taken_at)
             exceptions.release_over(connection, key, now)
             exceptions.release_moved(connection, key, now)
 

@@ -8,6 +8,7 @@ nothing outside it, and the names of users, which reports need. Columns that may
     portal ─┬─ run ─── change            what was done: intent before the request, outcome after
             ├─ company                   the roster
             ├─ sweep_progress            where a long read goes on, and the watermarks
+            ├─ sighting                  the drift that a sweep under way has found so far
             ├─ approval                  refused plans, and who let them through
             ├─ approval_change           their sets of changes
             ├─ standing                  drift that is left alone: from when, until when
@@ -185,9 +186,6 @@ company = Table(
     Column("older_owner_ids", JSON),
     #: When a sweep saw the new owner, by the portal's clock.
     Column("owner_changed_at", UtcDateTime),
-    Column("modified_at", UtcDateTime),
-    #: Own companies and other categories are known, so that nobody asks again, and left alone.
-    Column("outside", Boolean, nullable=False, server_default=text("0")),
     #: When a read found it as it is now, by the portal's clock. What stays the same is not written again.
     Column("seen_at", UtcDateTime, nullable=False),
     #: When a complete read of all companies did not return it, by the portal's clock.
@@ -202,19 +200,30 @@ sweep_progress = Table(
     "sweep_progress",
     metadata,
     _portal_id(primary_key=True),
-    #: What is read: the roster, its delta, a full relist, the contacts.
+    #: What is read: all companies, what changed of them, contacts; or a sweep as a whole.
     Column("kind", Text, primary_key=True),
-    #: The read under way: its begin by the portal's clock, the ID up to which everything is read, and rows so far.
+    #: The read under way: its begin by the portal's clock, and the ID up to which everything is read.
     Column("started_at", UtcDateTime),
     Column("read_up_to", Integer),
-    Column("last_id", Integer),
-    Column("rows", Integer),
-    #: What a strategy needs besides, in its own words.
+    #: What there is to know besides.
     Column("state", JSON),
     #: The latest complete read: its begin by the portal's clock (the watermark), and its rows (the guard compares).
     Column("complete_since", UtcDateTime),
     Column("complete_rows", Integer),
     CheckConstraint("(started_at IS NULL) = (read_up_to IS NULL)", name="under_way"),
+    sqlite_with_rowid=False,
+)
+
+#: Drift that a sweep under way has found so far.
+sighting = Table(
+    "sighting",
+    metadata,
+    _portal_id(primary_key=True),
+    Column("contact_id", Integer, primary_key=True),
+    Column("company_id", Integer, nullable=False),
+    Column("owner_id", Integer, nullable=False),
+    Column("company_owner_id", Integer, nullable=False),
+    CheckConstraint("contact_id > 0 AND company_id > 0 AND owner_id >= 0 AND company_owner_id >= 0", name="ids"),
     sqlite_with_rowid=False,
 )
 

@@ -17,7 +17,7 @@ Only the heads of departments need a request of their own, since who they are is
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("reconciler.portal")
 
+#: What is asked of a contact and of a company besides its owner.
+CONTACT_FIELDS = ("NAME", "LAST_NAME", CREATED, MODIFIED, EDITOR, "TYPE_ID")
+COMPANY_FIELDS = ("TITLE", "COMPANY_TYPE")
 #: Pages of departments asked for at once: enough for 200, and cheaper than another request.
 DEPARTMENT_PAGES = 4
 #: A record without a date is older than everything.
@@ -79,19 +82,20 @@ class Wants:
 class Details:
     """The parts of a snapshot that are read for drifted contacts only; see `Snapshot` for each."""
 
-    contacts: Mapping[int, ContactDetail]
-    companies: Mapping[int, CompanyDetail]
-    users: Mapping[int, User] | None
-    departments: Mapping[int, Department]
+    contacts: Mapping[int, ContactDetail] = field(default_factory=dict)
+    companies: Mapping[int, CompanyDetail] = field(default_factory=dict)
+    users: Mapping[int, User] | None = None
+    departments: Mapping[int, Department] = field(default_factory=dict)
 
 
-def read_details(client: Client, mismatches: Sequence[Mismatch], wants: Wants) -> Details:
+def read_details(client: Client, mismatches: Sequence[Mismatch], wants: Wants, known: Details | None = None) -> Details:
     """Ask for all there is to know of drifted contacts, their companies, and the people concerned.
 
-    Raises IncompleteReadError for answers that are not whole, MissingScopeError where departments may not be read,
-    and UsageError for a yes/no field that the portal does not have.
+    `known` is what the sweep has come by already. Raises IncompleteReadError for answers that are not whole,
+    MissingScopeError where departments may not be read, and UsageError for a yes/no field that the portal does not
+    have.
     """
-    inquiry = _Inquiry(client, mismatches, wants)
+    inquiry = _Inquiry(client, mismatches, wants, known or Details())
     inquiry.ask()
     inquiry.ask_for_links_alone()
     inquiry.ask_for_heads()
@@ -116,17 +120,39 @@ def read_owners(client: Client, companies: Iterable[int]) -> dict[int, int]:
     return owners
 
 
+def contact_detail(row: Mapping[str, Any], field: str) -> ContactDetail:
+    """Read the CONTACT_FIELDS of a row, and its yes/no field if there is one. Raises UsageError where it is none."""
+    return ContactDetail(
+        name=full_name(row),
+        created=_time(row[CREATED]),
+        modified=_time(row[MODIFIED]),
+        modified_by=identifier(row.get(EDITOR)),
+        type=str(row.get("TYPE_ID") or ""),
+        flagged=_is_set(row, field, "policy.leave_contact_field"),
+    )
+
+
+def company_detail(row: Mapping[str, Any], field: str) -> CompanyDetail:
+    """Do the same with the COMPANY_FIELDS."""
+    return CompanyDetail(
+        name=str(row.get("TITLE") or ""),
+        type=str(row.get("COMPANY_TYPE") or ""),
+        flagged=_is_set(row, field, "policy.leave_company_field"),
+    )
+
+
 class _Inquiry:
     """Gathers the answers."""
 
-    def __init__(self, client: Client, mismatches: Sequence[Mismatch], wants: Wants) -> None:
+    def __init__(self, client: Client, mismatches: Sequence[Mismatch], wants: Wants, known: Details) -> None:
         self._client = client
         self._wants = wants
         self._company_of = {mismatch.contact: mismatch.company for mismatch in mismatches}
         self._company_owners = {mismatch.company_owner for mismatch in mismatches}
         self._owners = self._company_owners | {mismatch.owner for mismatch in mismatches}
-        self._contacts: dict[int, ContactDetail] = {}
-        self._companies: dict[int, CompanyDetail] = {}
+        companies = set(self._company_of.values())
+        self._contacts = {number: known.contacts[number] for number in self._company_of.keys() & known.contacts.keys()}
+        self._companies = {number: known.companies[number] for number in companies & known.companies.keys()}
         self._links: dict[int, tuple[int, ...]] = {}
         self._no_bulk_links: PortalError | None = None
         self._people = People()
@@ -185,12 +211,12 @@ class _Inquiry:
         )
 
     def _records(self) -> Iterator[Question]:
-        contact_fields = ["NAME", "LAST_NAME", CREATED, MODIFIED, EDITOR, "TYPE_ID"]
-        contact_fields += [self._wants.contact_field] if self._wants.contact_field else []
-        for group in groups(self._company_of):
+        contact_fields = [*CONTACT_FIELDS, *([self._wants.contact_field] if self._wants.contact_field else [])]
+        for group in groups(self._company_of.keys() - self._contacts.keys()):
             command = by_id(CONTACT_LIST, group, contact_fields)
             yield Question(command, partial(self._keep_contacts, group), "contacts", give_up)
-            if self._wants.links:
+        if self._wants.links:
+            for group in groups(self._company_of):
                 command = Command(
                     ITEM_LIST,
                     {
@@ -202,39 +228,18 @@ class _Inquiry:
                     },
                 )
                 yield Question(command, partial(self._keep_items, group), "links", self._make_do)
-        company_fields = ["TITLE", "COMPANY_TYPE", *([self._wants.company_field] if self._wants.company_field else [])]
-        for group in groups(set(self._company_of.values())):
+        company_fields = [*COMPANY_FIELDS, *([self._wants.company_field] if self._wants.company_field else [])]
+        for group in groups(set(self._company_of.values()) - self._companies.keys()):
             command = by_id(COMPANY_LIST, group, company_fields)
             yield Question(command, partial(self._keep_companies, group), "companies", give_up)
 
     def _keep_contacts(self, asked: Sequence[int], answer: Answer) -> None:
         field = self._wants.contact_field
-        self._contacts.update(
-            {
-                number: ContactDetail(
-                    name=full_name(row),
-                    created=_time(row[CREATED]),
-                    modified=_time(row[MODIFIED]),
-                    modified_by=identifier(row.get(EDITOR)),
-                    type=str(row.get("TYPE_ID") or ""),
-                    flagged=_is_set(row, field, "policy.leave_contact_field"),
-                )
-                for number, row in rows(answer, asked)
-            }
-        )
+        self._contacts.update({number: contact_detail(row, field) for number, row in rows(answer, asked)})
 
     def _keep_companies(self, asked: Sequence[int], answer: Answer) -> None:
         field = self._wants.company_field
-        self._companies.update(
-            {
-                number: CompanyDetail(
-                    name=str(row.get("TITLE") or ""),
-                    type=str(row.get("COMPANY_TYPE") or ""),
-                    flagged=_is_set(row, field, "policy.leave_company_field"),
-                )
-                for number, row in rows(answer, asked)
-            }
-        )
+        self._companies.update({number: company_detail(row, field) for number, row in rows(answer, asked)})
 
     def _keep_items(self, asked: Sequence[int], answer: Answer) -> None:
         """Keep the links of as many contacts as a bulk answer tells; the others are asked for alone."""

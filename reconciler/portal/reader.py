@@ -1,34 +1,44 @@
-"""One sweep: the companies first, then the contacts, compared page by page; complete, or an error (DESIGN 4)."""
+"""One sweep: the companies first, then the contacts compared with them; complete, or an error (DESIGN 4).
+
+::
+
+    known roster ── look at what changed ──┬─ compare contacts ── details of those that drifted ── snapshot
+    none, or old ── read all companies ────┘
+
+A sweep of a very large portal takes longer than a slot. It then keeps what it has found, and the next one goes on
+from there.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from reconciler.core.model import Mismatch, Snapshot
-from reconciler.errors import IncompleteReadError, UsageError
-from reconciler.portal.details import Wants, read_details, read_owners
-from reconciler.portal.dialect import (
-    COMPANY,
-    COMPANY_LIST,
-    CONTACT_LIST,
-    ID,
-    OWN_COMPANY,
-    OWNER,
-    SERVER_TIME,
-)
+from reconciler.core.model import Snapshot
+from reconciler.core.roster import Halfway, Refresh, Strategy, cheaper, groups
+from reconciler.errors import UsageError
+from reconciler.portal.companies import Looking, listing, survey
+from reconciler.portal.comparing import Comparison, count_contacts
+from reconciler.portal.details import Details, Wants, read_details, read_owners
+from reconciler.portal.dialect import BATCH_COMMANDS
 from reconciler.portal.people import read_users
-from reconciler.portal.windows import Listing, WindowReader
-from reconciler.portal.wire import Answer, Command, Value, identifier, moment
+from reconciler.portal.windows import WindowReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Iterable
 
     from reconciler.core.model import User
+    from reconciler.core.roster import Group, Roster
     from reconciler.portal.client import Client
+    from reconciler.portal.companies import Survey
+    from reconciler.portal.slots import Slot
 
 NOTHING_MORE = Wants()
+#: Commands of a look at the companies: so many drift queries fewer travel with it.
+_LOOK_COMMANDS = 3
+#: A sweep that was broken off so long ago is begun anew.
+STALE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,124 +51,208 @@ class Scope:
     owner: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tactics:
+    """How a sweep reads."""
+
+    #: None: the cheaper one.
+    strategy: Strategy | None = None
+    #: All companies are read anew after this time.
+    relist: timedelta = timedelta(hours=6)
+
+
 class Reader:
     """Reads a portal."""
 
-    def __init__(self, client: Client, progress: Callable[[str, int, int], None]) -> None:
-        """`progress` is told what is read, how many IDs are covered, and how many there are."""
+    def __init__(
+        self,
+        client: Client,
+        progress: Callable[[str, int, int], None],
+        tactics: Tactics | None = None,
+        slot: Slot | None = None,
+    ) -> None:
+        """`progress` is told what is read, how many are covered, and how many there are.
+
+        Without a `slot` a sweep takes as long as it takes, and keeps nothing before its end.
+        """
         self._client = client
         self._progress = progress
-        self._windows = 0
+        self._tactics = tactics or Tactics()
+        self._slot = slot
 
-    def sweep(self, scope: Scope, wants: Wants = NOTHING_MORE) -> Snapshot:
+    def sweep(
+        self,
+        scope: Scope,
+        wants: Wants = NOTHING_MORE,
+        roster: Roster | None = None,
+        halfway: Halfway | None = None,
+    ) -> Snapshot:
         """Look at the whole of a scope, and closer at what drifted there.
 
-        Raises `IncompleteReadError` where anything may be missing, `UsageError` for a scope that matches nothing or
-        a field that is not there, and `MissingScopeError` where `wants` asks for more than the webhook may.
+        `roster` is what is known from before, `halfway` a sweep to go on with. Raises `IncompleteReadError` where
+        anything may be missing, `PausedError` where the slot is over, `UsageError` for a scope that matches nothing
+        or a field that is not there, and `MissingScopeError` where `wants` asks for more than the webhook may.
         """
-        self._windows = 0
-        highest_company, highest_contact, taken_at = self._survey()
-        roster = self._companies(scope, highest_company)
-        contacts = 0
-        outside = 0
-        mismatches: list[Mismatch] = []
-        for page in self._contacts(scope, highest_contact):
-            contacts += len(page)
-            for contact, company, owner in page:
-                company_owner = roster.get(company)
-                if company_owner is None:
-                    outside += 1
-                elif company_owner != owner:
-                    mismatches.append(
-                        Mismatch(contact=contact, company=company, owner=owner, company_owner=company_owner)
-                    )
-        details = read_details(self._client, mismatches, wants)
         if scope != Scope():
-            # The owners of the contacts' other companies have a say too.
-            linked = {company for detail in details.contacts.values() for company in detail.companies}
-            roster |= read_owners(self._client, linked - roster.keys())
+            return self._part(scope, wants)
+        comparing = halfway if halfway is not None and halfway.companies_up_to is None else None
+        comparison = Comparison(self._client, wants.contact_field, self._progress, comparing)
+        refresh, seen, early = None, None, self._early(roster, comparing)
+        if roster is not None and (halfway is None or comparing is not None):
+            refresh = self._look(roster, wants, comparing, comparison, early)
+        if refresh is None:
+            seen = survey(self._client)
+            refresh = self._all_companies(seen, roster, None if comparing else halfway)
+            comparison = Comparison(self._client, wants.contact_field, self._progress)
+            comparing, early = None, []
+        comparison.drop_stale(refresh.owners)
+        strategy = Strategy.DRIFT
+        if early or comparing:  # what was compared before some companies changed
+            comparison.drift(groups(refresh.owners, refresh.moved))
+        if not early:
+            strategy = self._compare(refresh, roster, comparing, comparison, seen)
+        vanished = refresh.gone if refresh.complete or roster is None else {**roster.vanished, **refresh.gone}
+        details = self._details(comparison, wants, refresh)
         return Snapshot(
-            taken_at=taken_at,
-            roster=roster,
-            contacts=contacts,
-            mismatches=tuple(mismatches),
-            outside_roster=outside,
+            taken_at=comparing.began if comparing else refresh.at,
+            roster=refresh.owners,
+            contacts=refresh.contacts,
+            mismatches=comparison.mismatches,
+            outside_roster=self._outside(refresh, roster, strategy, comparison),
             users=details.users,
             contact_details=details.contacts,
             company_details=details.companies,
             departments=details.departments,
-            windows=self._windows,
+            vanished_owners=frozenset(vanished.values()),
+            refresh=refresh,
+            strategy=strategy,
+            seconds=comparison.seconds,
         )
 
     def users(self, ids: Iterable[int]) -> dict[int, User] | None:
         """Return the people among `ids`; None where the webhook may not ask. Raises IncompleteReadError."""
         return read_users(self._client, ids)
 
-    def _survey(self) -> tuple[int, int, datetime]:
-        """Ask for the highest ID of each list, which only plans the windows, and for the portal's clock."""
-
-        def highest(method: str, condition: dict[str, Value]) -> Command:
-            return Command(method, {"order": {ID: "DESC"}, "filter": condition, "select": [ID], "start": -1})
-
-        companies, contacts, time = self._client.read(
-            [
-                highest(COMPANY_LIST, {f"={OWN_COMPANY}": "N"}),
-                highest(CONTACT_LIST, {f"!{COMPANY}": 0}),
-                Command(SERVER_TIME, {}),
-            ]
-        )
-        try:
-            return _first_id(companies), _first_id(contacts), moment(time.result)
-        except (ValueError, TypeError, AttributeError, KeyError) as doubt:
-            raise IncompleteReadError("the portal's answer has an unknown shape, so nothing was written") from doubt
-
-    def _companies(self, scope: Scope, highest: int) -> dict[int, int]:
-        condition: dict[str, Value] = {f"={OWN_COMPANY}": "N"}
-        if scope.company is not None:
-            condition[f"={ID}"] = scope.company
-        if scope.owner is not None:
-            condition[f"={OWNER}"] = scope.owner
-
-        def parse(number: int, row: Mapping[str, Any]) -> tuple[int, int]:
-            owner = identifier(row.get(OWNER))
-            if row.get(OWN_COMPANY) != "N" or scope.company not in {None, number} or scope.owner not in {None, owner}:
-                raise ValueError(f"company {number} does not match the filter that was sent")
-            return number, owner
-
-        listing = Listing(
-            method=COMPANY_LIST, select=[ID, OWNER, OWN_COMPANY], filter=condition, parse=parse, noun="companies"
-        )
-        roster: dict[int, int] = {}
-        for page in self._read(listing, highest if scope.company is None else None, highest):
-            roster.update(page)
-        if not roster and scope != Scope():
-            raise UsageError(_matches_nothing(scope))
-        return roster
-
-    def _contacts(self, scope: Scope, highest: int) -> Iterable[list[tuple[int, int, int]]]:
-        condition: dict[str, Value] = {f"!{COMPANY}": 0} if scope.company is None else {f"={COMPANY}": scope.company}
-
-        def parse(number: int, row: Mapping[str, Any]) -> tuple[int, int, int]:
-            company = identifier(row.get(COMPANY))
-            if company == 0 or scope.company not in {None, company}:
-                raise ValueError(f"contact {number} does not match the filter that was sent")
-            return number, company, identifier(row.get(OWNER))
-
-        listing = Listing(
-            method=CONTACT_LIST, select=[ID, COMPANY, OWNER], filter=condition, parse=parse, noun="contacts"
-        )
-        return self._read(listing, highest if scope.company is None else None, highest)
-
-    def _read(self, listing: Listing[Any], planned: int | None, highest: int) -> Iterable[list[Any]]:
-        reader = WindowReader(self._client, listing, highest=planned)
+    def _part(self, scope: Scope, wants: Wants) -> Snapshot:
+        """Sweep some companies alone: they are read anew, and the roster is neither asked nor told."""
+        seen = survey(self._client)
+        highest = seen.highest_company if scope.company is None else None
+        reader = WindowReader(self._client, listing(scope.company, scope.owner), highest=highest)
+        owners: dict[int, int] = {}
         for page in reader.batches():
-            yield page
-            self._progress(listing.noun, reader.position, highest)
-        self._windows += reader.windows
+            owners.update(page)
+            self._progress("companies", reader.position, seen.highest_company)
+        if not owners:
+            raise UsageError(_matches_nothing(scope))
+        comparison = Comparison(self._client, wants.contact_field, self._progress)
+        comparison.drift(groups(owners))
+        details = self._details(comparison, wants)
+        # The owners of the contacts' other companies have a say too.
+        linked = {company for detail in details.contacts.values() for company in detail.companies}
+        return Snapshot(
+            taken_at=seen.at,
+            roster={**owners, **read_owners(self._client, linked - owners.keys())},
+            contacts=seen.contacts if scope.company is None else count_contacts(self._client, owners),
+            mismatches=comparison.mismatches,
+            outside_roster=0,
+            users=details.users,
+            contact_details=details.contacts,
+            company_details=details.companies,
+            departments=details.departments,
+        )
 
+    def _early(self, roster: Roster | None, comparing: Halfway | None) -> list[Group]:
+        """Return the drift queries that travel with the look at the companies: all, where all of them fit in."""
+        if roster is None or comparing is not None:
+            return []
+        todo = groups(roster.owners)
+        along = len(todo) + _LOOK_COMMANDS <= BATCH_COMMANDS
+        return todo if along and self._choose(todo, roster.contacts, roster, along=True) is Strategy.DRIFT else []
 
-def _first_id(answer: Answer) -> int:
-    return identifier(answer.result[0][ID]) if answer.result else 0
+    def _look(
+        self, roster: Roster, wants: Wants, comparing: Halfway | None, comparison: Comparison, early: list[Group]
+    ) -> Refresh | None:
+        """Look at what changed among the companies; None: all must be read, and all compared anew."""
+        # A sweep that goes on over hours would else begin anew again and again.
+        relist = timedelta.max if comparing else self._tactics.relist
+        looking = Looking(self._client, roster, relist=relist, field=wants.company_field)
+        refresh = looking.look(comparison.along(early), comparison.take)
+        stale = refresh is not None and comparing is not None and refresh.at - comparing.began > STALE
+        return None if stale else refresh
+
+    def _all_companies(self, seen: Survey, roster: Roster | None, halfway: Halfway | None) -> Refresh:
+        """Read all companies, or those that a sweep which was broken off has left."""
+        began, after = seen.at, 0
+        owners: dict[int, int] = {}
+        if halfway is not None and halfway.companies_up_to is not None and seen.at - halfway.began <= STALE:
+            began, after, owners = halfway.began, halfway.companies_up_to, dict(halfway.owners)
+        highest = seen.highest_company
+        reader = WindowReader(self._client, listing(), highest=highest, after=after, rows=seen.companies)
+        for page in reader.batches():
+            owners.update(page)
+            self._progress("companies", reader.position, highest)
+            if self._slot is not None and self._slot.due and not reader.finished:
+                for rest in reader.queue.finish():
+                    owners.update(rest)
+                so_far = Halfway(began=began, owners=owners, companies_up_to=reader.position)
+                self._slot.keep(so_far, reader.position / highest / 2)
+        known = roster.owners if roster else {}
+        return Refresh(
+            owners=owners,
+            seen=owners,
+            moved=frozenset(),
+            gone={company: known[company] for company in known.keys() - owners.keys()},
+            at=began,
+            complete=True,
+            contacts=seen.contacts,
+        )
+
+    def _compare(
+        self,
+        refresh: Refresh,
+        roster: Roster | None,
+        comparing: Halfway | None,
+        comparison: Comparison,
+        seen: Survey | None,
+    ) -> Strategy:
+        """Compare the contacts by the cheaper strategy, from where an earlier sweep was broken off."""
+        todo, after = groups(refresh.owners), (0, 0)
+        strategy = self._choose(todo, refresh.contacts, roster, along=False)
+        if comparing is not None and comparing.strategy is not None:
+            strategy, after = comparing.strategy, comparing.position
+
+        def kept(position: tuple[int, int]) -> Halfway:
+            return Halfway(
+                began=comparing.began if comparing else refresh.at,
+                owners=refresh.owners,
+                refresh=refresh,
+                strategy=strategy,
+                position=position,
+                found=comparison.mismatches,
+                outside=comparison.outside,
+            )
+
+        if strategy is Strategy.DRIFT:
+            comparison.drift([group for group in todo if group.last >= after], self._slot, kept)
+        else:
+            comparison.pages(refresh.owners, seen or survey(self._client), after[1], self._slot, kept)
+        return strategy
+
+    def _choose(self, todo: list[Group], contacts: int, roster: Roster | None, *, along: bool) -> Strategy:
+        return self._tactics.strategy or cheaper(len(todo), contacts, roster, along=along)
+
+    def _outside(self, refresh: Refresh, roster: Roster | None, strategy: Strategy, comparison: Comparison) -> int:
+        """Return how many linked contacts belong to companies that are not in the roster."""
+        if strategy is Strategy.PAGES:
+            return comparison.outside
+        if not refresh.complete and roster is not None:
+            return roster.outside
+        return max(0, refresh.contacts - count_contacts(self._client, refresh.owners))
+
+    def _details(self, comparison: Comparison, wants: Wants, refresh: Refresh | None = None) -> Details:
+        """Look closer at what drifted, as far as that is not known yet."""
+        known = Details(contacts=comparison.details, companies=refresh.details if refresh else {})
+        return read_details(self._client, comparison.mismatches, wants, known)
 
 
 def _matches_nothing(scope: Scope) -> str:

@@ -1,4 +1,4 @@
-"""Reading a whole list by disjoint windows of IDs, each proven whole by the portal's own count (DESIGN 4.1).
+"""Reading whole lists by disjoint windows of IDs, each proven whole by the portal's own count (DESIGN 4.1).
 
 A window asks for `ID > a, ID <= b` with `start=0`, so that the portal counts the rows of just that window: a range
 of the primary key, some fifty rows, half a millisecond (F14). Its answer is believed when it holds exactly
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reconciler.errors import IncompleteReadError
@@ -20,7 +20,7 @@ from reconciler.portal.dialect import BATCH_COMMANDS, ID, PAGE
 from reconciler.portal.wire import Command, Value, identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.portal.client import Client
     from reconciler.portal.wire import Answer
@@ -31,7 +31,7 @@ Row = TypeVar("Row")
 READINGS = 3
 #: A window is planned for this many standard deviations fewer than 50 rows: an overflow costs one more command.
 SPARE = 1.5
-#: The width grows at most so much from one batch to the next.
+#: The width grows at most so much from one round to the next.
 GROWTH = 4
 
 
@@ -52,105 +52,176 @@ class Listing(Generic[Row]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
-    """The IDs above `after`, up to `end`; None: all of them."""
+class Window(Generic[Row]):
+    """The IDs of a listing above `after`, up to `end`; None: all of them."""
 
-    after: int
-    end: int | None
+    listing: Listing[Row]
+    after: int = 0
+    end: int | None = None
     readings: int = 0
 
-    def command(self, listing: Listing[Any]) -> Command:
-        bounds: dict[str, Value] = {f">{ID}": self.after}
+    def command(self) -> Command:
+        """Return what to ask."""
+        listing = self.listing
+        # Where a filter narrows the search, a bound that bounds nothing could mislead the portal's database.
+        bounded = self.after or self.end is not None or not listing.filter
+        bounds: dict[str, Value] = {f">{ID}": self.after} if bounded else {}
         if self.end is not None:
             bounds[f"<={ID}"] = self.end
-        conditions = {**bounds, **listing.filter}
         return Command(
             listing.method,
-            {"order": {ID: "ASC"}, "filter": conditions, "select": list(listing.select), "start": 0},
+            {"order": {ID: "ASC"}, "filter": {**bounds, **listing.filter}, "select": list(listing.select), "start": 0},
         )
 
+    def prove(self, answer: Answer) -> tuple[list[Row], list[Window[Row]]]:
+        """Return the rows and what is left to read; a window that fails is left as a whole, READINGS times.
 
-class WindowReader(Generic[Row]):
-    """Reads one listing from the first ID to the last."""
-
-    def __init__(self, client: Client, listing: Listing[Row], *, highest: int | None) -> None:
-        """`highest` is the highest ID known beforehand, or None to read by pages from the start (few rows)."""
-        self._client = client
-        self._listing = listing
-        self._highest = highest
-        self._waiting: deque[_Window] = deque()
-        self._width = PAGE
-        self._finished = False
-        #: Windows read so far.
-        self.windows = 0
-        #: Up to which ID everything has been asked for.
-        self.position = 0
-
-    def batches(self) -> Iterator[list[Row]]:
-        """Yield the rows, a list for each batch of commands; not ordered between windows.
-
-        Raises `IncompleteReadError` where the read cannot be proven whole; what was yielded before must then not
-        be used.
+        Raises IncompleteReadError.
         """
-        while batch := self._next_batch():
-            answers = self._client.read([window.command(self._listing) for window in batch])
-            proven = [self._prove(window, answer) for window, answer in zip(batch, answers, strict=True)]
-            self.windows += len(batch)
-            self._waiting.extend(window for _, rest in proven for window in rest)
-            self._width = _width(batch, answers, self._width)
-            yield [row for rows, _ in proven for row in rows]
-
-    def _next_batch(self) -> list[_Window]:
-        """Take what is left of earlier windows first, then cut new ones."""
-        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_COMMANDS))]
-        while len(batch) < BATCH_COMMANDS and not self._finished:
-            after, self.position = self.position, self.position + self._width
-            if self._highest is None or self.position >= self._highest:
-                self._finished = True
-                self.position = max(after, self._highest or 0)
-            batch.append(_Window(after, None if self._finished else self.position))
-        return batch
-
-    def _prove(self, window: _Window, answer: Answer) -> tuple[list[Row], list[_Window]]:
-        """Return the rows of a window and what is left of it; a window that fails is left as a whole."""
         try:
-            rows, last = self._parse(window, answer)
-        except (ValueError, TypeError, AttributeError) as doubt:
-            if window.readings + 1 >= READINGS:
+            rows, first, last = self._parse(answer)
+        except (ValueError, TypeError, AttributeError, KeyError) as doubt:
+            if self.readings + 1 >= READINGS:
                 raise IncompleteReadError(
-                    f"the {self._listing.noun} could not be read as a whole ({doubt}), so nothing was written; "
+                    f"the {self.listing.noun} could not be read as a whole ({doubt}), so nothing was written; "
                     "the next sweep tries again"
                 ) from doubt
-            return [], [_Window(window.after, window.end, window.readings + 1)]
-        return rows, self._rest(window, last, (answer.total or 0) - len(rows))
+            return [], [replace(self, readings=self.readings + 1)]
+        return rows, self._rest(first, last, (answer.total or 0) - len(rows))
 
-    def _rest(self, window: _Window, last: int, left: int) -> list[_Window]:
-        """Cut what is left of a window by the density that its count tells: behind a gap it may be very full."""
+    def _rest(self, first: int, last: int, left: int) -> list[Window[Row]]:
+        """Cut what is left by its density, or without an end by that of the page: behind a gap it may be very full."""
         if left <= 0:
             return []
-        end = window.end if window.end is not None else max(last, self._highest or 0)
-        width = _fitting_width(left / (end - last)) if left > PAGE and end > last else max(1, end - last)
-        bounds = [last, *range(last + width, end, width), window.end]
-        return [_Window(after, before) for after, before in pairwise(bounds)]
+        if left <= PAGE:
+            return [replace(self, after=last, readings=0)]
+        width = _fitting_width(PAGE / (last + 1 - first) if self.end is None else left / (self.end - last))
+        end = last + width * math.ceil(left / PAGE) if self.end is None else self.end
+        bounds = [last, *range(last + width, end, width), self.end]
+        return [replace(self, after=after, end=before, readings=0) for after, before in pairwise(bounds)]
 
-    def _parse(self, window: _Window, answer: Answer) -> tuple[list[Row], int]:
-        """Return the rows and the last ID."""
+    def _parse(self, answer: Answer) -> tuple[list[Row], int, int]:
+        """Return the rows, the first ID and the last."""
         if not isinstance(answer.result, list):
             raise TypeError("an answer without rows")
         if answer.total is None or len(answer.result) != min(PAGE, answer.total):
             raise ValueError(f"{len(answer.result)} rows came where the portal counts {answer.total}")
         rows: list[Row] = []
-        last = window.after
+        first, last = 0, self.after
         for row in answer.result:
             number = identifier(row.get(ID))
-            if number <= last or (window.end is not None and number > window.end):
+            if number <= last or (self.end is not None and number > self.end):
                 raise ValueError(f"ID {number} came out of place")
-            rows.append(self._listing.parse(number, row))
-            last = number
-        return rows, last
+            rows.append(self.listing.parse(number, row))
+            first, last = first or number, number
+        return rows, first, last
 
 
-def _width(batch: Sequence[_Window], answers: Sequence[Answer], width: int) -> int:
+class Queue(Generic[Row]):
+    """Windows to be read, what is left of earlier ones first."""
+
+    def __init__(self, client: Client, windows: Iterable[Window[Row]] = ()) -> None:
+        self._client = client
+        self._left: deque[Window[Row]] = deque()
+        self._further = iter(windows)
+        #: How many of the windows were taken.
+        self.taken = 0
+        #: Commands sent so far, and the seconds the portal took for them, as far as it said.
+        self.commands = 0
+        self.seconds = 0.0
+
+    def _take(self, count: int) -> list[Window[Row]]:
+        left = self.take_left(count)
+        further = list(islice(self._further, count - len(left)))
+        self.taken += len(further)
+        return left + further
+
+    def take_left(self, count: int) -> list[Window[Row]]:
+        """Take what is left of earlier windows, at most so many."""
+        return [self._left.popleft() for _ in range(min(count, len(self._left)))]
+
+    def absorb(self, windows: Sequence[Window[Row]], answers: Sequence[Answer]) -> list[Row]:
+        """Return the rows of answers; what they leave to read comes next. Raises IncompleteReadError."""
+        self.commands += len(windows)
+        self.seconds += sum(answer.timing.duration or 0.0 for answer in answers)
+        proven = [window.prove(answer) for window, answer in zip(windows, answers, strict=True)]
+        self._left.extend(window for _, rest in proven for window in rest)
+        return [row for rows, _ in proven for row in rows]
+
+    def rounds(self) -> Iterator[list[Row]]:
+        """Yield the rows, a list for each round of requests. Raises IncompleteReadError.
+
+        What was yielded before an error must not be used.
+        """
+        while windows := self._take(self._client.at_once):
+            yield self.read(windows)
+
+    def finish(self) -> Iterator[list[Row]]:
+        """Do the same with what is left of the windows taken so far."""
+        while windows := self.take_left(self._client.at_once):
+            yield self.read(windows)
+
+    def read(self, windows: Sequence[Window[Row]]) -> list[Row]:
+        """Ask for these windows, and absorb the answers."""
+        return self.absorb(windows, self._client.read([window.command() for window in windows]))
+
+
+class WindowReader(Generic[Row]):
+    """Reads one listing from the first ID to the last."""
+
+    def __init__(
+        self,
+        client: Client,
+        listing: Listing[Row],
+        *,
+        highest: int | None,
+        after: int = 0,
+        rows: int = 0,
+    ) -> None:
+        """`highest` is the highest ID known beforehand, or None to read by pages from the start (few rows).
+
+        `after` is where to begin; `rows`, where it is known, how many there are in all.
+        """
+        self._client = client
+        self._listing = listing
+        self._highest = highest
+        #: What is left of the windows asked for; when it is finished, everything up to `position` is read.
+        self.queue: Queue[Row] = Queue(client)
+        self._width = _fitting_width(rows / highest) if rows and highest else PAGE
+        self._guessed = not rows
+        #: Whether everything has been asked for.
+        self.finished = False
+        #: Up to which ID everything has been asked for.
+        self.position = after
+
+    def batches(self) -> Iterator[list[Row]]:
+        """Yield the rows, a list for each round of requests; not ordered between windows.
+
+        Raises `IncompleteReadError` where the read cannot be proven whole; what was yielded before must then not
+        be used.
+        """
+        # The density of IDs is a guess at first: no reason to ask in all lanes.
+        count = BATCH_COMMANDS if self._guessed else self._client.at_once
+        while batch := self._next_batch(count):
+            answers = self._client.read([window.command() for window in batch])
+            rows = self.queue.absorb(batch, answers)
+            self._width = _width(batch, answers, self._width)
+            count = self._client.at_once
+            yield rows
+
+    def _next_batch(self, count: int) -> list[Window[Row]]:
+        """Take what is left of earlier windows first, then cut new ones."""
+        batch = self.queue.take_left(count)
+        while len(batch) < count and not self.finished:
+            after, self.position = self.position, self.position + self._width
+            if self._highest is None or self.position >= self._highest:
+                self.finished = True
+                self.position = max(after, self._highest or 0)
+            batch.append(Window(self._listing, after, None if self.finished else self.position))
+        return batch
+
+
+def _width(batch: Sequence[Window[Any]], answers: Sequence[Answer], width: int) -> int:
     """Return the width of the next windows: about 50 rows each, by the density just seen."""
     bounded = [(w.end - w.after, a.total or 0) for w, a in zip(batch, answers, strict=True) if w.end is not None]
     covered = sum(ids for ids, _ in bounded)

@@ -80,6 +80,8 @@ class Timing:
     operating: float | None = None
     #: Epoch second at which the oldest part of the window falls away.
     operating_reset_at: float | None = None
+    #: The portal's clock when the call began, as it writes it.
+    began: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +172,7 @@ def _timing(time: Mapping[str, Any]) -> Timing:
         duration=_seconds(time.get("duration")),
         operating=_seconds(time.get("operating")),
         operating_reset_at=_seconds(time.get("operating_reset_at")),
+        began=_text(time.get("date_start")),
     )
 
 

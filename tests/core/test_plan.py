@@ -25,7 +25,6 @@ def snapshot(*mismatches: Mismatch, users: dict[int, User] | None = USERS) -> Sn
         mismatches=mismatches,
         outside_roster=0,
         users=users,
-        windows=1,
     )
 
 

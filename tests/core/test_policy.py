@@ -62,7 +62,6 @@ def case(policies: Policies | None = None, **values: Any) -> Case:
         "mismatches": (DRIFTED,),
         "outside_roster": 0,
         "users": {8: user(), 7: user(7)},
-        "windows": 1,
         "contact_details": {1: contact()},
         "company_details": {10: CompanyDetail(name="Co")},
     }

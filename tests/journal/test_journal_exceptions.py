@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from journal_values import PORTAL, carry_out, change
+from journal_values import PORTAL, carry_out, change, swept
 
 from reconciler.core.model import Standing
 from reconciler.journal.exceptions import BY_COMPANY_OWNER, BY_TIME
@@ -38,7 +38,7 @@ def entry(contact: int, *, company: int = 7, company_owner: int | None = 2) -> N
 
 def sweep(journal: Journal, owner: int = 2, *, portal: str = PORTAL) -> None:
     """Let a complete sweep find this owner of company 7."""
-    journal.sweeps.remember(portal, {7: owner, 8: 1}, NOON, [])
+    journal.sweeps.remember(portal, swept({7: owner, 8: 1}, NOON), [])
 
 
 def test_an_exception_keeps_all_that_led_to_it(journal: Journal, clock: VirtualClock) -> None:
@@ -195,7 +195,7 @@ def test_a_company_that_is_gone_ends_nothing(journal: Journal) -> None:
     """Nobody owns it now; nor does a contact without a company wait for one."""
     sweep(journal)
     journal.exceptions.add(PORTAL, UNDONE, [entry(1), NewException(contact=2)])
-    journal.sweeps.remember(PORTAL, {8: 1}, NOON, [])
+    journal.sweeps.remember(PORTAL, swept({8: 1}, NOON), [])
     assert journal.exceptions.in_force(PORTAL, {8: 1}) == {1: UNDONE, 2: UNDONE}
 
 

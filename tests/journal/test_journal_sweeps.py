@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from journal_values import PORTAL, carry_out, change, mismatch
+from journal_values import PORTAL, carry_out, change, mismatch, swept
 from sqlalchemy import select
 
 from reconciler.core.cause import Evidence
@@ -58,9 +58,9 @@ def test_there_is_no_last_sweep_before_the_first(journal: Journal) -> None:
 
 def test_the_last_sweep_is_that_of_the_portal_by_its_own_clock(journal: Journal) -> None:
     """Whatever time it is here."""
-    journal.sweeps.remember(PORTAL, {1: 2, 2: 2}, NOON, [])
-    journal.sweeps.remember("other", {}, NOON - TEN_MINUTES, [])
-    journal.sweeps.remember(PORTAL, {1: 2}, NOON + TEN_MINUTES, [])
+    journal.sweeps.remember(PORTAL, swept({1: 2, 2: 2}, NOON), [])
+    journal.sweeps.remember("other", swept({}, NOON - TEN_MINUTES), [])
+    journal.sweeps.remember(PORTAL, swept({1: 2}, NOON + TEN_MINUTES), [])
     assert journal.sweeps.last(PORTAL) == Sweep(taken_at=NOON + TEN_MINUTES, companies=1)
     assert journal.sweeps.last("other") == Sweep(taken_at=NOON - TEN_MINUTES, companies=0)
     assert journal.sweeps.evidence(PORTAL, []).last_sweep == NOON + TEN_MINUTES
@@ -72,7 +72,7 @@ def test_the_last_sweep_is_that_of_the_portal_by_its_own_clock(journal: Journal)
 def test_a_company_that_changes_owner_keeps_the_earlier_ones_newest_first(journal: Journal) -> None:
     """Each once, and without the present one."""
     for minutes, owner in enumerate((1, 2, 3, 1, 4)):
-        journal.sweeps.remember(PORTAL, {7: owner}, NOON + minutes * TEN_MINUTES, [])
+        journal.sweeps.remember(PORTAL, swept({7: owner}, NOON + minutes * TEN_MINUTES), [])
     row = companies(journal)[7]
     assert (row.owner_id, row.previous_owner_id, row.older_owner_ids) == (4, 1, [3, 2])
     assert row.owner_changed_at == NOON + 4 * TEN_MINUTES
@@ -82,26 +82,26 @@ def test_only_so_many_earlier_owners_are_kept(journal: Journal, monkeypatch: pyt
     """A company that goes round and round does not grow without end."""
     monkeypatch.setattr(roster, "_OLDER_KEPT", 2)
     for owner in range(1, 6):
-        journal.sweeps.remember(PORTAL, {7: owner}, NOON, [])
+        journal.sweeps.remember(PORTAL, swept({7: owner}, NOON), [])
     assert companies(journal)[7].older_owner_ids == [3, 2]
 
 
 def test_many_hand_overs_at_once_are_followed_bit_by_bit(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them, whatever the size of a bit."""
     monkeypatch.setattr(roster, "_MOVED_AT_ONCE", 3)
-    journal.sweeps.remember(PORTAL, dict.fromkeys(range(1, 11), 1), NOON, [])
-    journal.sweeps.remember(PORTAL, dict.fromkeys(range(1, 11), 2), NOON, [])
+    journal.sweeps.remember(PORTAL, swept(dict.fromkeys(range(1, 11), 1), NOON), [])
+    journal.sweeps.remember(PORTAL, swept(dict.fromkeys(range(1, 11), 2), NOON), [])
     assert {row.previous_owner_id for row in companies(journal).values()} == {1}
 
 
 def test_a_company_that_is_not_there_any_more_is_marked_and_comes_back(journal: Journal) -> None:
     """With the owner that it comes back with."""
-    journal.sweeps.remember(PORTAL, {7: 1, 8: 1}, NOON, [])
-    journal.sweeps.remember(PORTAL, {8: 1}, NOON + TEN_MINUTES, [])
-    journal.sweeps.remember(PORTAL, {8: 1}, NOON + 2 * TEN_MINUTES, [])
+    journal.sweeps.remember(PORTAL, swept({7: 1, 8: 1}, NOON), [])
+    journal.sweeps.remember(PORTAL, swept({8: 1}, NOON + TEN_MINUTES), [])
+    journal.sweeps.remember(PORTAL, swept({8: 1}, NOON + 2 * TEN_MINUTES), [])
     assert companies(journal)[7].vanished_at == NOON + TEN_MINUTES
     assert companies(journal)[8].vanished_at is None
-    journal.sweeps.remember(PORTAL, {7: 2, 8: 1}, NOON + 3 * TEN_MINUTES, [])
+    journal.sweeps.remember(PORTAL, swept({7: 2, 8: 1}, NOON + 3 * TEN_MINUTES), [])
     row = companies(journal)[7]
     assert (row.vanished_at, row.owner_id, row.previous_owner_id) == (None, 2, 1)
 
@@ -110,9 +110,9 @@ def test_a_sweep_that_finds_all_as_it_was_writes_almost_nothing(journal: Journal
     """The watermark, and what passes through memory."""
     everybody = dict.fromkeys(range(1, 1001), 1)
     left = [(mismatch(contact), "excluded", Cause.UNKNOWN) for contact in range(1, 101)]
-    journal.sweeps.remember(PORTAL, everybody, NOON, left)
+    journal.sweeps.remember(PORTAL, swept(everybody, NOON), left)
     before = writes_of(journal)
-    journal.sweeps.remember(PORTAL, everybody, NOON + TEN_MINUTES, left)
+    journal.sweeps.remember(PORTAL, swept(everybody, NOON + TEN_MINUTES), left)
     assert writes_of(journal) - before <= 1 + len(everybody) + len(left)
     assert {row.seen_at for row in companies(journal).values()} == {NOON}
 
@@ -123,7 +123,7 @@ def test_a_large_roster_passes_in_bounded_memory(journal: Journal) -> None:
     tracemalloc.start()
     try:
         for moment in (NOON, NOON + TEN_MINUTES):
-            journal.sweeps.remember(PORTAL, everybody, moment, [])
+            journal.sweeps.remember(PORTAL, swept(everybody, moment), [])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -143,7 +143,7 @@ def test_the_roster_follows_any_sweeps(quick: Journal, sweeps: list[dict[int, in
     vanished: dict[int, datetime] = {}
     for number, owners in enumerate(sweeps):
         moment = NOON + number * TEN_MINUTES
-        quick.sweeps.remember(portal, owners, moment, [])
+        quick.sweeps.remember(portal, swept(owners, moment), [])
         for company, owner in owners.items():
             past = history.setdefault(company, [owner])
             if past[0] != owner:
@@ -174,14 +174,14 @@ def test_standing_drift_keeps_the_time_when_it_appeared(journal: Journal) -> Non
     first, other = mismatch(1, company=9), mismatch(2)
     dismissed = Standing.OWNER_DISMISSED
     both = [(first, dismissed, Cause.UNKNOWN), (other, WAITING, Cause.CONTACT_CREATED)]
-    journal.sweeps.remember(PORTAL, {}, NOON, both)
-    journal.sweeps.remember(PORTAL, {}, NOON + TEN_MINUTES, both)
+    journal.sweeps.remember(PORTAL, swept({}, NOON), both)
+    journal.sweeps.remember(PORTAL, swept({}, NOON + TEN_MINUTES), both)
     assert journal.sweeps.standing(PORTAL) == [
         StandingDrift(mismatch=other, reason="waiting", cause=Cause.CONTACT_CREATED, since=NOON),
         StandingDrift(mismatch=first, reason="company_owner_dismissed", cause=Cause.UNKNOWN, since=NOON),
     ]
     later = NOON + 2 * TEN_MINUTES
-    journal.sweeps.remember(PORTAL, {}, later, [(other, Standing.QUARANTINED, Cause.CONTACT_CREATED)])
+    journal.sweeps.remember(PORTAL, swept({}, later), [(other, Standing.QUARANTINED, Cause.CONTACT_CREATED)])
     assert journal.sweeps.standing(PORTAL) == [
         StandingDrift(mismatch=other, reason="quarantined", cause=Cause.CONTACT_CREATED, since=later)
     ]
@@ -196,7 +196,7 @@ def test_drift_that_is_set_right_does_not_stand_any_more(journal: Journal, resul
     """At once: if the program is killed, and a person sets the contact back, that is no old drift."""
     for portal in (PORTAL, "other"):
         left = [(mismatch(contact), WAITING, Cause.CONTACT_CREATED) for contact in (1, 2)]
-        journal.sweeps.remember(portal, {}, NOON, left)
+        journal.sweeps.remember(portal, swept({}, NOON), left)
     carry_out(journal, journal.begin(portal=PORTAL, command="service"), [change(1)], result=result)
     standing = [each.mismatch.contact for each in journal.sweeps.standing(PORTAL)]
     assert standing == ([2] if result in {Result.APPLIED, Result.ALREADY} else [1, 2])
@@ -207,9 +207,9 @@ def test_what_is_told_twice_is_refused_and_leaves_nothing(journal: Journal) -> N
     """The roster moves on with the drift, or not at all."""
     twice = [(mismatch(1), WAITING, Cause.UNKNOWN)] * 2
     with pytest.raises(ValueError, match="rules forbid"):
-        journal.sweeps.remember(PORTAL, {7: 2}, NOON, twice)
+        journal.sweeps.remember(PORTAL, swept({7: 2}, NOON), twice)
     assert journal.sweeps.last(PORTAL) is None
-    journal.sweeps.remember(PORTAL, {7: 2}, NOON, twice[:1])
+    journal.sweeps.remember(PORTAL, swept({7: 2}, NOON), twice[:1])
     assert journal.sweeps.last(PORTAL) is not None
 
 
@@ -229,8 +229,8 @@ def test_what_is_told_twice_is_refused_and_leaves_nothing(journal: Journal) -> N
 )
 def test_only_the_very_same_drift_is_known(journal: Journal, now: Mismatch, known: bool) -> None:
     """And keeps its cause then; in another portal it is news."""
-    journal.sweeps.remember(PORTAL, {7: 2}, NOON, [(mismatch(1), WAITING, Cause.CONTACT_CHANGED)])
-    journal.sweeps.remember("other", {}, NOON, [])
+    journal.sweeps.remember(PORTAL, swept({7: 2}, NOON), [(mismatch(1), WAITING, Cause.CONTACT_CHANGED)])
+    journal.sweeps.remember("other", swept({}, NOON), [])
     assert journal.sweeps.evidence(PORTAL, [now]).known == ({now: Cause.CONTACT_CHANGED} if known else {})
     assert journal.sweeps.evidence("other", [now]).known == {}
 
@@ -238,10 +238,10 @@ def test_only_the_very_same_drift_is_known(journal: Journal, now: Mismatch, know
 def test_the_earlier_owner_is_known_before_and_after_the_sweep_is_remembered(journal: Journal) -> None:
     """What the roster holds is the earlier owner, as long as it does not know of the change."""
     drifted = [mismatch(1, company=7, owner=1, company_owner=2), mismatch(2, company=8, owner=1, company_owner=2)]
-    journal.sweeps.remember(PORTAL, {7: 1, 8: 2}, NOON, [])
+    journal.sweeps.remember(PORTAL, swept({7: 1, 8: 2}, NOON), [])
     for _ in range(2):
         assert journal.sweeps.evidence(PORTAL, drifted).earlier_owners == {7: frozenset({1})}
-        journal.sweeps.remember(PORTAL, {7: 2, 8: 2}, NOON, [])
+        journal.sweeps.remember(PORTAL, swept({7: 2, 8: 2}, NOON), [])
 
 
 def test_the_owner_we_last_wrote_is_that_of_the_latest_run(journal: Journal, clock: VirtualClock) -> None:
@@ -262,7 +262,7 @@ def test_the_owner_we_last_wrote_is_that_of_the_latest_run(journal: Journal, clo
 
 def test_a_plan_can_be_judged_by_a_journal_that_is_only_read(journal: Journal, url: str, clock: VirtualClock) -> None:
     """Looking needs no right to write."""
-    journal.sweeps.remember(PORTAL, {7: 2}, NOON, [(mismatch(1), WAITING, Cause.NEWLY_LINKED)])
+    journal.sweeps.remember(PORTAL, swept({7: 2}, NOON), [(mismatch(1), WAITING, Cause.NEWLY_LINKED)])
     with open_journal(url, clock, read_only=True) as reader:
         assert reader.sweeps.evidence(PORTAL, [mismatch(1)]) == Evidence(
             last_sweep=NOON, known={mismatch(1): Cause.NEWLY_LINKED}
@@ -273,7 +273,7 @@ def test_more_drift_than_sqlite_takes_parameters_is_looked_up_at_once(journal: J
     """Thirty-three thousand contacts."""
     many = [mismatch(contact, company=contact, owner=3) for contact in range(1, 33_001)]
     journal.sweeps.remember(
-        PORTAL, dict.fromkeys(range(1, 33_001), 1), NOON, ((m, WAITING, Cause.UNKNOWN) for m in many)
+        PORTAL, swept(dict.fromkeys(range(1, 33_001), 1), NOON), ((m, WAITING, Cause.UNKNOWN) for m in many)
     )
     evidence = journal.sweeps.evidence(PORTAL, many)
     assert len(evidence.known) == len(evidence.earlier_owners) == 33_000
@@ -301,7 +301,7 @@ def test_known_is_what_the_last_sweep_left_with_the_cause_it_had_first(
         assert known == {each: cause for each, cause in model.items() if each in found}
         model = {each: known.get(each) or next(fresh) for each in found}
         left = [(each, found[each], cause) for each, cause in model.items()]
-        quick.sweeps.remember(portal, {}, NOON + number * TEN_MINUTES, left)
+        quick.sweeps.remember(portal, swept({}, NOON + number * TEN_MINUTES), left)
         assert {(each.mismatch, each.reason, each.cause) for each in quick.sweeps.standing(portal)} == set(left)
     asked = [mismatch(c, company=company, owner=owner) for c, (company, owner, _) in later.items()]
     assert quick.sweeps.evidence(portal, asked).known == {each: model[each] for each in asked if each in model}

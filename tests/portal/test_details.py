@@ -13,10 +13,11 @@ from support.portal_line import Line
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import CompanyDetail, ContactDetail, Department, Names, Snapshot, User
+from reconciler.core.roster import Strategy
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError, ServerFaultError, UsageError
 from reconciler.ops.report import names_of
 from reconciler.portal.details import Wants
-from reconciler.portal.reader import Reader, Scope
+from reconciler.portal.reader import Reader, Scope, Tactics
 from reconciler.simulator import bindings
 from reconciler.simulator.calls import Result
 from reconciler.simulator.methods import METHODS, Method
@@ -71,8 +72,8 @@ def line(**options: Any) -> Line:
 
 
 def sweep(on: Line, wants: Wants | None = None, **scope: Any) -> Snapshot:
-    """Look at a portal."""
-    return Reader(on.client, lambda *_: None).sweep(Scope(**scope), wants or Wants())
+    """Look at a portal page by page: so nothing is known of drifted contacts before they are looked at closer."""
+    return Reader(on.client, lambda *_: None, Tactics(strategy=Strategy.PAGES)).sweep(Scope(**scope), wants or Wants())
 
 
 def requests(on: Line, wants: Wants | None = None) -> int:

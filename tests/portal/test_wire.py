@@ -113,7 +113,7 @@ def test_an_answer_in_full() -> None:
     batch = decode_batch(answer(**FULL), 200, 1)
     timing = Timing(duration=0.25, operating=1.5, operating_reset_at=1767226200.0)
     assert batch.answers == (Answer(result=ROW, total=1, timing=timing),)
-    assert batch.timing == Timing(duration=0.5)
+    assert batch.timing == Timing(duration=0.5, began=BEGAN)
     assert batch.began.isoformat() == BEGAN
 
 

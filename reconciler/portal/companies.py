@@ -1,0 +1,217 @@
+"""The companies: all of them, or what changed since the last look (DESIGN 4.2).
+
+A look costs three commands. It asks for companies modified since the last one, by the portal's own clock and with an
+overlap, because a row becomes visible some time after its date (F11.14); for numbers above the highest known; and
+for the count of all companies, which tells what moves no date: one that was deleted or merged, or came into view.
+Where the count differs twice, all companies are read anew, as they are on a slower beat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from reconciler.core.roster import Refresh
+from reconciler.errors import IncompleteReadError
+from reconciler.portal.details import COMPANY_FIELDS, company_detail
+from reconciler.portal.dialect import COMPANY, COMPANY_LIST, CONTACT_LIST, ID, MODIFIED, OWN_COMPANY, OWNER
+from reconciler.portal.windows import Listing, Queue, Window
+from reconciler.portal.wire import Command, identifier, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from reconciler.core.model import CompanyDetail
+    from reconciler.core.roster import Roster
+    from reconciler.portal.client import Client
+    from reconciler.portal.wire import Answer, Value
+
+log = structlog.get_logger("reconciler.portal")
+
+#: How far before the last look the next one begins (DESIGN 4.2).
+OVERLAP = timedelta(minutes=2)
+#: When more than this share of the companies were modified, it is cheaper to read all: each page of those that were
+#: walks over every company, because their dates have no index (F14).
+MANY = 0.25
+_UNKNOWN_SHAPE = "the portal's answer has an unknown shape, so nothing was written"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """How much there is to read; it plans the windows, and proves nothing."""
+
+    #: The portal's clock.
+    at: datetime
+    highest_company: int
+    companies: int
+    highest_contact: int
+    #: Linked contacts.
+    contacts: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A company that changed."""
+
+    number: int
+    owner: int
+    own: bool
+    detail: CompanyDetail
+
+
+def survey(client: Client) -> Survey:
+    """Ask for the highest ID and the count of both lists. Raises IncompleteReadError."""
+
+    def highest(method: str, condition: dict[str, Value]) -> Command:
+        return Command(method, {"order": {ID: "DESC"}, "filter": condition, "select": [ID], "start": 0})
+
+    answers = client.read(
+        [highest(COMPANY_LIST, {f"={OWN_COMPANY}": "N"}), highest(CONTACT_LIST, {f"!{COMPANY}": 0})],
+    )
+    try:
+        (highest_company, companies), (highest_contact, contacts) = map(_first, answers)
+        return Survey(
+            at=_began(answers[0]),
+            highest_company=highest_company,
+            companies=companies,
+            highest_contact=highest_contact,
+            contacts=contacts,
+        )
+    except (ValueError, TypeError, AttributeError, KeyError) as doubt:
+        raise IncompleteReadError(_UNKNOWN_SHAPE) from doubt
+
+
+def listing(company: int | None = None, owner: int | None = None) -> Listing[tuple[int, int]]:
+    """List company and owner of all companies but our own, or of those asked for."""
+    condition: dict[str, Value] = {f"={OWN_COMPANY}": "N"}
+    if company is not None:
+        condition[f"={ID}"] = company
+    if owner is not None:
+        condition[f"={OWNER}"] = owner
+
+    def parse(number: int, row: Mapping[str, Any]) -> tuple[int, int]:
+        found = identifier(row.get(OWNER))
+        if row.get(OWN_COMPANY) != "N" or company not in {None, number} or owner not in {None, found}:
+            raise ValueError(f"company {number} does not match the filter that was sent")
+        return number, found
+
+    return Listing(
+        method=COMPANY_LIST, select=[ID, OWNER, OWN_COMPANY], filter=condition, parse=parse, noun="companies"
+    )
+
+
+class Looking:
+    """Looks at what changed since the roster was refreshed; other questions may travel along."""
+
+    def __init__(self, client: Client, roster: Roster, *, relist: timedelta, field: str) -> None:
+        """All companies are due to be read after `relist`; `field` is the yes/no field of companies, or empty."""
+        self._client = client
+        self._roster = roster
+        self._relist = relist
+        self._field = field
+        self._owners = dict(roster.owners)
+        self._seen: dict[int, int] = {}
+        self._gone: dict[int, int] = {}
+        self._details: dict[int, CompanyDetail] = {}
+
+    def look(self, beside: Sequence[Command], take: Callable[[list[Answer]], None]) -> Refresh | None:
+        """Return what changed; None: all companies must be read anew.
+
+        `beside` travels in the same requests, and `take` is given its answers. Raises IncompleteReadError.
+        """
+        began: datetime | None = None
+        for commands in (beside, ()):
+            answers = self._ask(commands)
+            try:
+                at, count = _began(answers[0]), _count(answers[0])
+            except (ValueError, TypeError) as doubt:
+                raise IncompleteReadError(_UNKNOWN_SHAPE) from doubt
+            began = began or at
+            if commands:
+                take(answers[3:])
+            if self._due(began) or not self._absorb(answers[1:3]):
+                return None
+            if count == len(self._owners):
+                return self._refresh(began)
+        log.info("portal.companies_differ", known=len(self._owners), counted=count)
+        return None
+
+    def _due(self, began: datetime) -> bool:
+        """Tell whether it is time to read all companies, also because the portal's clock was set back."""
+        roster = self._roster
+        return began < roster.refreshed_at or began - roster.listed_at >= self._relist
+
+    def _ask(self, beside: Sequence[Command]) -> list[Answer]:
+        count = Command(
+            COMPANY_LIST, {"order": {ID: "ASC"}, "filter": {f"={OWN_COMPANY}": "N"}, "select": [ID], "start": 0}
+        )
+        self._windows = [
+            Window(self._listing({}, None), after=max(self._owners, default=0)),
+            Window(self._modified(self._roster.refreshed_at - OVERLAP)),
+        ]
+        return self._client.read([count, *(window.command() for window in self._windows), *beside])
+
+    def _absorb(self, answers: Sequence[Answer]) -> bool:
+        """Take in what changed; False: so much that it is better to read all."""
+        if max(answer.total or 0 for answer in answers) > max(1000, MANY * len(self._owners)):
+            return False
+        queue: Queue[_Row] = Queue(self._client)
+        found = queue.absorb(self._windows, answers)
+        for more in queue.rounds():
+            found += more
+        for row in found:
+            if row.own:
+                owner = self._owners.pop(row.number, None)
+                if row.number in self._roster.owners and owner is not None:
+                    self._gone[row.number] = owner
+            else:
+                self._owners[row.number] = self._seen[row.number] = row.owner
+                self._details[row.number] = row.detail
+        return True
+
+    def _refresh(self, at: datetime) -> Refresh:
+        known = self._roster.owners
+        return Refresh(
+            owners=self._owners,
+            seen=self._seen,
+            moved=frozenset(number for number, owner in self._seen.items() if known.get(number) != owner),
+            gone=self._gone,
+            at=at,
+            complete=False,
+            contacts=self._roster.contacts,
+            details=self._details,
+        )
+
+    def _modified(self, since: datetime) -> Listing[_Row]:
+        return self._listing({f">={MODIFIED}": since.isoformat(timespec="seconds")}, since.replace(microsecond=0))
+
+    def _listing(self, condition: dict[str, Value], since: datetime | None) -> Listing[_Row]:
+        def parse(number: int, row: Mapping[str, Any]) -> _Row:
+            if since is not None and moment(row[MODIFIED]) < since:
+                raise ValueError(f"company {number} does not match the filter that was sent")
+            own = row[OWN_COMPANY]
+            if own not in {"Y", "N"}:
+                raise ValueError(f"company {number} is neither our own nor another's")
+            return _Row(number, identifier(row.get(OWNER)), own == "Y", company_detail(row, self._field))
+
+        select = [ID, OWNER, OWN_COMPANY, MODIFIED, *COMPANY_FIELDS, *([self._field] if self._field else [])]
+        return Listing(method=COMPANY_LIST, select=select, filter=condition, parse=parse, noun="companies")
+
+
+def _first(answer: Answer) -> tuple[int, int]:
+    """Return the first ID and the count."""
+    total = _count(answer)
+    return (identifier(answer.result[0][ID]) if answer.result else 0), total
+
+
+def _count(answer: Answer) -> int:
+    if answer.total is None:
+        raise ValueError("a list without a count")
+    return answer.total
+
+
+def _began(answer: Answer) -> datetime:
+    return moment(answer.timing.began)

@@ -1,0 +1,183 @@
+"""Comparing contacts with the roster: the portal does it, or we do (DESIGN 4.3; `core.roster` has both in a table)."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from reconciler.core.model import ContactDetail, Mismatch
+from reconciler.core.roster import GROUP, Group
+from reconciler.portal.details import CONTACT_FIELDS, contact_detail
+from reconciler.portal.dialect import COMPANY, CONTACT_LIST, ID, OWNER
+from reconciler.portal.windows import Listing, Queue, Window, WindowReader
+from reconciler.portal.wire import Command, Value, identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from reconciler.core.roster import Halfway
+    from reconciler.portal.client import Client
+    from reconciler.portal.companies import Survey
+    from reconciler.portal.slots import Slot
+    from reconciler.portal.wire import Answer
+
+#: A drifted contact, with all there is to know of it but its links.
+Drifted = tuple[Mismatch, ContactDetail]
+#: A contact, its company, its owner.
+Linked = tuple[int, int, int]
+
+
+class Comparison:
+    """What drifted, as far as contacts are compared.
+
+    A contact that was seen twice, because its company changed meanwhile, counts as it was seen last.
+    """
+
+    def __init__(
+        self, client: Client, field: str, progress: Callable[[str, int, int], None], halfway: Halfway | None = None
+    ) -> None:
+        """`field` is the yes/no field of contacts, or empty; `halfway` a comparison to go on with."""
+        self._client = client
+        self._field = field
+        self._progress = progress
+        self._found = {mismatch.contact: mismatch for mismatch in halfway.found} if halfway else {}
+        self._early: Queue[Drifted] = Queue(client)
+        self._windows: list[Window[Drifted]] = []
+        self._seconds = 0.0
+        self._commands = 0
+        #: Of the drifted contacts, as far as the comparison has come by it.
+        self.details: dict[int, ContactDetail] = {}
+        #: Contacts of companies outside the roster, where all were read.
+        self.outside = halfway.outside if halfway else 0
+
+    @property
+    def mismatches(self) -> tuple[Mismatch, ...]:
+        return tuple(self._found.values())
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that a command took the portal; None: there was none, or it did not say."""
+        return self._seconds / self._commands if self._commands and self._seconds else None
+
+    def drop_stale(self, owners: Mapping[int, int]) -> None:
+        """Forget what was compared with an owner that the company does not have any more."""
+        for mismatch in self.mismatches:
+            if owners.get(mismatch.company) != mismatch.company_owner:
+                del self._found[mismatch.contact]
+
+    def along(self, todo: Sequence[Group]) -> list[Command]:
+        """Return drift queries that travel with other commands; `take` wants their answers."""
+        self._windows = [drift_query(group, self._field) for group in todo]
+        return [window.command() for window in self._windows]
+
+    def take(self, answers: Sequence[Answer]) -> None:
+        """Take in the answers to `along`, and read on where a page did not suffice."""
+        self._add(self._early.absorb(self._windows, answers))
+        for rows in self._early.rounds():
+            self._add(rows)
+        self._account(self._early)
+
+    def drift(
+        self, todo: Sequence[Group], slot: Slot | None = None, kept: Callable[[tuple[int, int]], Halfway] | None = None
+    ) -> None:
+        """Let the portal compare the contacts of these groups. `kept` tells what to keep at a position."""
+        queue: Queue[Drifted] = Queue(self._client, (drift_query(group, self._field) for group in todo))
+        covered = [0, *accumulate(len(group.companies) for group in todo)]
+        for rows in queue.rounds():
+            self._add(rows)
+            self._progress("contacts by company", covered[queue.taken], covered[-1])
+            if slot is not None and kept is not None and slot.due and queue.taken < len(todo):
+                for rest in queue.finish():
+                    self._add(rest)
+                slot.keep(kept(todo[queue.taken].first), 0.5 + queue.taken / len(todo) / 2)
+        self._account(queue)
+
+    def pages(
+        self,
+        owners: Mapping[int, int],
+        seen: Survey,
+        after: int,
+        slot: Slot | None,
+        kept: Callable[[tuple[int, int]], Halfway],
+    ) -> None:
+        """Read all linked contacts above an ID, and compare them here."""
+        highest = seen.highest_contact
+        reader = WindowReader(self._client, _linked_contacts(), highest=highest, after=after, rows=seen.contacts)
+        for rows in reader.batches():
+            self._compare(rows, owners)
+            self._progress("contacts", reader.position, highest)
+            if slot is not None and slot.due and not reader.finished:
+                for rest in reader.queue.finish():
+                    self._compare(rest, owners)
+                slot.keep(kept((0, reader.position)), 0.5 + reader.position / highest / 2)
+        self._account(reader.queue)
+
+    def _add(self, rows: Iterable[Drifted]) -> None:
+        for mismatch, detail in rows:
+            self._found[mismatch.contact] = mismatch
+            self.details[mismatch.contact] = detail
+
+    def _compare(self, rows: Iterable[Linked], owners: Mapping[int, int]) -> None:
+        for contact, company, owner in rows:
+            wanted = owners.get(company)
+            if wanted is None:
+                self.outside += 1
+            elif wanted != owner:
+                self._found[contact] = Mismatch(contact=contact, company=company, owner=owner, company_owner=wanted)
+
+    def _account(self, queue: Queue[Any]) -> None:
+        self._seconds += queue.seconds
+        self._commands += queue.commands
+
+
+def drift_query(group: Group, field: str) -> Window[Drifted]:
+    """Ask for the contacts of a group whose owner is another one; `!` includes those without an owner (F2)."""
+    companies = frozenset(group.companies)
+
+    def parse(number: int, row: Mapping[str, Any]) -> Drifted:
+        company, owner = identifier(row.get(COMPANY)), identifier(row.get(OWNER))
+        if company not in companies or owner == group.owner:
+            raise ValueError(f"contact {number} does not match the filter that was sent")
+        mismatch = Mismatch(contact=number, company=company, owner=owner, company_owner=group.owner)
+        return mismatch, contact_detail(row, field)
+
+    return Window(
+        Listing(
+            method=CONTACT_LIST,
+            select=[ID, COMPANY, OWNER, *CONTACT_FIELDS, *([field] if field else [])],
+            filter={f"@{COMPANY}": list(group.companies), f"!{OWNER}": group.owner},
+            parse=parse,
+            noun="contacts",
+        )
+    )
+
+
+def count_contacts(client: Client, companies: Iterable[int]) -> int:
+    """Return how many contacts these companies have. Raises the first error of the portal."""
+    ordered = sorted(companies)
+    commands = [
+        Command(
+            CONTACT_LIST,
+            {
+                "order": {ID: "ASC"},
+                "filter": {f"@{COMPANY}": ordered[start : start + GROUP]},
+                "select": [ID],
+                "start": 0,
+            },
+        )
+        for start in range(0, len(ordered), GROUP)
+    ]
+    return sum(answer.total or 0 for answer in client.read(commands))
+
+
+def _linked_contacts() -> Listing[Linked]:
+    """List every contact that has a company."""
+    condition: dict[str, Value] = {f"!{COMPANY}": 0}
+
+    def parse(number: int, row: Mapping[str, Any]) -> Linked:
+        company = identifier(row.get(COMPANY))
+        if company == 0:
+            raise ValueError(f"contact {number} does not match the filter that was sent")
+        return number, company, identifier(row.get(OWNER))
+
+    return Listing(method=CONTACT_LIST, select=[ID, COMPANY, OWNER], filter=condition, parse=parse, noun="contacts")
