@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from measuring import OURS, PEERS, Arena, Measured, Size, drift_queries
+from measuring import FAST, OURS, PEERS, Arena, Measured, Size, drift_queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +36,8 @@ PORTAL = Size(companies=20_000, contacts=100_000, drifted=200)
 LARGE = Size(companies=200_000, contacts=1_000_000, drifted=20)
 MANY_OWNERS = Size(companies=20_000, contacts=100_000, owners=300)
 SMALL = Size(companies=50, contacts=200, owners=5)
+#: More updates than the portal's meter lets through in ten minutes, for the peer that writes in parallel.
+PAST_THE_LIMIT = Size(companies=500, contacts=2_400, drifted=2_000)
 SIZES = (Size(companies=200, contacts=1_000), Size(companies=2_000, contacts=10_000))
 MOVED = 10
 BACKFILL = 50_000
@@ -75,15 +77,15 @@ def measure(cases: Sequence[str], scale: float, *, peers: bool) -> Results:
         _three_cases(results, who, PORTAL.times(scale), asked, max(1, round(MOVED * scale)))
     if "d" in asked:
         _ten_times(results, LARGE.times(scale))
-    if "owners" in asked:
-        _poll_only(results, "owners", MANY_OWNERS.times(scale), OURS)
-    if "small" in asked:
-        _poll_only(results, "small", SMALL, OURS)
-    if "sizes" in asked:
-        for size in SIZES:
-            for who in contestants:
-                _poll_only(results, "sizes", size.times(scale), who)
+    polls = [("owners", MANY_OWNERS.times(scale), OURS), ("small", SMALL, OURS)]
+    polls += [("sizes", size.times(scale), who) for size in SIZES for who in contestants]
+    for case, size, who in polls:
+        if case in asked:
+            _poll_only(results, case, size, who)
     if "e" in asked:
+        if peers:
+            with _arena(PAST_THE_LIMIT.times(scale), FAST) as arena:
+                _take(results, arena.measure("e parallel"))
         _end_backfill(results, backfill or _start_backfill(scale))
     return results
 

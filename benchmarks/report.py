@@ -35,13 +35,17 @@ _HEAD = (
     "portal CPU",
 )
 _CHECK_HEAD = ("case", "promised", "bound", "found", "verdict")
-_TITLES = {"d": "(d) quiet poll", "d first": "(d) first sweep and fix"}
+_TITLES = {
+    "d": "(d) quiet poll",
+    "d first": "(d) first sweep and fix",
+    "e parallel": "(e) what parallel writing meets: more updates than the meter lets through, in real time",
+}
 
 
 def figures(results: Results) -> list[str]:
     """Return a table for each case and size."""
     texts = []
-    for case in ("a", "b", "c", "d first", "d", "owners", "small", "sizes"):
+    for case in ("a", "b", "c", "d first", "d", "owners", "small", "sizes", "e parallel"):
         measured = [each for each in results.measured if each.case == case]
         for size in dict.fromkeys(each.size for each in measured):
             title = _TITLES.get(case, f"({case}) {CASES[case.partition(' ')[0]]}")
