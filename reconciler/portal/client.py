@@ -30,7 +30,7 @@ from reconciler.errors import (
     UsageError,
 )
 from reconciler.portal.dialect import BATCH, BATCH_COMMANDS, REQUEST_SECONDS
-from reconciler.portal.line import Line
+from reconciler.portal.line import ACCEPTED, Line
 from reconciler.portal.redaction import Redactor
 from reconciler.portal.wire import Answer, BatchAnswer, Command, batch_body, decode_batch
 
@@ -92,6 +92,7 @@ def http_client(
         headers={
             "User-Agent": f"reconciler/{__version__}",
             "Accept": "application/json",
+            "Accept-Encoding": ACCEPTED,
             "Content-Type": "application/json",
         },
     )

@@ -58,15 +58,15 @@ def looked(answers: Sequence[Answer], chunk: Sequence[Change], at: float) -> Loo
     """Turn the answers to `commands_to_look` into a look. Raises NotJsonError where rows are foreign or missing."""
     try:
         contacts = {
-            number: ContactRow(company=identifier(row.get(COMPANY)), owner=identifier(row.get(OWNER)))
+            number: ContactRow(company=identifier(row[COMPANY]), owner=identifier(row[OWNER]))
             for number, row in _rows(answers[0], {change.contact for change in chunk})
         }
         owners = {
-            number: identifier(row.get(OWNER))
+            number: identifier(row[OWNER])
             for answer in answers[1:]
             for number, row in _rows(answer, {change.company for change in chunk})
         }
-    except (ValueError, TypeError, AttributeError) as doubt:
+    except (ValueError, TypeError, AttributeError, KeyError) as doubt:
         raise NotJsonError(f"a check came back in an unknown shape ({doubt})") from doubt
     return Look(contacts=contacts, owners=owners, at=at)
 

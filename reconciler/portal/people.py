@@ -9,13 +9,16 @@ from reconciler.core.model import Department, User
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError
 from reconciler.portal.dialect import DEPARTMENT_LIST, ID, PAGE, USER_LIST
 from reconciler.portal.questions import Question, ask, groups, rows
-from reconciler.portal.wire import Command, identifier
+from reconciler.portal.wire import Command, identifier, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.portal.client import Client
     from reconciler.portal.wire import Answer
+
+#: No firm has more; each fifty of them would be a question.
+MOST_DEPARTMENTS = 50_000
 
 
 def read_users(client: Client, ids: Iterable[int]) -> dict[int, User] | None:
@@ -118,6 +121,8 @@ class Structure:
     def _keep(self, page: int, answer: Answer) -> None:
         """Keep a page; one beyond the last is empty, or the first again (F2), and is left out."""
         if page == 0:
+            if (answer.total or 0) > MOST_DEPARTMENTS:
+                raise ValueError(f"{answer.total} departments")
             self._total = answer.total or 0
         if page * PAGE >= self._total:
             return
@@ -167,4 +172,4 @@ def _departments(value: Any) -> tuple[int, ...]:
 
 def full_name(row: Mapping[str, Any]) -> str:
     """Return how a contact or a user is called; empty where nobody said."""
-    return " ".join(str(row[field]) for field in ("NAME", "LAST_NAME") if row.get(field))
+    return " ".join(text(row[field]) for field in ("NAME", "LAST_NAME") if row.get(field))
