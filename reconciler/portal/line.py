@@ -107,11 +107,8 @@ class Line:
                 "check portal.webhook_url, portal.proxy where one is set, and the network"
             )
             raise UnreachableError(sentence) from cause
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            UnicodeError,
-        ) as cause:  # not to be unpacked, redirects to no address
+        # It cannot be unpacked, or leads to no address.
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as cause:
             raise NotJsonError(f"{self.webhook.host} sent an answer that cannot be read") from cause
 
     def _url(self) -> str:

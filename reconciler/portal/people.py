@@ -31,6 +31,16 @@ def read_users(client: Client, ids: Iterable[int]) -> dict[int, User] | None:
     return people.users
 
 
+def command_for(ids: Sequence[int]) -> Command:
+    """Ask for a page of users."""
+    return Command(USER_LIST, {"FILTER": {f"@{ID}": ids}, "start": 0})
+
+
+def users_in(answer: Answer, asked: Sequence[int]) -> dict[int, User]:
+    """Return the users of a page. Raises ValueError, or one of its kin, where it cannot be believed."""
+    return {number: _user(number, row) for number, row in rows(answer, asked)}
+
+
 class People:
     """Users, as far as they were asked for."""
 
@@ -46,7 +56,7 @@ class People:
     def questions(self, ids: Iterable[int]) -> list[Question]:
         return [
             Question(
-                Command(USER_LIST, {"FILTER": {f"@{ID}": group}, "start": 0}),
+                command_for(group),
                 partial(self._keep, group),
                 "users",
                 self._refused,
@@ -55,7 +65,7 @@ class People:
         ]
 
     def _keep(self, asked: Sequence[int], answer: Answer) -> None:
-        self._found.update({number: _user(number, row) for number, row in rows(answer, asked)})
+        self._found.update(users_in(answer, asked))
 
     def _refused(self, error: PortalError) -> None:
         if not isinstance(error, MissingScopeError):

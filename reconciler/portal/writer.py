@@ -167,7 +167,8 @@ class Writer:
         return [change for change, outcome in verdicts.items() if outcome is None]
 
     def _before_write(self, change: Change, look: Look) -> Outcome | None:
-        outcome = before_write(change, look.contacts.get(change.contact), look.owners.get(change.company))
+        contact, company_owner = look.contacts.get(change.contact), look.owners.get(change.company)
+        outcome = before_write(change, contact, company_owner, fit=change.after in look.fit)
         if outcome is not None and outcome.result is Result.ALREADY and self._sendings[change.contact]:
             return replace(outcome, result=Result.APPLIED, detail="an earlier attempt took effect late")
         return outcome

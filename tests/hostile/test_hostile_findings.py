@@ -34,7 +34,9 @@ def decoded(result: str = "1", **maps: str) -> Answer | PortalError:
     return decode_batch(body.encode(), 200, 1).answers[0]
 
 
-@pytest.mark.parametrize("number", [LARGEST + 1, 10**25, str(LARGEST + 1), "9" * 4000, 10**4000], ids=lambda v: "n")
+@pytest.mark.parametrize(
+    "number", [LARGEST + 1, 10**25, str(LARGEST + 1), "9" * 4000, 10**4000], ids=lambda number: type(number).__name__
+)
 def test_no_number_that_no_database_holds(number: int | str) -> None:
     """Stored in the journal it would end the program; as the highest ID it would plan windows without end."""
     with pytest.raises(ValueError, match="not an identifier"):
@@ -191,7 +193,7 @@ def test_a_redirect_to_no_address(location: str) -> None:
 @pytest.mark.parametrize("packed", ["gzip, gzip", "gzip,deflate", "br", "zstd", "x-gzip", "compress"])
 def test_an_answer_packed_twice_is_not_unpacked(packed: str) -> None:
     """Sixty kilobytes in two layers become sixty gigabytes, before anybody could measure them."""
-    bomb = gzip.compress(gzip.compress(b" " * 50_000_000))
+    bomb = gzip.compress(gzip.compress(b" " * 2_000_000))
 
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers={"Content-Encoding": packed}, stream=httpx.ByteStream(bomb))
