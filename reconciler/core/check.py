@@ -41,7 +41,7 @@ class ContactRow:
     owner: int
 
 
-def before_write(
+def before_write(  # noqa: PLR0911 - one return for each row of the table
     change: Change, contact: ContactRow | None, company_owner: int | None, *, fit: bool
 ) -> Outcome | None:
     """Decide by the first table; None: write.

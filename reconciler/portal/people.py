@@ -31,7 +31,7 @@ def read_users(client: Client, ids: Iterable[int]) -> dict[int, User] | None:
     return people.users
 
 
-def command_for(ids: Sequence[int]) -> Command:
+def command_for(ids: list[int]) -> Command:
     """Ask for a page of users."""
     return Command(USER_LIST, {"FILTER": {f"@{ID}": ids}, "start": 0})
 
