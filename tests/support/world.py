@@ -152,7 +152,7 @@ class World:
         self._margin = margin
         self._limits = Limits(attempts=attempts, read_timeout=read_timeout)
         self._chunks = chunks or ChunkLimits()
-        shutil.copy(_template(), folder / "journal.db")
+        shutil.copy(template(), folder / "journal.db")
         self.start()
 
     def start(self) -> None:
@@ -299,7 +299,7 @@ def total(finished: Finished) -> int:
 
 
 @cache
-def _template() -> Path:
+def template() -> Path:
     """Make an empty journal with the latest schema, to be copied."""
     folder = tempfile.mkdtemp(prefix="reconciler-test-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
