@@ -45,9 +45,11 @@ RUNS = select(tables.run, tables.portal.c.name.label("portal")).join(tables.port
 
 def portal_key(connection: Connection, name: str, now: datetime) -> int:
     """Return the key of this portal; a new one gets a row."""
-    new = insert(tables.portal).values(name=name, first_seen_at=now)
-    connection.execute(new.on_conflict_do_nothing(index_elements=["name"]))
-    return int(connection.execute(select(tables.portal.c.id).where(tables.portal.c.name == name)).scalar_one())
+    found = connection.execute(select(tables.portal.c.id).where(tables.portal.c.name == name)).scalar_one_or_none()
+    if found is None:  # whoever writes is alone
+        new = insert(tables.portal).values(name=name, first_seen_at=now).returning(tables.portal.c.id)
+        found = connection.execute(new).scalar_one()
+    return int(found)
 
 
 def key_of(name: str) -> ScalarSelect[int]:
