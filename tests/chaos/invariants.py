@@ -15,7 +15,6 @@ from chaos.scene import BOT, DAN, GONE, TOKEN, Touch
 
 from reconciler.core.model import Result, Rule, Status
 from reconciler.core.policy import DismissedOwner, PersonEdit
-from reconciler.portal.writer import CHECK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
     from reconciler.journal.records import ChangeRecord
 
+#: A check is worth nothing when its write leaves later than so many seconds after it (DESIGN 6).
+CHECK_SECONDS = 2.0
 #: A little more than nothing: virtual seconds are added up.
 _EPSILON = 1e-6
 #: Refusals that a worker which has the portal for itself never causes.
@@ -61,8 +62,8 @@ def journal_holds_every_write(scene: Scene, _ending: Ending, journal: Journals) 
             yield f"{_words(deed)} took effect, and the journal says {row.result}: {row.detail}"  # type: ignore[union-attr]
 
 
-def no_write_over_a_person(scene: Scene, _ending: Ending, _journal: Journals) -> Iterator[str]:
-    """(2) A write leaves within two seconds of a check that showed just what it overwrites.
+def no_write_over_a_person(scene: Scene, _ending: Ending, journal: Journals) -> Iterator[str]:
+    """(2) A write leaves within two seconds of a check that showed just what it was planned to overwrite.
 
     A change that fell between the check's reading and the write is overruled: counted.
     """
@@ -73,6 +74,10 @@ def no_write_over_a_person(scene: Scene, _ending: Ending, _journal: Journals) ->
             continue
         if deed.sent - deed.check.left > CHECK_SECONDS + _EPSILON:
             yield f"{_words(deed)} left {deed.sent - deed.check.left:.1f} s after its check"
+        row = journal.row(deed)
+        if row is not None and shown != (row.change.company, row.change.before):
+            planned = f"company {row.change.company} and owner {row.change.before}"
+            yield f"{_words(deed)}: planned over {planned}, and the check showed {shown}"
         if shown == (deed.company, deed.before):
             continue
         between = _touched(scene, deed.contact, deed.check.arrived, deed.at)

@@ -27,10 +27,6 @@ from support.world import MEMORY
 from reconciler.ops.logs import configure
 from reconciler.portal.redaction import Redactor
 
-#: Seeds that a process plays before it tells.
-CHUNK = 25
-#: Seeds of a process until everything that is loaded once is loaded.
-WARM = 75
 _stream = io.StringIO()
 
 
@@ -41,13 +37,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", type=int, help="only this one, with all that was logged")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--chunk", type=int, default=25, help="seeds that a process plays before it tells")
+    parser.add_argument("--warm", type=int, default=75, help="seeds of a process until all that is loaded once is")
     parser.add_argument("--write", action="store_true", help="put the summary into docs/reliability.md")
     chosen = parser.parse_args(arguments)
     if chosen.seed is not None:
         told = one(chosen.seed)
         say(_stream.getvalue(), *told.violations)
         return bool(told.violations)
-    summary, growth = many(range(chosen.first, chosen.first + chosen.seeds), chosen.processes)
+    seeds = range(chosen.first, chosen.first + chosen.seeds)
+    summary, growth = many(seeds, chosen.processes, chosen.chunk, chosen.warm)
     say(summary.sentence, *growth)
     for seed, violations in sorted(summary.violations.items()):
         say(f"\n.venv/bin/python tests/chaos/run.py --seed {seed}", *(f"  {breach}" for breach in violations))
@@ -61,17 +60,17 @@ def say(*lines: str) -> None:
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
-def many(seeds: range, processes: int) -> tuple[Summary, list[str]]:
+def many(seeds: range, processes: int, chunk: int, warm: int) -> tuple[Summary, list[str]]:
     """Play seeds in several processes; return what they were, and what grew."""
     summary, samples = Summary(), dict[int, list[tuple[int, int, int]]]()
-    chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
+    chunks = [seeds[start : start + chunk] for start in range(0, len(seeds), chunk)]
     with ProcessPoolExecutor(max_workers=processes) as pool:
         for part, process, sample in pool.map(several, chunks):
             summary.join(part)
             samples.setdefault(process, []).append(sample)
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r{summary.seeds} seeds, {len(summary.violations)} broken ")
-    growth = [sentence for found in samples.values() for sentence in nothing_grows(found[WARM // CHUNK :])]
+    growth = [sentence for found in samples.values() for sentence in nothing_grows(found[warm // chunk :])]
     return summary, growth
 
 
