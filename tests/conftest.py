@@ -28,6 +28,7 @@ LONG_STORIES = (
     "tests/pacing/",
     "tests/cli/test_cli_decisions.py",
     "tests/cli/test_cli_processes.py",
+    "tests/hostile/test_hostile_journal.py",
     "tests/hostile/test_hostile_runs.py",
     "tests/hostile/test_hostile_settings.py",
     "tests/portal/test_writer_faults.py",

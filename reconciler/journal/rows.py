@@ -148,7 +148,10 @@ def run_columns(report: RunReport, finished_at: datetime) -> dict[str, Any]:
 
 
 def change_of(row: Row[Any]) -> Change:
-    """Make the value of a row of `change`."""
+    """Make the value of a row of `change`. Raises ValueError for one that this program did not write."""
+    numbers = (row.contact_id, row.company_id, row.owner_before, row.owner_after, row.company_owner_id)
+    if not all(isinstance(number, int) for number in numbers):  # SQLite keeps a text in any column
+        raise ValueError(f"a change of contact {row.contact_id!r} with a text for a number")
     return Change(
         contact=row.contact_id,
         company=row.company_id,
