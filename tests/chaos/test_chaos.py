@@ -11,9 +11,12 @@ from chaos.run import one
 from chaos.story import play
 from support.world import MEMORY
 
+#: The seeds under which the patches of `tests/broken` tell.
+TELLING = (0, 78, 34, 11, 9, 1818, 5, 1, 43)
 
-@pytest.mark.parametrize("seeds", [range(start, start + 6) for start in (0, 100, 200, 300)], ids=str)
-def test_no_seed_breaks_a_promise(seeds: range) -> None:
+
+@pytest.mark.parametrize("seeds", [TELLING, range(200, 206)], ids=str)
+def test_no_seed_breaks_a_promise(seeds: range | tuple[int, ...]) -> None:
     """Faults, kills, people and other programs at random moments: all nine promises of a seed hold."""
     broken = {seed: violations for seed in seeds if (violations := one(seed).violations)}
     assert broken == {}
