@@ -142,6 +142,7 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
     halfway = known.halfway(portal) if known and writing else None
     snapshot = reader.sweep(ground.scope, rules.wants, roster, halfway)
     population = _population(snapshot, before)
+    _log_reading(snapshot)
     if population.missing > rules.guard.companies:
         log.warning("plan.suspicious", companies=population.companies, companies_before=before)
         # Once more in full, before it is believed (DESIGN 7).
@@ -171,6 +172,19 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
         quarantined=quarantined,
         backlog=frozenset(mismatch.contact for mismatch in case.evidence.known),
     )
+
+
+def _log_reading(snapshot: Snapshot) -> None:
+    """Say how the whole portal was read."""
+    refresh = snapshot.refresh
+    if refresh is not None:
+        log.info(
+            "plan.swept",
+            companies="all" if refresh.complete else "what changed",
+            companies_read=len(refresh.seen),
+            strategy=snapshot.strategy.value if snapshot.strategy else None,
+            seconds_per_command=round(snapshot.seconds, 4) if snapshot.seconds is not None else None,
+        )
 
 
 def fresh_first(changes: Sequence[Change], backlog: Collection[int]) -> list[Change]:
