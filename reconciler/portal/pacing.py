@@ -215,22 +215,30 @@ class Budget:
                 meter.cost = max(meter.cost or 0.0, each)
 
     def exhausted(self, method: str) -> None:
-        """Take note that the portal refused the method: the limit is lower than thought (DESIGN 5).
+        """Take note that the portal refused the method; if that is a surprise, its limit is lower than thought.
 
-        The portal's own figure is proof; without one our own reckoning is, once it covers a whole window, or where
-        it comes so near that no earlier process can have spent much. The last call was still let through.
+        The last call was still let through.
         """
         with self._lock:
             now = self._clock.monotonic()
-            meter = self._meters[method]
-            limit = self._limit(now)
-            told = now < meter.falls_at
-            used = meter.reported if told else meter.own(now)
-            proven = told or now - self._watched_since >= WINDOW or (limit is not None and used > 0.75 * limit)
-            allowed = used - (meter.cost or 0.0)
-            if proven and allowed > 2 * RESERVE and (limit is None or allowed < limit):
-                self._learned_limit, self._learned_until = allowed, now + HOLD
+            meter, limit = self._meters[method], self._limit(now)
+            used = self._proven(meter, now)
+            if used > 2 * RESERVE and (limit is None or used < limit):
+                self._learned_limit, self._learned_until = used - (meter.cost or 0.0), now + HOLD
             meter.blocked_until = max(now + UNKNOWN_WAIT, meter.falls_at)
+
+    def _proven(self, meter: _Meter, now: float) -> float:
+        """Return what has surely been used and no more; 0 where that cannot be known.
+
+        The portal's figure, while it is fresh: others may have gone on since. Where the portal gives none, our own
+        reckoning, once it covers a whole window, or where it comes so near the limit that no earlier process can
+        have spent much.
+        """
+        if meter.reported:
+            return meter.reported if now - meter.reported_at < MINUTE else 0.0
+        own, limit = meter.own(now), self._limit(now)
+        watched = now - self._watched_since >= WINDOW
+        return own if watched or (limit is not None and own > 0.75 * limit) else 0.0
 
     def affordable(self, method: str) -> float:
         """Return how many calls of the method fit before the limit, in a batch; may be infinite, or below one."""

@@ -227,6 +227,25 @@ def test_without_a_figure_our_own_reckoning_teaches(
     assert budget.affordable(M) == (math.inf if learned is None else (learned - RESERVE) / 1.5)
 
 
+def test_a_figure_of_a_while_ago_teaches_nothing() -> None:
+    """Another program may have used up the rest since; nor does what was spent here say how much that is."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    budget.observe(M, told(420.0, reset_at=600, duration=1), 0)
+    clock.sleep(60)
+    budget.exhausted(M)
+    clock.sleep(1200)
+    assert budget.affordable(M) == (480 - RESERVE) / 1.5
+
+
+def test_a_refusal_at_the_limit_is_no_news() -> None:
+    """The last call went beyond it, as far as it was long."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    budget.observe(M, told(490.0, reset_at=600, duration=30), 0)
+    budget.exhausted(M)
+    clock.sleep(1200)
+    assert budget.affordable(M) == (480 - RESERVE) / 45
+
+
 def test_of_a_whole_batch_the_limit_before_it_is_learned() -> None:
     """F15: where `batch` is billed, it is asked for before its commands run, and may pass its limit by all of them."""
     budget = Budget(clock := VirtualClock(), limit=480)
