@@ -67,7 +67,7 @@ def test_what_is_broken_is_complained_of() -> None:
     good = module.measure(module.CASES[0], 100)
     assert good.complaints == []
 
-    bad = replace(good, lost=2, refused=1, wall_seconds=2 * good.bound_seconds, longest_request=61.0)
+    bad = replace(good, lost=2, refused=1, wall_seconds=2 * 100 * 0.3 * 600 / 480, longest_request=61.0)
 
     assert [complaint.partition(": ")[2] for complaint in bad.complaints] == [
         "2 updates lost",
