@@ -106,6 +106,8 @@ class Contestant:
                 "RECONCILER_PORTAL__WEBHOOK_URL": portal.webhook_url,
                 "RECONCILER_PORTAL__CA_BUNDLE": authority,
                 "RECONCILER_PORTAL__LIMITS": "cloud",
+                # As the peers' scripts do it; by default such contacts are reported, and looked at in each poll.
+                "RECONCILER_POLICY__MULTI_COMPANY": "primary",
             }
         return {"PATH": os.environ["PATH"], "REQUESTS_CA_BUNDLE": authority, "SSL_CERT_FILE": authority}
 
