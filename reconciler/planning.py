@@ -143,9 +143,9 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
     snapshot = reader.sweep(ground.scope, rules.wants, roster, halfway)
     population = _population(snapshot, before)
     _log_reading(snapshot)
-    if population.missing > rules.guard.companies:
+    if population.missing > rules.guard.companies and halfway is None:
         log.warning("plan.suspicious", companies=population.companies, companies_before=before)
-        # Once more in full, before it is believed (DESIGN 7).
+        # Once more in full, before it is believed (DESIGN 7); but where that takes several runs, it would never end.
         snapshot = reader.sweep(ground.scope, rules.wants, roster and roster.outdated)
         population = _population(snapshot, before)
     case = Case(snapshot=snapshot, policies=rules.policies)
@@ -167,7 +167,7 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
         journal.exceptions.add(portal, Standing.RESPECTED, _respected(plan, case))
     return Proposal(
         plan=plan,
-        population=population,
+        population=replace(population, rivals=_rivals(plan, snapshot, reader.account)),
         snapshot=snapshot,
         quarantined=quarantined,
         backlog=frozenset(mismatch.contact for mismatch in case.evidence.known),
@@ -236,6 +236,18 @@ def _start_afresh(evidence: Evidence, contacts: Collection[int]) -> Evidence:
 
 def _population(snapshot: Snapshot, before: int | None) -> Population:
     return Population(contacts=snapshot.contacts, companies=len(snapshot.roster), companies_before=before)
+
+
+def _rivals(plan: Plan, snapshot: Snapshot, account: int) -> frozenset[int]:
+    """Return the contacts whose change back nobody but our own account can have made, unknown to our journal."""
+    details = snapshot.contact_details
+    return frozenset(
+        change.contact
+        for change in plan.changes
+        if change.cause is Cause.CHANGED_BACK
+        and (detail := details.get(change.contact)) is not None
+        and detail.modified_by == account
+    )
 
 
 def _flapping(case: Case, journal: Journal, ground: Ground) -> list[NewException]:

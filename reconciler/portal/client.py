@@ -173,6 +173,11 @@ class Client:
         return self._line.webhook.host
 
     @property
+    def account(self) -> int:
+        """The user whose webhook it is."""
+        return self._line.webhook.user_id
+
+    @property
     def origin(self) -> str:
         """The portal's pages, for links to its cards."""
         return self._line.webhook.origin

@@ -23,6 +23,7 @@ from reconciler.journal.store import Journal, open_journal
 from reconciler.portal.address import parse_webhook
 from reconciler.portal.client import Client, Limits, http_client
 from reconciler.portal.pacing import Budget, Throttle
+from reconciler.portal.reader import Tactics
 from reconciler.portal.writer import CHECK_SECONDS, ChunkLimits
 from reconciler.reconcile import Finished, Order, Worker, reconcile
 from reconciler.simulator.assembly import LIMITS
@@ -62,6 +63,8 @@ class Exchange:
     updates: dict[int, int] = field(default_factory=dict)
     #: Contacts whose check this request carries.
     checked: set[int] = field(default_factory=set)
+    #: Whether all companies are read after it.
+    surveys: bool = False
 
 
 class Witness:
@@ -91,6 +94,7 @@ class Witness:
         for index, (method, params) in enumerate(methods):
             if method == CONTACT_UPDATE:
                 exchange.updates[int(params["id"][0])] = int(params["fields[ASSIGNED_BY_ID]"][0])
+            exchange.surveys |= method == COMPANY_LIST and params.get("order[ID]") == ["DESC"]
             # A check asks for the owners of contacts, then of companies; a sweep's details ask for more.
             before = methods[index - 1][1].get("select[]", []) if index else []
             if method == COMPANY_LIST and params.get("select[]") == _OWNERS and before == _LINKED_OWNERS:
@@ -131,6 +135,8 @@ class World:
         chunks: ChunkLimits | None = None,
         margin: float = 0.2,
         attempts: int = 6,
+        lanes: int = 1,
+        tactics: Tactics | None = None,
         **options: Any,
     ) -> None:
         timeline = Timeline()
@@ -149,8 +155,9 @@ class World:
         self.witness = Witness(self.portal)
         self._folder = folder
         self._margin = margin
-        self._limits = Limits(attempts=attempts, read_timeout=read_timeout)
+        self._limits = Limits(attempts=attempts, read_timeout=read_timeout, lanes=lanes)
         self._chunks = chunks or ChunkLimits()
+        self._tactics = tactics or Tactics()
         shutil.copy(_template(), folder / "journal.db")
         self.start()
 
@@ -172,7 +179,12 @@ class World:
         database = self.journal._database
         object.__setattr__(database, "engine", database.engine.execution_options(compiled_cache=_COMPILED))
         self.worker = Worker(
-            portal="portal", client=client, journal=self.journal, clock=self.clock, chunks=self._chunks
+            portal="portal",
+            client=client,
+            journal=self.journal,
+            clock=self.clock,
+            chunks=self._chunks,
+            tactics=self._tactics,
         )
 
     def restart(self) -> None:
