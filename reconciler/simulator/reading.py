@@ -116,8 +116,9 @@ def _page(
 ) -> list[dict[str, Any]]:
     single = [field for field in fields if field.kind is not Kind.MULTIPLE]
     condition = f" WHERE {selection.sql.text}"
-    if offset and (sorting == "id ASC" or (not sorting and not selection.filtered)):
-        # Without an order everything comes by its ID here, as from the real table.
+    # Without an order a table comes as it lies, and what an index narrows as that index has it.
+    sorting = sorting or ("" if selection.indexed else "id ASC")
+    if offset and sorting == "id ASC":
         ids = site.database.ids(f"SELECT id FROM {entity.table}{condition} ORDER BY id", selection.sql.values)  # noqa: S608
         page = tuple(ids[offset : offset + PAGE])
         marks = ", ".join("?" * len(page))
