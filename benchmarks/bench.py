@@ -47,8 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     judged = checks(results)
     about = f"Machine: {machine()}; load {load:.1f} at the start, {(time.monotonic() - began) / 60:.0f} minutes."
     about += f" Peers: {versions()}." if peers else " No peers."
-    said = f' BENCH="{options.said}"' if options.said else ""
-    repeat = f"Repeat with `{COMMAND}{said}`."
+    said = [] if options.cases == list(CASES) else [f"--cases {','.join(options.cases)}"]
+    said += [] if full else [f"--scale {options.scale:g}"]
+    said += ["--without-peers"] if options.without_peers else []
+    repeat = "Repeat with `" + COMMAND + (f' BENCH="{" ".join(said)}"' if said else "") + "`."
     text = "\n\n".join([f"{about} {repeat}", verdicts(judged, full=full), *figures(results), *statements(results)])
     print(text)
     if options.write is not None:
@@ -74,7 +76,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--write", nargs="?", const=README, type=Path, metavar="FILE", help="put the tables into README.md, or FILE"
     )
-    parser.set_defaults(said=" ".join(word for word in sys.argv[1:] if not word.startswith("--write")))
     return parser
 
 
