@@ -117,6 +117,8 @@ class _Meter:
     others: float = 0.0
     #: Mean seconds of a call in the last answer; None before the first.
     cost: float | None = None
+    #: What is planned with: up at once when calls take longer, and down slowly, because their times vary much (F16).
+    foretold: float = 0.0
     blocked_until: float = 0.0
     #: Calls that were sent and not answered yet.
     under_way: int = 0
@@ -190,7 +192,8 @@ class Budget:
             if counted and method != BATCH:  # whose time is that of its commands
                 meter.spent.append((now, counted))
             if durations:
-                meter.cost = sum(durations) / len(durations)
+                meter.cost = mean = sum(durations) / len(durations)
+                meter.foretold = max(mean, (3 * meter.foretold + mean) / 4)
             latest = max(timings, key=lambda t: t.operating or 0.0, default=None)
             if latest is not None and latest.operating:
                 meter.reported, meter.reported_at = latest.operating, now
@@ -213,6 +216,7 @@ class Budget:
                 meter = self._meters[method]
                 meter.spent.append((now, each * count))
                 meter.cost = max(meter.cost or 0.0, each)
+                meter.foretold = max(meter.foretold, each)
 
     def exhausted(self, method: str) -> None:
         """Take note that the portal refused the method; if that is a surprise, its limit is lower than thought.
@@ -281,5 +285,5 @@ class Budget:
 
 
 def _expected(meter: _Meter) -> float:
-    """Return what a call is planned to take: half as much again as the last ones."""
-    return UNMEASURED if meter.cost is None else meter.cost * 1.5
+    """Return what a call is planned to take: half as much again as foretold."""
+    return UNMEASURED if meter.cost is None else meter.foretold * 1.5

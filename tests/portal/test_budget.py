@@ -43,6 +43,18 @@ def test_the_next_calls_are_expected_to_cost_half_as_much_again() -> None:
     assert budget.affordable(M) == (480 - RESERVE - 4) / 3
 
 
+def test_what_is_foretold_rises_at_once_and_falls_slowly() -> None:
+    """F16: how long updates take varies much, so that a few short ones say little of the next ones."""
+    budget = Budget(VirtualClock(), limit=480)
+    expected = []
+    used = 0.0
+    for seconds in (1, 9, 1, 1):
+        used += budget.observe(M, told(None, duration=seconds), 0)
+        expected.append((480 - RESERVE - used) / budget.affordable(M) / 1.5)
+        assert budget.cost(M) == seconds
+    assert expected == pytest.approx([1, 9, 7, 5.5])
+
+
 @pytest.mark.parametrize(
     ("figures", "used"),
     [
