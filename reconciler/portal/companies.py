@@ -113,8 +113,6 @@ class Looking:
         self._relist = relist
         self._field = field
         self._owners = dict(roster.owners)
-        self._seen: dict[int, int] = {}
-        self._gone: dict[int, int] = {}
         self._details: dict[int, CompanyDetail] = {}
 
     def look(self, beside: Sequence[Command], take: Callable[[list[Answer]], None]) -> Refresh | None:
@@ -164,21 +162,21 @@ class Looking:
             found += more
         for row in found:
             if row.own:
-                owner = self._owners.pop(row.number, None)
-                if row.number in self._roster.owners and owner is not None:
-                    self._gone[row.number] = owner
+                self._owners.pop(row.number, None)
+                self._details.pop(row.number, None)
             else:
-                self._owners[row.number] = self._seen[row.number] = row.owner
+                self._owners[row.number] = row.owner
                 self._details[row.number] = row.detail
         return True
 
     def _refresh(self, at: datetime) -> Refresh:
-        known = self._roster.owners
+        known, owners = self._roster.owners, self._owners
+        seen = {number: owners[number] for number in self._details}
         return Refresh(
-            owners=self._owners,
-            seen=self._seen,
-            moved=frozenset(number for number, owner in self._seen.items() if known.get(number) != owner),
-            gone=self._gone,
+            owners=owners,
+            seen=seen,
+            moved=moved(known, seen),
+            gone=gone(known, owners),
             at=at,
             complete=False,
             contacts=self._roster.contacts,
@@ -199,6 +197,16 @@ class Looking:
 
         select = [ID, OWNER, OWN_COMPANY, MODIFIED, *COMPANY_FIELDS, *([self._field] if self._field else [])]
         return Listing(method=COMPANY_LIST, select=select, filter=condition, parse=parse, noun="companies")
+
+
+def moved(known: Mapping[int, int], owners: Mapping[int, int]) -> frozenset[int]:
+    """Return the companies that are new to the roster, or have another owner than there."""
+    return frozenset(company for company, owner in owners.items() if known.get(company) != owner)
+
+
+def gone(known: Mapping[int, int], owners: Mapping[int, int]) -> dict[int, int]:
+    """Return the companies of the roster that are not among those any more, with their last owners."""
+    return {company: owner for company, owner in known.items() if company not in owners}
 
 
 def _first(answer: Answer) -> tuple[int, int]:
