@@ -26,6 +26,7 @@ settings.load_profile("reconciler")
 LONG_STORIES = (
     "tests/trust/",
     "tests/pacing/",
+    "tests/sweeps/",
     "tests/cli/test_cli_decisions.py",
     "tests/cli/test_cli_processes.py",
     "tests/portal/test_writer_faults.py",
