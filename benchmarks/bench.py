@@ -51,12 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     said += [] if full else [f"--scale {options.scale:g}"]
     said += ["--without-peers"] if options.without_peers else []
     repeat = "Repeat with `" + COMMAND + (f' BENCH="{" ".join(said)}"' if said else "") + "`."
-    text = "\n\n".join([f"{about} {repeat}", verdicts(judged, full=full), *figures(results), *statements(results)])
+    parts = [f"{about} {repeat}", verdicts(judged, full=full), *figures(results), *statements(results)]
+    if options.write is not None and (picture := draw(results, options.write.with_name("cost.svg"))):
+        parts.insert(2, picture)
+    text = "\n\n".join(parts)
     print(text)
     if options.write is not None:
         options.write.write_text(replaced(options.write.read_text(encoding="utf-8"), COMMAND, text), encoding="utf-8")
-        if peers:
-            draw(results, options.write.with_name("cost.svg"))
     failed = [check for check in judged if check.failed(full=full)]
     print(f"{len(failed)} of {len(judged)} promises do not hold" if failed else "as promised", file=sys.stderr)
     return 1 if failed else 0

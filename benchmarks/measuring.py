@@ -322,4 +322,4 @@ def _failure(ended: Ended) -> str:
     if not ended.exit_code:
         return ""
     last = (ended.errors.strip() or ended.output.strip() or "nothing said").splitlines()[-1]
-    return f"exit code {ended.exit_code}: {last[:120]}"
+    return f"exit code {ended.exit_code}: {_said(ended).get('error', last)[:200]}"
