@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from reconciler.core.model import Snapshot
     from reconciler.core.roster import Roster, Strategy
     from reconciler.planning import Proposal
+    from reconciler.portal.reader import Scope
 
 #: Eve was dismissed; nobody has the number 99.
 EVE = 20
@@ -76,6 +78,10 @@ class Watcher:
         proposal = propose(reader, self.journal, ground, writing=False)
         self.journal.sweeps.remember("portal", proposal.snapshot, _left(proposal, {}))
         return proposal
+
+    def part(self, scope: Scope) -> Snapshot:
+        """Look at a part of the portal."""
+        return Reader(self.line.client, lambda *_: None, self._tactics).sweep(scope, self.rules.wants)
 
     @property
     def roster(self) -> Roster:

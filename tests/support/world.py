@@ -59,6 +59,8 @@ class Exchange:
     left: float = 0.0
     edits_before: int
     edits_after: int = 0
+    #: How many commands the request carries.
+    commands: int = 0
     #: Contact -> owner, as the request wants it.
     updates: dict[int, int] = field(default_factory=dict)
     #: Contacts whose check this request carries.
@@ -99,6 +101,7 @@ class Witness:
             before = methods[index - 1][1].get("select[]", []) if index else []
             if method == COMPANY_LIST and params.get("select[]") == _OWNERS and before == _LINKED_OWNERS:
                 exchange.checked = {int(number) for number in methods[index - 1][1]["filter[@ID][]"]}
+        exchange.commands = len(methods)
         self.exchanges.append(exchange)
         self.before(exchange)
         try:
