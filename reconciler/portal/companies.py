@@ -112,7 +112,8 @@ class Looking:
         self._roster = roster
         self._relist = relist
         self._field = field
-        self._owners = dict(roster.owners)
+        #: Company -> owner, as far as it is known by now.
+        self.owners = dict(roster.owners)
         self._details: dict[int, CompanyDetail] = {}
 
     def look(self, beside: Sequence[Command], take: Callable[[list[Answer]], None]) -> Refresh | None:
@@ -132,9 +133,9 @@ class Looking:
                 take(answers[3:])
             if self._due(began) or not self._absorb(answers[1:3]):
                 return None
-            if count == len(self._owners):
+            if count == len(self.owners):
                 return self._refresh(began)
-        log.info("portal.companies_differ", known=len(self._owners), counted=count)
+        log.info("portal.companies_differ", known=len(self.owners), counted=count)
         return None
 
     def _due(self, began: datetime) -> bool:
@@ -147,14 +148,14 @@ class Looking:
             COMPANY_LIST, {"order": {ID: "ASC"}, "filter": {f"={OWN_COMPANY}": "N"}, "select": [ID], "start": 0}
         )
         self._windows = [
-            Window(self._listing({}, None), after=max(self._owners, default=0)),
+            Window(self._listing({}, None), after=max(self.owners, default=0)),
             Window(self._modified(self._roster.refreshed_at - OVERLAP)),
         ]
         return self._client.read([count, *(window.command() for window in self._windows), *beside])
 
     def _absorb(self, answers: Sequence[Answer]) -> bool:
         """Take in what changed; False: so much that it is better to read all."""
-        if max(answer.total or 0 for answer in answers) > max(1000, MANY * len(self._owners)):
+        if max(answer.total or 0 for answer in answers) > max(1000, MANY * len(self.owners)):
             return False
         queue: Queue[_Row] = Queue(self._client)
         found = queue.absorb(self._windows, answers)
@@ -162,15 +163,15 @@ class Looking:
             found += more
         for row in found:
             if row.own:
-                self._owners.pop(row.number, None)
+                self.owners.pop(row.number, None)
                 self._details.pop(row.number, None)
             else:
-                self._owners[row.number] = row.owner
+                self.owners[row.number] = row.owner
                 self._details[row.number] = row.detail
         return True
 
     def _refresh(self, at: datetime) -> Refresh:
-        known, owners = self._roster.owners, self._owners
+        known, owners = self._roster.owners, self.owners
         seen = {number: owners[number] for number in self._details}
         return Refresh(
             owners=owners,

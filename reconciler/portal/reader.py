@@ -194,11 +194,11 @@ class Reader:
                     owners.update(rest)
                 so_far = Halfway(began=began, owners=owners, companies_up_to=reader.position)
                 self._slot.keep(so_far, reader.position / highest / 2)
-        if after:  # what an earlier run has read may have changed since
+        if after:  # what an earlier run has read may have changed since; which are gone, the next look will tell
             so_far_known = Roster(owners=owners, refreshed_at=began, listed_at=seen.at)
-            looked = Looking(self._client, so_far_known, relist=timedelta.max, field="").look((), lambda _: None)
-            # None: some are gone as well, which the next look will see again.
-            owners = owners if looked is None else dict(looked.owners)
+            looking = Looking(self._client, so_far_known, relist=timedelta.max, field="")
+            looking.look((), lambda _: None)
+            owners = looking.owners
         known = roster.owners if roster else {}
         return Refresh(
             owners=owners,
