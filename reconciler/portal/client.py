@@ -28,6 +28,7 @@ from reconciler.errors import (
 )
 from reconciler.portal.dialect import BATCH, BATCH_COMMANDS, REQUEST_SECONDS
 from reconciler.portal.line import Line
+from reconciler.portal.listener import Deaf
 from reconciler.portal.redaction import Redactor
 from reconciler.portal.wire import Answer, BatchAnswer, Command, Timing, batch_body, decode_batch
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from reconciler.clock import Clock
     from reconciler.portal.address import Webhook
+    from reconciler.portal.listener import Listener
     from reconciler.portal.pacing import Budget, Throttle
 
 log = structlog.get_logger("reconciler.portal")
@@ -135,6 +137,8 @@ class Client:
         self.throttle = throttle
         self.budget = budget
         self.usage = Usage()
+        #: Told of each request; whoever wants to know takes its place.
+        self.listener: Listener = Deaf()
         #: When the latest request left (monotonic seconds).
         self.sent_at = 0.0
 
@@ -212,6 +216,16 @@ class Client:
         UnreachableError, NotJsonError, ServerFaultError: what became of it is not known.
         """
         self.usage = replace(self.usage, commands=self.usage.commands + len(commands))
+        methods = [command.method for command in commands]
+        try:
+            batch = self._send(commands)
+        except PortalError as failure:
+            self.listener.failed(methods, failure)
+            raise
+        self.listener.ended(methods, [one if isinstance(one, PortalError) else None for one in batch.answers])
+        return batch
+
+    def _send(self, commands: Sequence[Command]) -> BatchAnswer:
         try:
             status, body = self._line.post(batch_body([command.encode() for command in commands]))
             batch = self._decode(body, status, len(commands))
@@ -229,7 +243,9 @@ class Client:
 
     def _depart(self) -> None:
         """Wait for a request's turn, and take note that it leaves."""
-        self.throttle.acquire()
+        waited = self.throttle.acquire()
+        if waited:
+            self.listener.held_back(waited)
         self.sent_at = self._clock.monotonic()
         self.usage = replace(self.usage, requests=self.usage.requests + 1)
 
@@ -314,6 +330,7 @@ class Client:
             while self.budget.affordable(method) < 1:
                 wait = self.budget.wait(method)
                 log.info("portal.budget_wait", method=method, seconds=round(wait, 1))
+                self.listener.budget_waited(method, wait)
                 self._clock.sleep(wait)
 
     def _fitting(self, commands: Sequence[Command]) -> int:

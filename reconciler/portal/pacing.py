@@ -99,6 +99,14 @@ class _Meter:
     cost: float | None = None
     blocked_until: float = 0.0
 
+    def used(self, now: float) -> float:
+        """Return the seconds used in the window that ends now; any thread may ask."""
+        spent = list(self.spent)
+        own = sum(seconds for at, seconds in spent if at > now - WINDOW)
+        if now >= self.falls_at:
+            return own
+        return max(own, self.reported + sum(seconds for at, seconds in spent if at > self.reported_at))
+
 
 class Budget:
     """The seconds that each method may still use in the portal's ten-minute window (F5.2, F15).
@@ -162,6 +170,16 @@ class Budget:
         """Return the mean seconds of a call in the last batch; 0 where nothing is known."""
         return self._meter(method).cost or 0.0
 
+    @property
+    def limit(self) -> float | None:
+        """The seconds that each method may use, as far as is known; None: no such limit."""
+        return self._limit
+
+    def used(self) -> dict[str, float]:
+        """Return what each method has used of the window; changes nothing, so that any thread may ask."""
+        now = self._clock.monotonic()
+        return {method: meter.used(now) for method, meter in list(self._meters.items())}
+
     def wait(self, method: str) -> float:
         """Return the seconds until something of the method's window falls away."""
         now = self._clock.monotonic()
@@ -178,7 +196,4 @@ class Budget:
         meter = self._meter(method)
         while meter.spent and meter.spent[0][0] <= now - WINDOW:
             meter.spent.popleft()
-        own = sum(seconds for _, seconds in meter.spent)
-        if now >= meter.falls_at:
-            return own
-        return max(own, meter.reported + sum(s for at, s in meter.spent if at > meter.reported_at))
+        return meter.used(now)
