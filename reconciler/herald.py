@@ -16,6 +16,7 @@ from reconciler.core import matters
 from reconciler.core.model import Result, Status
 from reconciler.ops.events import event_of, run_on_event
 from reconciler.portal.notices import notify
+from reconciler.watch import COMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("reconciler.herald")
 
-#: Runs that saw the whole portal.
-_COMPLETE = frozenset({Status.IN_SYNC, Status.APPLIED, Status.PARTIAL, Status.REFUSED})
 #: How far back a start looks for what was told already.
 _MEMORY = timedelta(days=1)
 _RUNS_A_DAY = 500
@@ -79,7 +78,7 @@ def _news(finished: Finished) -> matters.News:
     undone = sum(report.outcomes.get(result, 0) for result in Result if result not in {Result.APPLIED, Result.ALREADY})
     settled = sum(report.outcomes.values())
     return matters.News(
-        complete=report.status in _COMPLETE,
+        complete=report.status in COMPLETE,
         failure=str(finished.failure or ""),
         locked_out=matters.locks_out(finished.failure),
         refusal=None
@@ -103,7 +102,7 @@ def _replayed(runs: Iterator[RunRecord], since: datetime) -> Iterator[tuple[matt
         report, ended = run.report, run.finished_at
         if ended is None or ended < since or report.status is Status.STOPPED or run.undoes is not None:
             continue
-        complete, refused = report.status in _COMPLETE, report.status is Status.REFUSED
+        complete, refused = report.status in COMPLETE, report.status is Status.REFUSED
         settled, planned = sum(report.outcomes.values()), report.drift - report.standing
         written = report.outcomes.get(Result.APPLIED, 0)
         yield (
