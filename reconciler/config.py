@@ -228,6 +228,8 @@ class Journal(Section):
     """The journal database."""
 
     url: str = "sqlite:///reconciler.sqlite3"
+    #: More than an approval lasts, and than flapping looks back.
+    keep_days: float = Field(default=365.0, ge=100, le=36_500)
 
     @field_validator("url")
     @classmethod
