@@ -79,7 +79,7 @@ def verdict(path: Path, now: float) -> tuple[Beat | None, str]:
     """Return the heartbeat, and why the service is not alive; empty: it is. `now` is monotonic."""
     beat = read(path)
     if beat is None:
-        return None, f"no service is at work on this journal ({path} is not there)"
+        return None, f"no service is at work on this journal ({path} holds no heartbeat)"
     age = now - beat.at
     if beat.boot != this_boot() or age < 0:
         return beat, "the service has not been started since the machine was"

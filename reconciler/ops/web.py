@@ -42,7 +42,7 @@ _PATHS = "/, /healthz, /readyz, /metrics"
 #: Requests at a time: a person, a monitoring system, and one that dawdles.
 _THREADS = 4
 #: Seconds that a client may dawdle, and that the end waits for one.
-_DAWDLE, _FAREWELL = 10, 2
+_DAWDLE, _FAREWELL = 10, 1
 #: How often cheroot looks whether it was asked to end.
 _BEAT_SECONDS = 0.1
 _MOST_HEADERS = 16_384
