@@ -19,6 +19,7 @@ from reconciler.journal.store import open_journal
 from reconciler.ops.metrics import CONTENT_TYPE, Metrics, Readings
 from reconciler.ops.status import MONTH, MOST_CHANGES, MOST_EXCEPTIONS, MOST_RUNS, Present, status_page
 from reconciler.ops.web import Site, serve
+from reconciler.portal.dialect import COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, USER_LIST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("reconciler.web")
 
+#: Those that every service calls.
+_METHODS = (COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, USER_LIST)
 #: Seconds for which a status page counts, and a look at whether the journal can be written.
 _PAGE_LASTS, _LOOK_LASTS = 2.0, 10.0
 
@@ -45,7 +48,7 @@ def pages(settings: Settings, worker: Worker, watch: Watch, redact: Callable[[st
     if not settings.web.enabled:
         yield None
         return
-    web, metrics = settings.web, Metrics()
+    web, metrics = settings.web, Metrics(_METHODS)
     with open_journal(settings.journal.url, worker.clock) as journal:
         view = View(worker, journal, watch, metrics, redact)
         with serve(view.site, address=web.address, port=web.port, allowed_hosts=web.allowed_hosts) as port:

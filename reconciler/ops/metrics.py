@@ -111,7 +111,8 @@ class Readings:
 class Metrics:
     """Counts for one service. Any thread may count, and listens to the client as a `portal.listener.Listener`."""
 
-    def __init__(self) -> None:
+    def __init__(self, methods: Sequence[str] = ()) -> None:
+        """Show these methods from the start, before they are called."""
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own, for the whole process
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -126,9 +127,9 @@ class Metrics:
                     self._all[name] = Histogram(name, says, labels, registry=self._registry, buckets=_BUCKETS)
         self._codes: set[str] = set()
         self._rendering = threading.Lock()
-        self._start()
+        self._start(methods)
 
-    def _start(self) -> None:
+    def _start(self, methods: Sequence[str]) -> None:
         """Show at once what can be counted, so that a rate over the first one is not missed."""
         self._labelled("reconciler_build_info", reconciler.__version__, platform.python_version()).set(1)
         for status in (*Status, "skipped", "crashed"):
@@ -137,6 +138,10 @@ class Metrics:
             self._labelled("reconciler_outcomes", result.value)
         self._drift({}, {})
         self._labelled("reconciler_requests", "batch", "ok")
+        for method in methods:
+            self._labelled("reconciler_commands", method, "ok")
+            self._labelled("reconciler_budget_waits", method)
+            self._labelled("reconciler_budget_wait_seconds", method)
 
     def _labelled(self, name: str, *labels: str) -> Any:
         return self._all[name].labels(*labels)
