@@ -14,6 +14,7 @@ import structlog
 
 from reconciler.core import matters
 from reconciler.core.model import Result, Status
+from reconciler.errors import MissingScopeError
 from reconciler.ops.events import event_of, run_on_event
 from reconciler.portal.notices import notify
 from reconciler.watch import COMPLETE
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from reconciler.errors import ReconcilerError
     from reconciler.journal.records import RunRecord
     from reconciler.reconcile import Finished, Worker
     from reconciler.rules import Notify
@@ -57,9 +59,11 @@ class Herald:
         waiting = list(self._state.waiting.values())
         if not waiting or not (self._settings.users or self._settings.on_event):
             return
-        unreached = notify(self._worker.client, self._settings.users, waiting) if self._settings.users else {}
+        # A portal that has just turned the run away is not asked a second time: one probe in an interval is enough.
+        users = () if _is_barred(finished.failure) else self._settings.users
+        unreached = notify(self._worker.client, users, waiting) if users else {}
         for matter in waiting:
-            reached = bool(self._settings.users) and matter.tag not in unreached
+            reached = bool(users) and matter.tag not in unreached
             if self._settings.on_event:
                 reason = run_on_event(
                     self._settings.on_event,
@@ -71,6 +75,11 @@ class Herald:
             if reached:
                 log.info("matter.told", matter=matter.kind.value, sentence=matter.sentence)
                 self._state = matters.delivered(self._state, matter)
+
+
+def _is_barred(failure: ReconcilerError | None) -> bool:
+    """Tell whether no request at all would pass; without one scope, a notice may."""
+    return matters.locks_out(failure) and not isinstance(failure, MissingScopeError)
 
 
 def _news(finished: Finished) -> matters.News:
