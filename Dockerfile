@@ -44,10 +44,13 @@ RUN install -d -o 10001 -g 10001 -m 0750 /data
 ENV PATH=/opt/reconciler/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    RECONCILER_JOURNAL__URL=sqlite:////data/reconciler.sqlite3
+    RECONCILER_JOURNAL__URL=sqlite:////data/reconciler.sqlite3 \
+    RECONCILER_WEB__ADDRESS=0.0.0.0
 USER 10001:10001
 WORKDIR /data
+# The status page: on all addresses inside, and not published unless you say so.
+EXPOSE 9464
 VOLUME ["/data"]
 ENTRYPOINT ["reconciler"]
 # Each check starts a Python of its own (half a second): not more often than needed.
-HEALTHCHECK --interval=30s --timeout=20s --start-period=30s --retries=3 CMD ["reconciler", "health"]
+HEALTHCHECK --interval=20s --timeout=10s --start-period=30s --retries=3 CMD ["reconciler", "health"]
