@@ -115,7 +115,7 @@ def test_a_reader_that_goes_away_ends_the_program_quietly() -> None:
         (
             ["health"],
             0,
-            "sqlalchemy alembic httpx rich flask cheroot apscheduler structlog tenacity trustme jinja2 prometheus_client",
+            "sqlalchemy alembic httpx rich flask cheroot apscheduler structlog tenacity jinja2 prometheus_client",
         ),
     ],
     ids=["help", "mistyped", "health"],
