@@ -11,7 +11,9 @@ import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from reconciler.errors import Stopped
@@ -40,6 +42,7 @@ class Clock(Protocol):
     def gather(self, calls: Sequence[Callable[[], T]], lanes: int) -> list[T]:
         """Run the calls in at most `lanes` threads and return their results in order.
 
+        Each thread has the caller's context variables, so that its log lines carry the run's number, too.
         After a failure no further call is started; the failure with the lowest index is raised when all
         running ones have ended.
         """
@@ -96,12 +99,12 @@ class SystemClock:
 
     def gather(self, calls: Sequence[Callable[[], T]], lanes: int) -> list[T]:
         progress = _Progress(calls)
-        if lanes == 1:
+        if min(lanes, len(calls)) <= 1:
             progress.work()
         else:
             with ThreadPoolExecutor(max_workers=lanes) as pool:
                 for _ in range(min(lanes, len(calls))):
-                    pool.submit(progress.work)
+                    pool.submit(copy_context().run, progress.work)
         return progress.results()  # type: ignore[return-value] # _Progress keeps the order, not the type
 
     def stop(self) -> None:
@@ -213,7 +216,7 @@ class VirtualClock:
                 self.timeline.enqueue(parent, self.timeline.elapsed)
 
         for _ in range(lanes):
-            self.timeline.run_aside(self.timeline.elapsed, lane)
+            self.timeline.run_aside(self.timeline.elapsed, partial(copy_context().run, lane))
         self.timeline.hand_over()
         parent.baton.acquire()
         return progress.results()  # type: ignore[return-value] # as in SystemClock

@@ -73,7 +73,7 @@ class Herald:
                 )
                 reached = reached or reason is None
             if reached:
-                log.info("matter.told", matter=matter.kind.value, sentence=matter.sentence)
+                log.info("matter.told", matter=matter.kind.value, title=matter.title)  # its sentence may name people
                 self._state = matters.delivered(self._state, matter)
 
 
