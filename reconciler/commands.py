@@ -209,14 +209,13 @@ def serve(shell: Shell) -> int:
 
     def work() -> None:
         with shell.worker(settings) as worker:
-            journal, client = worker.journal, worker.client
+            journal = worker.journal
             watch = Watch(
                 worker.clock,
                 interval=interval,
                 beat_file=beat_file(journal.path),
                 last_success=journal.last_success(worker.portal),
                 last_attempt=journal.last_attempt(worker.portal),
-                moved_at=lambda: client.sent_at,
             )
             herald = Herald(worker, settings.notify, shell.redact)
             upkeep = Upkeep(worker, settings.journal.keep_days)

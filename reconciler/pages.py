@@ -20,6 +20,7 @@ from reconciler.ops.metrics import CONTENT_TYPE, Metrics, Readings
 from reconciler.ops.status import MONTH, MOST_CHANGES, MOST_EXCEPTIONS, MOST_RUNS, Present, status_page
 from reconciler.ops.web import Site, serve
 from reconciler.portal.dialect import COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, USER_LIST
+from reconciler.watch import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ def pages(settings: Settings, worker: Worker, watch: Watch, redact: Callable[[st
 
     Raises UsageError where the address is taken.
     """
+    worker.client.listener = Pulse(watch)
     if not settings.web.enabled:
         yield None
         return
@@ -52,7 +54,7 @@ def pages(settings: Settings, worker: Worker, watch: Watch, redact: Callable[[st
     with open_journal(settings.journal.url, worker.clock) as journal:
         view = View(worker, journal, watch, metrics, redact)
         with serve(view.site, address=web.address, port=web.port, allowed_hosts=web.allowed_hosts) as port:
-            worker.client.listener = metrics
+            worker.client.listener = Pulse(watch, metrics)
             log.info("web.started", address=web.address, port=port)
             yield Tally(metrics)
 

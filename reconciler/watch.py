@@ -15,20 +15,23 @@ from reconciler import heartbeat
 from reconciler.core.matters import locks_out
 from reconciler.core.model import Status
 from reconciler.ops.facts import lasting
+from reconciler.portal.listener import Deaf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
     from reconciler.clock import Clock
+    from reconciler.errors import PortalError
+    from reconciler.portal.listener import Listener
     from reconciler.reconcile import Finished
 
 log = structlog.get_logger("reconciler.service")
 
 #: Intervals without a complete sweep after which the service is not ready, without any start: not alive.
 PATIENCE = 2.5
-#: Seconds without a request after which a run under way is stuck. Longer than any wait for the portal's limits (F5.2),
+#: Seconds without an answer after which a run under way is stuck. Longer than any wait for the portal's limits (F5.2),
 #: a command of `notify.on_event`, or a lease.
 STUCK = 1_800.0
 #: Runs that saw the whole portal; a refused plan waits for a person, not for another look.
@@ -46,16 +49,14 @@ class Watch:
         beat_file: Path | None = None,
         last_success: datetime | None = None,
         last_attempt: datetime | None = None,
-        moved_at: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`interval` is in seconds; the two times are the journal's; `moved_at` is when the last request left."""
+        """`interval` is in seconds; the two times are the journal's."""
         self._clock = clock
         #: Seconds from start to start.
         self.interval = interval
         self._beat_file = beat_file
-        self._moved_at = moved_at
         now = clock.monotonic()
-        self._beat_at = now
+        self._beat_at = self._moved_at = now
         #: Start of the latest run, of the end of one, both monotonic.
         self.started_at = now
         self._ended_at = now
@@ -88,6 +89,10 @@ class Watch:
             self.locked_out = ""
         elif locks_out(finished.failure):
             self.locked_out = str(finished.failure)
+
+    def moved(self) -> None:
+        """Note that the run under way gets on."""
+        self._moved_at = self._clock.monotonic()
 
     def over(self) -> None:
         """Note that no run is under way."""
@@ -140,8 +145,8 @@ class Watch:
         if (still := now - self._beat_at) > heartbeat.STALE:
             return f"the service's loop has stood still for {lasting(still)}"
         if self.running:
-            still = now - max(self.started_at, self._moved_at())
-            return f"the run under way has sent nothing for {lasting(still)}" if still > STUCK else ""
+            still = now - max(self.started_at, self._moved_at)
+            return f"the run under way has heard nothing for {lasting(still)}" if still > STUCK else ""
         still = now - max(self.started_at, self._ended_at)
         limit = max(PATIENCE * self.interval, heartbeat.STALE)
         return f"no run has begun for {lasting(still)} (limit {lasting(limit)})" if still > limit else ""
@@ -166,3 +171,28 @@ class Watch:
         elif self._was_ready is False and ready:
             log.info("service.ready")
         self._was_ready = ready
+
+
+class Pulse:
+    """Listens to the client for the watch: by its requests a run that works is told from one that hangs."""
+
+    def __init__(self, watch: Watch, other: Listener | None = None) -> None:
+        """`other` hears the same."""
+        self._watch = watch
+        self._other = other or Deaf()
+
+    def held_back(self, seconds: float) -> None:
+        self._watch.moved()
+        self._other.held_back(seconds)
+
+    def budget_waited(self, method: str, seconds: float) -> None:
+        self._watch.moved()
+        self._other.budget_waited(method, seconds)
+
+    def ended(self, methods: Sequence[str], outcomes: Sequence[PortalError | None]) -> None:
+        self._watch.moved()
+        self._other.ended(methods, outcomes)
+
+    def failed(self, methods: Sequence[str], failure: PortalError) -> None:
+        self._watch.moved()
+        self._other.failed(methods, failure)

@@ -15,7 +15,7 @@ from support.portal_fixture import ADMIN
 from reconciler import heartbeat
 from reconciler.clock import VirtualClock
 from reconciler.core.model import Status
-from reconciler.errors import JournalError
+from reconciler.errors import JournalError, UnreachableError
 from reconciler.herald import Herald
 from reconciler.ops import logs
 from reconciler.ops.metrics import Metrics
@@ -23,7 +23,7 @@ from reconciler.pages import Tally, View
 from reconciler.portal.redaction import Redactor
 from reconciler.rules import Notify
 from reconciler.service import Service
-from reconciler.watch import Watch
+from reconciler.watch import Pulse, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,10 +61,9 @@ class Shop:
             beat_file=beat_file,
             last_success=journal.last_success("portal"),
             last_attempt=journal.last_attempt("portal"),
-            moved_at=lambda: client.sent_at,
         )
         metrics = Metrics()
-        client.listener = metrics
+        client.listener = Pulse(self.watch, metrics)
         herald = Herald(world.worker, Notify(**notify), str)
         self.service = Service(world.worker, herald.hear, interval=SLOT, watch=self.watch, tally=Tally(metrics))
         self.view = View(world.worker, journal, self.watch, metrics, Redactor(["simulatedtoken0"]).text)
@@ -217,20 +216,26 @@ def test_a_schedule_that_stands_still_is_not_alive(make_world: Callable[..., Wor
 
 
 def test_a_run_that_hangs_is_not_alive_and_a_long_one_is() -> None:
-    """What counts is that requests leave: a backfill takes hours."""
+    """What counts is that answers come: a backfill takes hours."""
     clock = VirtualClock()
-    moved = [0.0]
-    watch = Watch(clock, interval=SLOT, moved_at=lambda: moved[0])
+    watch = Watch(clock, interval=SLOT)
+    pulse = Pulse(watch)
+    signs = (
+        lambda: pulse.held_back(1.0),
+        lambda: pulse.budget_waited("batch", 300.0),
+        lambda: pulse.ended(["server.time"], [None]),
+        lambda: pulse.failed(["server.time"], UnreachableError("no answer")),
+    )
     watch.begun()
-    for _ in range(20):
+    for number in range(20):
         clock.sleep(1_000)
-        moved[0] = clock.monotonic()
+        signs[number % 4]()
         watch.beat()
         assert watch.not_alive() == ""
     assert watch.idle == 0
     clock.sleep(1_801)
     watch.beat()
-    assert watch.not_alive() == "the run under way has sent nothing for 30 min 01 s"
+    assert watch.not_alive() == "the run under way has heard nothing for 30 min 01 s"
     watch.over()
     assert watch.not_alive() == ""
 
