@@ -24,7 +24,8 @@ from reconciler.gate import Passage, Refusal, approve, believed, let_through, re
 from reconciler.journal.sweeps import WAITING
 from reconciler.ops.logs import context
 from reconciler.planning import Ground, Proposal, Rules, Undo, fresh_first, propose, propose_undo, undone
-from reconciler.portal.client import Client, Limits, http_client
+from reconciler.portal.client import Client, Limits
+from reconciler.portal.line import http_client
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.portal.reader import Reader, Scope
 from reconciler.portal.writer import SETTLED_SECONDS, ChunkLimits, Writer, settle_open

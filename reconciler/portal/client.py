@@ -6,17 +6,13 @@ makes one attempt and tells what happened, and the writer looks before it tries 
 
 from __future__ import annotations
 
-import http.cookiejar
-import ssl
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-import httpx
 import structlog
 import tenacity
 
-from reconciler import __version__
 from reconciler.core.model import Usage
 from reconciler.errors import (
     OperationTimeLimitError,
@@ -24,7 +20,6 @@ from reconciler.errors import (
     RateLimitedError,
     TooLargeError,
     TransientError,
-    UsageError,
 )
 from reconciler.portal.dialect import BATCH, BATCH_COMMANDS, REQUEST_SECONDS
 from reconciler.portal.line import Line
@@ -35,7 +30,8 @@ from reconciler.portal.wire import Answer, BatchAnswer, Command, Timing, batch_b
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
-    from pathlib import Path
+
+    import httpx
 
     from reconciler.clock import Clock
     from reconciler.portal.address import Webhook
@@ -66,42 +62,6 @@ class Limits:
     #: Whether to try again before the portal has answered for the first time: not when a person waits, because an
     #: address that never worked is wrong more often than the portal is away.
     patient: bool = True
-
-
-def http_client(
-    *,
-    connect_timeout: float,
-    read_timeout: float,
-    proxy: str | None = None,
-    ca_bundle: Path | None = None,
-    transport: httpx.BaseTransport | None = None,
-) -> httpx.Client:
-    """Make the HTTP client: nothing from the environment, no cookies (F11.23), no redirect followed, TLS verified.
-
-    Raises UsageError for a bundle that cannot be loaded.
-    """
-    client = httpx.Client(
-        transport=transport or httpx.HTTPTransport(verify=_tls(ca_bundle), proxy=proxy, trust_env=False),
-        trust_env=False,
-        follow_redirects=False,
-        timeout=httpx.Timeout(connect=connect_timeout, read=read_timeout, write=read_timeout, pool=read_timeout),
-        headers={
-            "User-Agent": f"reconciler/{__version__}",
-            "Accept": "application/json",
-            "Content-Type": "application/json",
-        },
-    )
-    client.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    return client
-
-
-def _tls(ca_bundle: Path | None) -> ssl.SSLContext:
-    if ca_bundle is None:
-        return httpx.create_ssl_context(trust_env=False)
-    try:
-        return ssl.create_default_context(cafile=str(ca_bundle))
-    except OSError as cause:  # an SSLError is one
-        raise UsageError("portal.ca_bundle cannot be loaded; it must be a file of PEM certificates") from cause
 
 
 class Client:
