@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from reconciler.errors import JournalError, LeaseHeldError
+from reconciler.errors import JournalError, LeaseHeldError, Stopped
 from reconciler.foreground import in_foreground
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ class Upkeep:
         self._next = worker.clock.monotonic()
 
     def hear(self, _finished: Finished) -> None:
-        """Prune when it is time. Whatever comes of it, the schedule goes on; only Stopped is raised."""
+        """Prune when it is time. Whatever comes of it, the schedule goes on, and a run is answered for."""
         if self._worker.clock.monotonic() < self._next:
             return
         try:
             with self._worker.journal.lease(0):
                 pruned = self._worker.journal.housekeeping.prune(self._keep)
-        except LeaseHeldError:
-            return  # somebody else is at work: after the next run, then
+        except (LeaseHeldError, Stopped):
+            return  # somebody else is at work, or wants us to end: after the next run, then
         except JournalError as failure:
             log.warning("journal.not_pruned", error=str(failure))
             return
