@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, event, exists, func, or_, select, update
+from sqlalchemy import and_, bindparam, delete, event, exists, func, or_, select, update
 
 from reconciler.core.model import Result, Standing
 from reconciler.journal import rows, tables
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from sqlite3 import Connection as SqliteConnection
 
-    from sqlalchemy import ColumnElement, Connection, FromClause, Select
+    from sqlalchemy import BindParameter, ColumnElement, Connection, FromClause, Select
 
     from reconciler.clock import Clock
 
@@ -133,15 +133,16 @@ def _removable(before: datetime) -> Select[int]:
     """Choose the old runs that hold nothing that is needed, the oldest first."""
     later, later_run = _change.alias(), _run.alias()
     mine = _change.c.run_id == _run.c.id
+    # Contacts of another portal in this journal may have the same numbers. Worded so that the search begins with the
+    # contact: SQLite would take all runs of the portal first.
+    of_portal = exists().where(later_run.c.id == later.c.run_id, later_run.c.portal_id == _run.c.portal_id)
     written_again = (
         exists()
         .where(
             later.c.contact_id == _change.c.contact_id,
             later.c.id > _change.c.id,
             later.c.result == Result.APPLIED.value,
-            # Contacts of another portal in this journal may have the same numbers.
-            later_run.c.id == later.c.run_id,
-            later_run.c.portal_id == _run.c.portal_id,
+            of_portal.correlate(later, _run),
         )
         .correlate(_change, _run)
     )
@@ -167,11 +168,15 @@ def _removable(before: datetime) -> Select[int]:
 def _remove(connection: Connection, runs: Sequence[int]) -> tuple[int, int]:
     """Remove these runs, the oldest first, but those with a change after one that stays; return runs and changes."""
     gone = changes = 0
+    # Made once: to make a statement takes longer than to carry it out.
+    number: BindParameter[int] = bindparam("number")
+    stays = select(_follows_one_that_stays(number))
+    its_changes, itself = delete(_change).where(_change.c.run_id == number), delete(_run).where(_run.c.id == number)
     for run in runs:
-        if connection.execute(select(_follows_one_that_stays(run))).scalar_one():
-            continue
-        changes += connection.execute(delete(_change).where(_change.c.run_id == run)).rowcount
-        gone += connection.execute(delete(_run).where(_run.c.id == run)).rowcount
+        this = {"number": run}
+        if not connection.execute(stays, this).scalar_one():
+            changes += connection.execute(its_changes, this).rowcount
+            gone += connection.execute(itself, this).rowcount
     for column, key in (
         (_run.c.undoes_run_id, _run.c.id),
         (_approval.c.refused_by_run_id, _run.c.id),
@@ -182,19 +187,18 @@ def _remove(connection: Connection, runs: Sequence[int]) -> tuple[int, int]:
     return gone, changes
 
 
-def _follows_one_that_stays(run: int) -> ColumnElement[bool]:
-    earlier, earlier_run, mine = _change.alias(), _run.alias(), _run.alias()
+def _follows_one_that_stays(run: BindParameter[int]) -> ColumnElement[bool]:
+    earlier, earlier_run = _change.alias(), _run.alias()
     applied = Result.APPLIED.value
-    return exists().where(
-        _change.c.run_id == run,
-        _change.c.result == applied,
-        mine.c.id == run,
+    portal = select(_run.c.portal_id).where(_run.c.id == run).scalar_subquery()
+    of_portal = exists().where(earlier_run.c.id == earlier.c.run_id, earlier_run.c.portal_id == portal)
+    before = exists().where(
         earlier.c.contact_id == _change.c.contact_id,
         earlier.c.id < _change.c.id,
         earlier.c.result == applied,
-        earlier_run.c.id == earlier.c.run_id,
-        earlier_run.c.portal_id == mine.c.portal_id,
+        of_portal.correlate(earlier),
     )
+    return exists().where(_change.c.run_id == run, _change.c.result == applied, before.correlate(_change))
 
 
 def _ended_standing(before: datetime) -> Select[int]:
