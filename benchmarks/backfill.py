@@ -22,8 +22,9 @@ import structlog
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Change, Outcome, Result
 from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client, Limits, http_client
+from reconciler.portal.client import Client, Limits
 from reconciler.portal.dialect import CONTACT_UPDATE
+from reconciler.portal.line import http_client
 from reconciler.portal.pacing import FLOOR, WINDOW, Budget, Throttle
 from reconciler.portal.writer import ChunkLimits, Writer
 from reconciler.simulator.costs import PROFILES, CostModel, Profile

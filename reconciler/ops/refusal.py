@@ -9,14 +9,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.guard import Limit
+from reconciler.core.guard import Breach, Limit
 from reconciler.ops.display import display
 from reconciler.ops.facts import counted, person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reconciler.core.guard import Breach
     from reconciler.core.model import Change
 
 _SHARES = frozenset({Limit.SHARE, Limit.COMPANIES})
@@ -195,3 +194,13 @@ def _number(breach: Breach) -> str:
     number, allowed = breach.number * 100, breach.allowed * 100
     digits = next((digits for digits in range(1, 9) if round(number, digits) > allowed), 9)
     return f"{number:.{digits}f}%"
+
+
+def stored_limits(numbers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return which limits a stored refusal passed: what it is, how much, how much passes; from `refusal_json`."""
+    found = []
+    for limit in numbers.get("limits", ()):
+        someone = limit.get("person", 0)
+        breach = Breach(limit=Limit(limit["limit"]), number=limit["number"], allowed=limit["allowed"], person=someone)
+        found.append((_label(breach, {someone: limit.get("name", "")}), _number(breach), _allowed(breach)))
+    return found

@@ -254,6 +254,18 @@ class Budget:
         with self._lock:
             return self._meters[method].cost or 0.0
 
+    @property
+    def limit(self) -> float | None:
+        """The seconds that each method may use, as far as is known; None: no such limit."""
+        with self._lock:
+            return self._limit(self._clock.monotonic())
+
+    def used(self) -> dict[str, float]:
+        """Return what each method has used of the window."""
+        with self._lock:
+            now = self._clock.monotonic()
+            return {method: meter.used(now) for method, meter in self._meters.items()}
+
     def wait(self, method: str, calls: float = 1) -> float:
         """Return the seconds until so many calls are affordable, or as many as ever; 0: they are now."""
         with self._lock:

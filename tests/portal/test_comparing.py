@@ -79,6 +79,14 @@ def test_a_row_that_was_not_asked_for(row: dict[str, Any], doubt: str) -> None:
         sweep(line)
 
 
+def test_a_contact_without_a_company_among_the_linked_ones() -> None:
+    """F2: read page by page, the ignored filter shows in the row as well."""
+    line = filled(faults=[{"kind": "dropped_filter", "method": "crm.contact.list", "field": "COMPANY_ID"}])
+    line.office.contact(1, ANN)
+    with pytest.raises(IncompleteReadError, match="contact 1 does not match the filter"):
+        sweep(line, Strategy.PAGES)
+
+
 def test_a_row_without_the_yes_no_field() -> None:
     """F2: names that the portal does not know are dropped from the answer."""
     with pytest.raises(UsageError, match="the portal has no field UF_CRM_NONE"):

@@ -12,9 +12,9 @@ from support.portal_line import Line, Script, batch_answer, client_on
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.errors import DeniedError, IncompleteReadError, NotJsonError, ServerFaultError
-from reconciler.portal.client import http_client
 from reconciler.portal.details import Wants
 from reconciler.portal.dialect import COMPANY, CONTACT_LIST, ID, OWNER
+from reconciler.portal.line import http_client
 from reconciler.portal.reader import Reader, Scope
 from reconciler.portal.windows import Listing, WindowReader
 from reconciler.portal.wire import identifier

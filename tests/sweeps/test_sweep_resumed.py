@@ -143,6 +143,25 @@ def test_a_sweep_over_several_slots(large: Callable[..., World], strategy: Strat
 
 
 @STRATEGIES
+def test_a_slot_that_ends_on_pages_that_overflow(large: Callable[..., World], strategy: Strategy) -> None:
+    """Where numbers lie close, a window holds more than a page: its rest is read before the pause."""
+    world = large(strategy)
+    with world.portal.database.lock:
+        for table in ("company", "contact"):
+            world.portal.database.connection.execute(f"UPDATE {table} SET id = id * 9 WHERE id > 1800")  # noqa: S608
+        world.portal.database.connection.execute(
+            "UPDATE contact SET company_id = company_id * 9 WHERE company_id > 1800"
+        )
+    for contact in range(50_001, 50_071):
+        world.office.contact(contact, ANN, 120)
+    expected = truth(world.office)
+    finished = to_the_end(world)[-1]
+    assert finished.proposal is not None
+    assert set(finished.proposal.snapshot.mismatches) == expected
+    assert finished.proposal.snapshot.roster == companies_of(world.office)
+
+
+@STRATEGIES
 def test_what_the_journal_keeps_meanwhile(large: Callable[..., World], strategy: Strategy) -> None:
     """Companies first, then where the comparison stands and what it has found; nothing when it is done."""
     world = large(strategy)
