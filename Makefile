@@ -7,7 +7,7 @@ BENCH_READY := .venv-bench/.ready
 CLIENTS := tests/foreign/clients
 NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage browser bench benchpolicies foreign docs facts portalspeed cassettes lock clean
+.PHONY: help setup demo test lint format coverage browser bench benchpolicies foreign docs facts portalspeed cassettes fuzz lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -58,6 +58,10 @@ foreign: $(READY) $(BENCH_READY) $(NODE_READY) ## other people's clients repair 
 
 browser: $(READY) ## the HTML pages in headless Chromium, which must be there
 	@CI_BROWSER=1 $(BIN)/python -m pytest -q -n 2 tests/browser
+
+# A case that it finds is repeated with EPISODE=<its number>.
+fuzz: $(READY)  ## a million answers that no portal gives, some fifteen minutes; N=20000, or MINUTES=5
+	@$(BIN)/python tests/hostile/fuzz.py $(if $(EPISODE),--episode $(EPISODE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(N),--answers $(N)) $(if $(SEED),--seed $(SEED))
 
 docs: $(READY)  ## put the help and the demo's transcript into README.md
 	@$(BIN)/python tests/readme.py

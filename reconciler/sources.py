@@ -5,6 +5,7 @@ Each source becomes a `Layer` of dotted names, so that an error can say where th
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tomllib
@@ -31,6 +32,8 @@ PREFIX = "RECONCILER_"
 DEFAULT_FILE = Path("config.toml")
 #: Where container engines mount secrets.
 DEFAULT_SECRETS = Path("/run/secrets")
+#: Bytes of a settings file: the example, with a comment to each setting, has 8,000. A device has no end.
+_LONGEST_FILE = 1_000_000
 _EXAMPLE = "config.example.toml lists them all"
 _OWN_VARIABLES = frozenset({"RECONCILER_CONFIG", "RECONCILER_SECRETS_DIR"})
 #: What Kubernetes puts into every container when a Service is called "reconciler": none of our business.
@@ -119,7 +122,7 @@ def _file(path: Path | None) -> Layer:
     shown = display(str(chosen))
     try:
         # Windows editors put a byte order mark in front, which TOML does not know.
-        text = chosen.read_bytes().decode("utf-8-sig")
+        text = _read(chosen).decode("utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"The settings file {shown} does not exist: mend --config or RECONCILER_CONFIG.") from None
     except OSError as error:
@@ -135,7 +138,19 @@ def _file(path: Path | None) -> Layer:
         what, _, where = str(error).removesuffix(")").rpartition(" (at ")
         where = where if where.startswith("line") else f"line {text.count(chr(10)) + 1}"
         raise UsageError(f'{shown}, {where}: {what}; texts stand in quotes, as in level = "info".') from None
+    except (ValueError, RecursionError):
+        # A number of more digits than Python reads, a list in a list in a list: no setting is like that.
+        raise UsageError(f"{shown} holds a number or a list that is no setting's; {_EXAMPLE}.") from None
     return Layer(values=dict(_flatten(values)), place=lambda _: shown)
+
+
+def _read(file: Path) -> bytes:
+    """Read a file of settings. Raises OSError, also for one that is too long to be any."""
+    with file.open("rb") as stream:
+        content = stream.read(_LONGEST_FILE + 1)
+    if len(content) > _LONGEST_FILE:
+        raise OSError(errno.EFBIG, f"longer than {_LONGEST_FILE:,} bytes")
+    return content
 
 
 def _secret_files(names: Mapping[str, bool]) -> Layer:
@@ -153,7 +168,7 @@ def _file_name(name: str) -> str:
 
 def _secret(file: Path) -> str | None:
     try:
-        return file.read_bytes().decode("utf-8-sig").strip()
+        return _read(file).decode("utf-8-sig").strip()
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -181,9 +196,9 @@ def _environment(model: type[BaseSettings]) -> Layer:
     try:
         # An empty variable is what compose files pass on for one that is not set.
         values = EnvSettingsSource(model, env_ignore_empty=True)()
-    except SettingsError as error:
+    except (SettingsError, RecursionError) as error:
         table = re.search(r'field "(\w+)"', str(error))
-        name = PREFIX + (table[1].upper() if table else "")
+        name = PREFIX + (table[1].upper() if table else "<TABLE>")
         raise UsageError(f"{name} is no JSON object: set its settings one by one, as {name}__<NAME>.") from None
     return Layer(values=dict(_flatten(values)), place=lambda name: f"{_variable(name)} in the environment")
 

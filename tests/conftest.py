@@ -30,6 +30,8 @@ LONG_STORIES = (
     "tests/cli/test_cli_decisions.py",
     "tests/cli/test_cli_processes.py",
     "tests/deploy/test_first_hour.py",
+    "tests/hostile/test_hostile_runs.py",
+    "tests/hostile/test_hostile_settings.py",
     "tests/portal/test_writer_faults.py",
     "tests/portal/test_writer_pacing.py",
     "tests/service_days/",

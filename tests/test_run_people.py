@@ -8,7 +8,7 @@ import pytest
 from support.portal_fixture import ADMIN, ANN, BOB
 from support.world import CLEO, CONTACT_UPDATE, audit
 
-from reconciler.core.model import Status
+from reconciler.core.model import Standing, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +92,17 @@ def test_between_plan_and_check(
     assert all(intents[contact] == 0 for contact in results)
     world.run()
     assert world.portal.drift() == 0
+
+
+def test_who_is_dismissed_between_plan_and_check_gets_nothing(make_world: Callable[..., World]) -> None:
+    """Of a long plan the last chunk leaves hours after the sweep: the new owner is looked at again, as the company."""
+    world = make_world()
+    world.drift(10)
+    before_first(world, "check", lambda: world.portal.people.dismiss_user(BOB))
+    world.run()
+    assert world.outcomes() == {"conflict": 10}
+    assert world.owner_of(3) == ANN
+    assert world.run().report.reasons == {Standing.OWNER_DISMISSED: 10}
 
 
 def test_between_check_and_write(make_world: Callable[..., World]) -> None:

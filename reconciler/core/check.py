@@ -10,9 +10,11 @@ contact of another company, or of none         conflict
 company not there, or has another owner now    conflict
 contact has the wanted owner already           already
 contact has a third owner, or none             conflict
+the wanted owner is no active employee         conflict
 all as planned                                 go (None)
 
-An undo puts back an older owner, whoever the company's is now: it does not look at the company.
+An undo puts back an older owner, whoever the company's is now: it does not look at the company. Who is to get a
+contact may have been dismissed since the plan: the last chunk of a long one leaves hours after it.
 
 after: contact as it stands   update answered  verdict
 ============================  ===============  =========================
@@ -39,8 +41,13 @@ class ContactRow:
     owner: int
 
 
-def before_write(change: Change, contact: ContactRow | None, company_owner: int | None) -> Outcome | None:
-    """Decide by the first table; None: write. `company_owner` is None where the company is not there."""
+def before_write(  # noqa: PLR0911 - one return for each row of the table
+    change: Change, contact: ContactRow | None, company_owner: int | None, *, fit: bool
+) -> Outcome | None:
+    """Decide by the first table; None: write.
+
+    `company_owner` is None where the company is not there; `fit` tells whether the wanted owner may own records now.
+    """
     if contact is None:
         return _outcome(change, Result.GONE, "the contact is deleted or no longer visible")
     if contact.company != change.company:
@@ -51,6 +58,8 @@ def before_write(change: Change, contact: ContactRow | None, company_owner: int 
         return _outcome(change, Result.ALREADY, "")
     if contact.owner != change.before:
         return _outcome(change, Result.CONFLICT, f"the contact's owner is now {contact.owner or 'none'}")
+    if not fit:
+        return _outcome(change, Result.CONFLICT, f"user {change.after} is no active employee any more")
     return None
 
 

@@ -93,7 +93,7 @@ def listing(company: int | None = None, owner: int | None = None) -> Listing[tup
         condition[f"={OWNER}"] = owner
 
     def parse(number: int, row: Mapping[str, Any]) -> tuple[int, int]:
-        found = identifier(row.get(OWNER))
+        found = identifier(row[OWNER])
         if row.get(OWN_COMPANY) != "N" or company not in {None, number} or owner not in {None, found}:
             raise ValueError(f"company {number} does not match the filter that was sent")
         return number, found
@@ -194,7 +194,7 @@ class Looking:
             own = row[OWN_COMPANY]
             if own not in {"Y", "N"}:
                 raise ValueError(f"company {number} is neither our own nor another's")
-            return _Row(number, identifier(row.get(OWNER)), own == "Y", company_detail(row, self._field))
+            return _Row(number, identifier(row[OWNER]), own == "Y", company_detail(row, self._field))
 
         select = [ID, OWNER, OWN_COMPANY, MODIFIED, *COMPANY_FIELDS, *([self._field] if self._field else [])]
         return Listing(method=COMPANY_LIST, select=select, filter=condition, parse=parse, noun="companies")

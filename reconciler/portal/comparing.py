@@ -146,7 +146,7 @@ def drift_query(group: Group, field: str) -> Window[Drifted]:
     companies = frozenset(group.companies)
 
     def parse(number: int, row: Mapping[str, Any]) -> Drifted:
-        company, owner = identifier(row.get(COMPANY)), identifier(row.get(OWNER))
+        company, owner = identifier(row[COMPANY]), identifier(row[OWNER])
         if company not in companies or owner == group.owner:
             raise ValueError(f"contact {number} does not match the filter that was sent")
         mismatch = Mismatch(contact=number, company=company, owner=owner, company_owner=group.owner)
@@ -182,9 +182,9 @@ def _linked_contacts() -> Listing[Linked]:
     condition: dict[str, Value] = {f"!{COMPANY}": 0}
 
     def parse(number: int, row: Mapping[str, Any]) -> Linked:
-        company = identifier(row.get(COMPANY))
+        company = identifier(row[COMPANY])
         if company == 0:
             raise ValueError(f"contact {number} does not match the filter that was sent")
-        return number, company, identifier(row.get(OWNER))
+        return number, company, identifier(row[OWNER])
 
     return Listing(method=CONTACT_LIST, select=[ID, COMPANY, OWNER], filter=condition, parse=parse, noun="contacts")

@@ -42,7 +42,7 @@ from reconciler.portal.dialect import (
 )
 from reconciler.portal.people import People, Structure, full_name
 from reconciler.portal.questions import Question, ask, by_id, give_up, groups, rows
-from reconciler.portal.wire import Command, identifier, moment
+from reconciler.portal.wire import Command, identifier, moment, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -107,7 +107,7 @@ def read_owners(client: Client, companies: Iterable[int]) -> dict[int, int]:
     owners: dict[int, int] = {}
 
     def keep(asked: Sequence[int], answer: Answer) -> None:
-        owners.update({number: identifier(row.get(OWNER)) for number, row in rows(answer, asked)})
+        owners.update({number: identifier(row[OWNER]) for number, row in rows(answer, asked)})
 
     condition = {f"={OWN_COMPANY}": "N"}
     ask(
@@ -151,7 +151,7 @@ def contact_detail(row: Mapping[str, Any], field: str) -> ContactDetail:
         created=_time(row[CREATED]),
         modified=_time(row[MODIFIED]),
         modified_by=identifier(row.get(EDITOR)),
-        type=str(row.get("TYPE_ID") or ""),
+        type=text(row.get("TYPE_ID") or ""),
         flagged=_is_set(row, field, "policy.leave_contact_field"),
     )
 
@@ -159,8 +159,8 @@ def contact_detail(row: Mapping[str, Any], field: str) -> ContactDetail:
 def company_detail(row: Mapping[str, Any], field: str) -> CompanyDetail:
     """Do the same with the COMPANY_FIELDS."""
     return CompanyDetail(
-        name=str(row.get("TITLE") or ""),
-        type=str(row.get("COMPANY_TYPE") or ""),
+        name=text(row.get("TITLE") or ""),
+        type=text(row.get("COMPANY_TYPE") or ""),
         flagged=_is_set(row, field, "policy.leave_company_field"),
     )
 
@@ -307,7 +307,8 @@ def _is_set(row: Mapping[str, Any], field: str, setting: str) -> bool:
         return False
     if field not in row:
         raise UsageError(f"the portal has no field {field}; check {setting}")
-    text = str(row[field]).upper()
-    if text not in _YES | _NO:
+    value = row[field]
+    word = "a list" if isinstance(value, list | dict) else str(value).upper()
+    if word not in _YES | _NO:
         raise UsageError(f"{field} is no yes/no field; check {setting}")
-    return text in _YES
+    return word in _YES

@@ -22,7 +22,7 @@ from reconciler.portal.dialect import (
     USER_LIST,
     WORKFLOW_TEMPLATES,
 )
-from reconciler.portal.wire import Answer, Command, Value, identifier, moment
+from reconciler.portal.wire import Answer, Command, Value, identifier, moment, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 CLOCK_SECONDS = 60
 #: AUTO_EXECUTE of workflow templates that start on each edit (F17).
 _ON_EDIT = {"2", "3"}
+#: Characters of a name that are repeated, and names in a line: there are some sixty scopes.
+_LONGEST_NAME, _MOST_NAMES = 100, 100
 
 
 class State(StrEnum):
@@ -107,7 +109,7 @@ def _clock(answer: Answer | PortalError, now: datetime) -> Finding:
 def _scopes(answer: Answer | PortalError) -> Finding:
     if isinstance(answer, PortalError):
         return _failed("scopes", answer)
-    names = ", ".join(map(str, answer.result)) if isinstance(answer.result, list) else ""
+    names = ", ".join(map(_word, answer.result[:_MOST_NAMES])) if isinstance(answer.result, list) else ""
     return Finding(subject="scopes", state=State.OK, sentence=f"the webhook has {names or 'none'}")
 
 
@@ -166,7 +168,7 @@ def _account(answer: Answer | PortalError, owned: int | None) -> Iterator[Findin
         yield Finding(subject="account", state=State.FAILED, sentence="the portal does not tell the webhook's user")
         return
     profile: Mapping[str, Any] = answer.result
-    name = " ".join(str(profile[field]) for field in ("NAME", "LAST_NAME") if profile.get(field))
+    name = " ".join(_word(profile[field]) for field in ("NAME", "LAST_NAME") if profile.get(field))
     who = f"user {number} ({name})" if name else f"user {number}"
     if profile.get("ADMIN") is True:
         yield Finding(subject="account", state=State.OK, sentence=f"{who} is an administrator and sees everything")
@@ -194,7 +196,7 @@ def _workflows(answer: Answer | PortalError) -> Finding:
         )
         return Finding(subject="workflows", state=State.WARNING, sentence=sentence)
     rows = [row for row in answer.result if isinstance(row, dict)] if isinstance(answer.result, list) else []
-    names = [str(row.get("NAME") or f"template {row.get(ID)}") for row in rows if _starts_on_edit(row)]
+    names = [_word(row.get("NAME") or f"template {_word(row.get(ID))}") for row in rows if _starts_on_edit(row)]
     if names:
         shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004 - a line's worth
         sentence = f"each change starts {len(names)} on edit: {shown}; switch them off for a large run"
@@ -203,7 +205,12 @@ def _workflows(answer: Answer | PortalError) -> Finding:
 
 
 def _starts_on_edit(row: Mapping[str, Any]) -> bool:
-    return str(row.get("AUTO_EXECUTE")) in _ON_EDIT
+    return _word(row.get("AUTO_EXECUTE")) in _ON_EDIT
+
+
+def _word(value: Any) -> str:
+    """Return a name as part of a sentence, whatever the portal gave."""
+    return "?" if isinstance(value, list | dict) else text(value)[:_LONGEST_NAME]
 
 
 def _failed(subject: str, error: PortalError) -> Finding:

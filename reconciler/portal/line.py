@@ -32,6 +32,12 @@ log = structlog.get_logger("reconciler.portal")
 _CLOUD = re.compile(r"[a-z0-9-]+\.(?P<family>bitrix24\.[a-z]{2,3}(\.[a-z]{2})?)", re.IGNORECASE)
 
 
+#: How an answer may be packed, in one layer: a piece of 64 kB becomes 66 MB at most, and is then measured. A second
+#: layer would make that 66 GB before anybody could look.
+ACCEPTED = "gzip, deflate"
+_UNPACKED = frozenset({*ACCEPTED.split(", "), "identity"})
+
+
 class Line:
     """Posts batches, and follows a renamed portal once."""
 
@@ -85,6 +91,9 @@ class Line:
         content = bytearray()
         try:
             with self._http.stream("POST", self._url(), content=body) as response:
+                codings = response.headers.get_list("content-encoding", split_commas=True)
+                if len(codings) > 1 or not _UNPACKED.issuperset(map(str.lower, codings)):
+                    _give_up("the answer is packed in a way that was not asked for")
                 for chunk in response.iter_bytes():
                     content += chunk
                     if len(content) > self._answer_bytes:
@@ -101,7 +110,8 @@ class Line:
                 "check portal.webhook_url, portal.proxy where one is set, and the network"
             )
             raise UnreachableError(sentence) from cause
-        except httpx.HTTPError as cause:  # an answer that cannot be decoded
+        # It cannot be unpacked, or leads to no address.
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as cause:
             raise NotJsonError(f"{self.webhook.host} sent an answer that cannot be read") from cause
 
     def _url(self) -> str:
@@ -112,17 +122,18 @@ class Line:
 
         The path tells a rename from a page for people, such as the one where a closed portal's visitors are sent.
         """
-        old, name = _CLOUD.fullmatch(self.webhook.host), _CLOUD.fullmatch(new.host)
+        host = new.raw_host.decode("ascii")
+        old, name = _CLOUD.fullmatch(self.webhook.host), _CLOUD.fullmatch(host)
         same_family = old and name and old["family"].casefold() == name["family"].casefold()
         same_path = new.path == httpx.URL(self._url()).path
         if self._moved or not (same_family and same_path and new.scheme == "https" and new.port is None):
             raise MovedError(
-                f"{self.webhook.host} redirects to {new.scheme}://{new.host}, which is not followed; "
+                f"{self.webhook.host} redirects to {new.scheme}://{host}, which is not followed; "
                 "if that is your portal, put its address into portal.webhook_url"
             )
-        log.warning("portal.moved", old=self.webhook.host, new=new.host)
-        base_url = f"https://{new.host}/rest/{self.webhook.user_id}/{self.webhook.token}/"
-        self.webhook = replace(self.webhook, host=new.host, base_url=base_url)
+        log.warning("portal.moved", old=self.webhook.host, new=host)
+        base_url = f"https://{host}/rest/{self.webhook.user_id}/{self.webhook.token}/"
+        self.webhook = replace(self.webhook, host=host, base_url=base_url)
         self._moved = True
 
 
@@ -160,6 +171,7 @@ def http_client(
         headers={
             "User-Agent": f"reconciler/{__version__}",
             "Accept": "application/json",
+            "Accept-Encoding": ACCEPTED,
             "Content-Type": "application/json",
         },
     )

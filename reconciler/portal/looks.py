@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from reconciler.core.check import ContactRow
+from reconciler.core.policy import fit
 from reconciler.errors import NotJsonError
 from reconciler.portal.dialect import COMPANY, COMPANY_LIST, CONTACT_LIST, ID, OWNER
+from reconciler.portal.people import command_for, users_in
 from reconciler.portal.wire import Answer, Command, identifier
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class Look:
     contacts: Mapping[int, ContactRow]
     #: Company -> owner; empty where companies were not asked for.
     owners: Mapping[int, int]
+    #: Of the changes' new owners those who are active employees; empty where companies were not asked for.
+    fit: frozenset[int]
     at: float
 
 
@@ -47,28 +51,37 @@ def look_at(client: Client, clock: Clock, chunk: Sequence[Change], *, companies:
 
 
 def commands_to_look(chunk: Sequence[Change], *, companies: bool) -> list[Command]:
-    """Ask for the contacts of a chunk and, where wanted, for its companies: at most 25 of each, so one page."""
+    """Ask for the contacts of a chunk and, where wanted, for its companies and the new owners.
+
+    At most 25 of each, so one page.
+    """
     contacts = _by_id(CONTACT_LIST, {change.contact for change in chunk}, [ID, COMPANY, OWNER])
     if not companies:
         return [contacts]
-    return [contacts, _by_id(COMPANY_LIST, {change.company for change in chunk}, [ID, OWNER])]
+    owners = _by_id(COMPANY_LIST, {change.company for change in chunk}, [ID, OWNER])
+    return [contacts, owners, command_for(_new_owners(chunk))]
 
 
 def looked(answers: Sequence[Answer], chunk: Sequence[Change], at: float) -> Look:
     """Turn the answers to `commands_to_look` into a look. Raises NotJsonError where rows are foreign or missing."""
     try:
         contacts = {
-            number: ContactRow(company=identifier(row.get(COMPANY)), owner=identifier(row.get(OWNER)))
+            number: ContactRow(company=identifier(row[COMPANY]), owner=identifier(row[OWNER]))
             for number, row in _rows(answers[0], {change.contact for change in chunk})
         }
         owners = {
-            number: identifier(row.get(OWNER))
-            for answer in answers[1:]
+            number: identifier(row[OWNER])
+            for answer in answers[1:2]
             for number, row in _rows(answer, {change.company for change in chunk})
         }
-    except (ValueError, TypeError, AttributeError) as doubt:
+        people = [user for answer in answers[2:] for user in users_in(answer, _new_owners(chunk)).values()]
+    except (ValueError, TypeError, AttributeError, KeyError) as doubt:
         raise NotJsonError(f"a check came back in an unknown shape ({doubt})") from doubt
-    return Look(contacts=contacts, owners=owners, at=at)
+    return Look(contacts=contacts, owners=owners, fit=frozenset(user.id for user in people if fit(user)), at=at)
+
+
+def _new_owners(chunk: Sequence[Change]) -> list[int]:
+    return sorted({change.after for change in chunk})
 
 
 def _by_id(method: str, ids: set[int], select: list[str]) -> Command:

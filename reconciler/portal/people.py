@@ -9,13 +9,16 @@ from reconciler.core.model import Department, User
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError
 from reconciler.portal.dialect import DEPARTMENT_LIST, ID, PAGE, USER_LIST
 from reconciler.portal.questions import Question, ask, groups, rows
-from reconciler.portal.wire import Command, identifier
+from reconciler.portal.wire import Command, identifier, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.portal.client import Client
     from reconciler.portal.wire import Answer
+
+#: No firm has more; each fifty of them would be a question.
+MOST_DEPARTMENTS = 50_000
 
 
 def read_users(client: Client, ids: Iterable[int]) -> dict[int, User] | None:
@@ -26,6 +29,16 @@ def read_users(client: Client, ids: Iterable[int]) -> dict[int, User] | None:
     people = People()
     ask(client, people.questions(set(ids) - {0}))
     return people.users
+
+
+def command_for(ids: list[int]) -> Command:
+    """Ask for a page of users."""
+    return Command(USER_LIST, {"FILTER": {f"@{ID}": ids}, "start": 0})
+
+
+def users_in(answer: Answer, asked: Sequence[int]) -> dict[int, User]:
+    """Return the users of a page. Raises ValueError, or one of its kin, where it cannot be believed."""
+    return {number: _user(number, row) for number, row in rows(answer, asked)}
 
 
 class People:
@@ -43,7 +56,7 @@ class People:
     def questions(self, ids: Iterable[int]) -> list[Question]:
         return [
             Question(
-                Command(USER_LIST, {"FILTER": {f"@{ID}": group}, "start": 0}),
+                command_for(group),
                 partial(self._keep, group),
                 "users",
                 self._refused,
@@ -52,7 +65,7 @@ class People:
         ]
 
     def _keep(self, asked: Sequence[int], answer: Answer) -> None:
-        self._found.update({number: _user(number, row) for number, row in rows(answer, asked)})
+        self._found.update(users_in(answer, asked))
 
     def _refused(self, error: PortalError) -> None:
         if not isinstance(error, MissingScopeError):
@@ -118,6 +131,8 @@ class Structure:
     def _keep(self, page: int, answer: Answer) -> None:
         """Keep a page; one beyond the last is empty, or the first again (F2), and is left out."""
         if page == 0:
+            if (answer.total or 0) > MOST_DEPARTMENTS:
+                raise ValueError(f"{answer.total} departments")
             self._total = answer.total or 0
         if page * PAGE >= self._total:
             return
@@ -167,4 +182,4 @@ def _departments(value: Any) -> tuple[int, ...]:
 
 def full_name(row: Mapping[str, Any]) -> str:
     """Return how a contact or a user is called; empty where nobody said."""
-    return " ".join(str(row[field]) for field in ("NAME", "LAST_NAME") if row.get(field))
+    return " ".join(text(row[field]) for field in ("NAME", "LAST_NAME") if row.get(field))

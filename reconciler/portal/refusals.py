@@ -84,12 +84,12 @@ _BY_CODE: dict[str, tuple[_Kind, str]] = {
 def classify(code: str, description: str, *, status: int | None) -> errors.PortalError:
     """Turn an error answer into the error to raise or to note. `status` is None for a command of a batch."""
     kind, sentence = _BY_CODE.get(code) or _by_description(code, description, status)
-    said = ": ".join(part for part in (code, _short(description)) if part)
-    return kind(f"{sentence} (the portal says: {said})" if said else sentence, code=code, status=status)
+    said = ": ".join(part for part in (_short(code), _short(description)) if part)
+    return kind(f"{sentence} (the portal says: {said})" if said else sentence, code=code[:LONGEST], status=status)
 
 
 def _short(description: str) -> str:
-    """Return a description as part of a sentence: handlers of third parties answer with whole pages (F11.25)."""
+    """Return what an error says as part of a sentence: handlers of third parties answer with whole pages (F11.25)."""
     line = " ".join(description.split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 

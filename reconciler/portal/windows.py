@@ -33,6 +33,9 @@ READINGS = 3
 SPARE = 1.5
 #: The width grows at most so much from one round to the next.
 GROWTH = 4
+#: An answer that leaves more than so many windows is cut into wider ones, which are then cut in their turn: a count
+#: that cannot be must not fill the memory.
+MOST_WINDOWS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,10 @@ class Window(Generic[Row]):
         if left <= PAGE:
             return [replace(self, after=last, readings=0)]
         width = _fitting_width(PAGE / (last + 1 - first) if self.end is None else left / (self.end - last))
-        end = last + width * math.ceil(left / PAGE) if self.end is None else self.end
+        if self.end is None:
+            end = last + width * min(MOST_WINDOWS, math.ceil(left / PAGE))
+        else:
+            end, width = self.end, max(width, (self.end - last) // MOST_WINDOWS)
         bounds = [last, *range(last + width, end, width), self.end]
         return [replace(self, after=after, end=before, readings=0) for after, before in pairwise(bounds)]
 
@@ -114,6 +120,8 @@ class Window(Generic[Row]):
                 raise ValueError(f"ID {number} came out of place")
             rows.append(self.listing.parse(number, row))
             first, last = first or number, number
+        if self.end is not None and answer.total - len(rows) > self.end - last:
+            raise ValueError(f"the portal counts {answer.total} rows where there are not so many IDs")
         return rows, first, last
 
 

@@ -6,9 +6,8 @@ No layer above sees a decoded JSON object that was not checked here.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -19,6 +18,14 @@ from reconciler.portal.refusals import classify
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+#: The largest number that a record may have, and a count be: what a database holds.
+LARGEST = 2**63 - 1
+_MOST_DIGITS = len(str(LARGEST))
+#: Lists, objects and commas in an answer: fifty pages of users with a hundred fields each have 300,000. Each takes up
+#: to a hundred bytes once it is decoded, so that a body within its limit could still fill the memory.
+MOST_VALUES = 2_000_000
+#: Seconds beyond which a measurement is none: a request ends after 60 (F5.3), and a moment in the year 5138.
+_DAY, _FAR = 86_400.0, 1e11
 #: What a parameter may hold. Booleans, null and empty lists cannot be expressed on this wire (F1.3).
 Value = int | str | list[int] | list[str] | dict[str, "Value"]
 
@@ -112,7 +119,7 @@ def decode_batch(body: bytes, status: int, count: int) -> BatchAnswer:
     """
     envelope = _parse(body, status)
     if "error" in envelope:
-        raise classify(_text(envelope["error"]), _text(envelope.get("error_description")), status=status)
+        raise _refusal(envelope, status)
     try:
         maps = envelope["result"]
         results, failures, totals, times = (
@@ -126,6 +133,8 @@ def decode_batch(body: bytes, status: int, count: int) -> BatchAnswer:
 
 
 def _parse(body: bytes, status: int) -> dict[str, Any]:
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise NotJsonError(f"the portal's answer holds more than {MOST_VALUES:,} values", status=status)
     try:
         envelope = json.loads(body)
     except (ValueError, RecursionError) as cause:
@@ -157,52 +166,79 @@ def _answer(
     times: Mapping[str, Any],
 ) -> Answer | PortalError:
     if key in failures:  # present is failed: the code itself may be empty (F6)
-        failure = failures[key]
-        return classify(_text(failure.get("error")), _text(failure.get("error_description")), status=None)
+        return _refusal(failures[key], None)
     if key not in results:
         return ServerFaultError("the portal left a command of the batch unanswered")
     total = totals.get(key)
     return Answer(
-        result=results[key], total=None if total is None else int(total), timing=_timing(times.get(key) or {})
+        result=results[key], total=None if total is None else identifier(total), timing=_timing(times.get(key) or {})
     )
+
+
+def _refusal(failure: Mapping[str, Any], status: int | None) -> PortalError:
+    return classify(_said(failure.get("error")), _said(failure.get("error_description")), status=status)
+
+
+def _said(value: Any) -> str:
+    """Return what an error says, whatever its shape."""
+    try:
+        return text(value if value is None or isinstance(value, str) else str(value))
+    except RecursionError:
+        return ""
 
 
 def _timing(time: Mapping[str, Any]) -> Timing:
     return Timing(
-        duration=_seconds(time.get("duration")),
-        operating=_seconds(time.get("operating")),
-        operating_reset_at=_seconds(time.get("operating_reset_at")),
-        began=_text(time.get("date_start")),
+        duration=_seconds(time.get("duration"), _DAY),
+        operating=_seconds(time.get("operating"), _DAY),
+        operating_reset_at=_seconds(time.get("operating_reset_at"), _FAR),
+        began=text(time.get("date_start")),
     )
 
 
-def _seconds(value: Any) -> float | None:
+def _seconds(value: Any, most: float) -> float | None:
+    """Read a measurement; one that cannot be is unknown."""
     if value is None:
         return None
     seconds = float(value)
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    return seconds if 0 <= seconds <= most else None
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """Return a text of the portal as one that can be written everywhere; null is an empty one.
+
+    Half of a surrogate pair, which JSON can spell and no file or database can hold, becomes a question mark. Raises
+    ValueError for a list or an object.
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, list | dict):
+        raise ValueError("a list or an object where a text should be")  # noqa: TRY004 - as the others here
     return "" if value is None else str(value)
 
 
 def identifier(value: Any) -> int:
     """Return a record's number; null, "" and "0" all mean none, which is 0 (F2).
 
-    Raises ValueError for anything else that is not a whole number.
+    Raises ValueError for anything else that is not a whole number, and for one that no database holds.
     """
     if value is None or value == "":
         return 0
-    text = str(value)
-    if not (text.isascii() and text.isdigit()):
+    # A list is not asked for its text: one that is nested deeply has none.
+    digits = str(value) if isinstance(value, int | str) else ""
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS and int(digits) <= LARGEST):
         raise ValueError("not an identifier")
-    return int(text)
+    return int(digits)
 
 
 def moment(value: str) -> datetime:
-    """Return a time of the portal, which carries the server's zone (F2). Raises ValueError where it does not."""
+    """Return a time of the portal, which carries the server's zone (F2).
+
+    Raises ValueError where it does not, and for the first and the last years, which do not exist in every zone.
+    """
     time = datetime.fromisoformat(value)
     if time.tzinfo is None:
         raise ValueError("a time without zone")
+    if not MINYEAR < time.year < MAXYEAR:
+        raise ValueError("a time that nobody lived in")
     return time

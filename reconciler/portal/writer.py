@@ -15,9 +15,7 @@ import structlog
 
 from reconciler.core.check import ContactRow, after_write, before_write
 from reconciler.core.model import Change, Outcome, Result
-from reconciler.core.policy import fit
 from reconciler.errors import (
-    MissingScopeError,
     NotJsonError,
     OperationTimeLimitError,
     PortalError,
@@ -28,7 +26,6 @@ from reconciler.errors import (
 )
 from reconciler.portal.dialect import CONTACT_UPDATE, OWNER, REQUEST_SECONDS
 from reconciler.portal.looks import Look, commands_to_look, look_at, looked
-from reconciler.portal.people import read_users
 from reconciler.portal.verdicts import failed, verdict
 from reconciler.portal.wire import Answer, Command
 
@@ -42,8 +39,6 @@ log = structlog.get_logger("reconciler.writer")
 
 #: A check is worth nothing when its write leaves later than so many seconds after it.
 CHECK_SECONDS = 2.0
-#: How long what was found out about the new owners is believed: somebody may be dismissed during a long backfill.
-OWNERS_SECONDS = 600.0
 #: How often a change is sent before it is given up.
 SENDINGS = 4
 #: How many fresh checks in a row may come too late for their write before the run is given up.
@@ -91,22 +86,17 @@ class Writer:
         self._sendings: Counter[int] = Counter()
         self._losses = 0
         self._until: float | None = None
-        #: New owners who may own nothing any more, and when all of them were looked up.
-        self._unfit: set[int] = set()
-        self._owners_seen = 0.0
         #: Longest time between a check's answer and the departure of its write, in seconds.
         self.longest_gap = 0.0
 
     def apply(self, changes: Sequence[Change], until: float | None = None) -> None:
         """Carry out all changes, or as many as can be begun before `until` (monotonic seconds).
 
-        The new owners were looked up by who planned the changes; they are again every ten minutes.
         Raises PortalError when the portal as a whole can no longer be used; changes that were sent and not settled
         then stay open in the journal. Raises Stopped between two requests.
         """
         self._queue = deque(changes)
         self._until = until
-        self._owners_seen = self._clock.monotonic()
         look: Look | None = None
         chunk: list[Change] = []
         while chunk or self._queue:
@@ -114,8 +104,6 @@ class Writer:
             if self._over(0.0, chunk) or not (chunk or self._affordable()):
                 log.info("writer.slot_over", left=len(chunk) + len(self._queue))
                 return
-            if self._clock.monotonic() - self._owners_seen >= OWNERS_SECONDS:
-                self._look_at_owners(chunk)
             if not chunk:
                 chunk, look = self._take(), None
             if look is None or not self._in_time(look):
@@ -160,18 +148,6 @@ class Writer:
         self._again(following[keep:])
         return following[:keep]
 
-    def _look_at_owners(self, chunk: Sequence[Change]) -> None:
-        """Find out who of the new owners may own nothing any more."""
-        owners = {change.after for change in (*chunk, *self._queue)}
-        users = read_users(self._client, owners)
-        if users is None:
-            raise MissingScopeError(
-                "the webhook has lost its user scope, so nobody can tell whether the new owners still work there, and "
-                "nothing more was written; add the scope user_basic (or user) to the webhook in the portal"
-            )
-        self._unfit = {owner for owner in owners if not fit(users.get(owner))}
-        self._owners_seen = self._clock.monotonic()
-
     def _in_time(self, look: Look) -> bool:
         """Tell whether a write that is sent now leaves soon enough after its check."""
         return self._clock.monotonic() - look.at + self._client.throttle.delay(1) <= CHECK_SECONDS
@@ -192,9 +168,8 @@ class Writer:
         return [change for change, outcome in verdicts.items() if outcome is None]
 
     def _before_write(self, change: Change, look: Look) -> Outcome | None:
-        outcome = before_write(change, look.contacts.get(change.contact), look.owners.get(change.company))
-        if outcome is None and change.after in self._unfit:
-            return Outcome(change=change, result=Result.CONFLICT, detail="the new owner does not work there any more")
+        contact, company_owner = look.contacts.get(change.contact), look.owners.get(change.company)
+        outcome = before_write(change, contact, company_owner, fit=change.after in look.fit)
         if outcome is not None and outcome.result is Result.ALREADY and self._sendings[change.contact]:
             return replace(outcome, result=Result.APPLIED, detail="an earlier attempt took effect late")
         return outcome

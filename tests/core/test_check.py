@@ -29,7 +29,7 @@ PLANNED = ContactRow(company=10, owner=7)
 )
 def test_before_a_write(contact: ContactRow | None, company_owner: int | None, verdict: Result, detail: str) -> None:
     """Anything that is not as planned forbids the write, and says how it stands."""
-    outcome = before_write(CHANGE, contact, company_owner)
+    outcome = before_write(CHANGE, contact, company_owner, fit=True)
     assert outcome is not None
     assert (outcome.change, outcome.result) == (CHANGE, verdict)
     assert detail in outcome.detail
@@ -37,7 +37,14 @@ def test_before_a_write(contact: ContactRow | None, company_owner: int | None, v
 
 def test_all_as_planned_may_be_written() -> None:
     """The last row of the first table."""
-    assert before_write(CHANGE, PLANNED, 8) is None
+    assert before_write(CHANGE, PLANNED, 8, fit=True) is None
+
+
+def test_nobody_gets_a_contact_who_was_dismissed_since_the_plan() -> None:
+    """All is as planned, but the new owner."""
+    outcome = before_write(CHANGE, PLANNED, 8, fit=False)
+    assert outcome is not None
+    assert (outcome.result, outcome.detail) == (Result.CONFLICT, "user 8 is no active employee any more")
 
 
 @pytest.mark.parametrize(

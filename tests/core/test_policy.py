@@ -283,6 +283,24 @@ RESPECT, SETTLE = Policies(person_edit=PersonEdit.RESPECT), Policies(settle=time
             Cause.CONTACT_CHANGED,
             id="settled",
         ),
+        pytest.param(
+            SETTLE,
+            {"contact_details": {1: contact(modified=NOW + timedelta(seconds=2))}},
+            Standing.SETTLING,
+            id="saved-since-the-sweep-began",
+        ),
+        pytest.param(
+            SETTLE,
+            {"contact_details": {1: contact(modified=NOW + timedelta(hours=7))}},
+            Cause.CONTACT_CHANGED,
+            id="the-portals-clock-was-set-back",
+        ),
+        pytest.param(
+            Policies(),
+            {"contact_details": {1: contact(modified=NOW + timedelta(seconds=2))}},
+            Cause.CONTACT_CHANGED,
+            id="nothing-settles-unasked",
+        ),
         pytest.param(SETTLE, {}, Cause.NEWLY_LINKED, id="a-link-has-no-age"),
         pytest.param(
             SETTLE,

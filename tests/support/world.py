@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 CLEO = 9
 _COMPILED: dict[Any, Any] = {}
+_DIALECT: dict[str, Any] = {}
 #: Where a journal may be real and yet not wait for a disk with each write; None: where temporary files are kept.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - in a directory of its own there
 CONTACT_UPDATE = "crm.contact.update"
@@ -162,7 +163,7 @@ class World:
         self._limits = Limits(attempts=attempts, read_timeout=read_timeout, lanes=lanes)
         self._chunks = chunks or ChunkLimits()
         self._tactics = tactics or Tactics()
-        shutil.copy(_template(), folder / "journal.db")
+        shutil.copy(template(), folder / "journal.db")
         self.start()
 
     def start(self) -> None:
@@ -179,9 +180,7 @@ class World:
             random=Random(1),
         )
         self.journal: Journal = open_journal(f"sqlite:///{self._folder / 'journal.db'}", self.clock)
-        # Each engine compiles its statements anew, which costs more than to execute them.
-        database = self.journal._database
-        object.__setattr__(database, "engine", database.engine.execution_options(compiled_cache=_COMPILED))
+        share_statements(self.journal)
         self.worker = Worker(
             portal="portal",
             client=client,
@@ -292,6 +291,17 @@ def _check_of(world: World, write: Exchange, contact: int) -> Exchange:
     return next(exchanges[i] for i in range(write.number - 2, -1, -1) if contact in exchanges[i].checked)
 
 
+def share_statements(journal: Journal) -> None:
+    """Let a journal use the statements that earlier ones have compiled, which costs more than to execute them.
+
+    The dialect is part of what they are kept by, and each engine has its own.
+    """
+    database = journal._database
+    engine = database.engine.execution_options(compiled_cache=_COMPILED)
+    engine.dialect = _DIALECT.setdefault("sqlite", engine.dialect)
+    object.__setattr__(database, "engine", engine)
+
+
 def change(contact: int, company: int = 101, before: int = ANN, after: int = BOB) -> Change:
     """Make a change as the plan of a `drift` has it."""
     from reconciler.core.model import Change  # noqa: PLC0415
@@ -305,7 +315,7 @@ def total(finished: Finished) -> int:
 
 
 @cache
-def _template() -> Path:
+def template() -> Path:
     """Make an empty journal with the latest schema, to be copied."""
     folder = tempfile.mkdtemp(prefix="reconciler-test-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
