@@ -155,7 +155,8 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
             journal.exceptions.add(portal, Standing.QUARANTINED, ())  # writes down which are over by time
         exceptions = dict(journal.exceptions.in_force(portal, snapshot.roster))
         over = journal.exceptions.in_force(portal).keys() - exceptions.keys()
-        evidence = _start_afresh(journal.sweeps.evidence(portal, snapshot.mismatches), over)
+        evidence = replace(journal.sweeps.evidence(portal, snapshot.mismatches), account=reader.account)
+        evidence = _start_afresh(evidence, over)
         case = replace(case, evidence=evidence, exceptions=exceptions, forgiven=journal.exceptions.forgiven(portal))
         flapping = _flapping(case, journal, ground)
         exceptions.update({entry.contact: Standing.QUARANTINED for entry in flapping})

@@ -36,6 +36,8 @@ OVERLAP = timedelta(minutes=2)
 #: When more than this share of the companies were modified, it is cheaper to read all: each page of those that were
 #: walks over every company, because their dates have no index (F14).
 MANY = 0.25
+#: All companies are read again so soon after some have vanished, because drift waits for it.
+AFTER_LOSS = timedelta(hours=1)
 _UNKNOWN_SHAPE = "the portal's answer has an unknown shape, so nothing was written"
 
 
@@ -65,14 +67,19 @@ class _Row:
 def survey(client: Client) -> Survey:
     """Ask for the highest ID and the count of both lists. Raises IncompleteReadError."""
 
-    def highest(method: str, condition: dict[str, Value]) -> Command:
-        return Command(method, {"order": {ID: "DESC"}, "filter": condition, "select": [ID], "start": 0})
+    def highest(method: str, condition: dict[str, Value], field: str) -> Command:
+        return Command(method, {"order": {ID: "DESC"}, "filter": condition, "select": [ID, field], "start": 0})
 
     answers = client.read(
-        [highest(COMPANY_LIST, {f"={OWN_COMPANY}": "N"}), highest(CONTACT_LIST, {f"!{COMPANY}": 0})],
+        [
+            highest(COMPANY_LIST, {f"={OWN_COMPANY}": "N"}, OWN_COMPANY),
+            highest(CONTACT_LIST, {f"!{COMPANY}": 0}, COMPANY),
+        ]
     )
     try:
-        (highest_company, companies), (highest_contact, contacts) = map(_first, answers)
+        highest_company, companies = _first(answers[0], lambda row: row[OWN_COMPANY] == "N")
+        # The guard measures a plan against this count: no filter may have been ignored (F2).
+        highest_contact, contacts = _first(answers[1], lambda row: identifier(row[COMPANY]) != 0)
         return Survey(
             at=_began(answers[0]),
             highest_company=highest_company,
@@ -141,7 +148,8 @@ class Looking:
     def _due(self, began: datetime) -> bool:
         """Tell whether it is time to read all companies, also because the portal's clock was set back."""
         roster = self._roster
-        return began < roster.refreshed_at or began - roster.listed_at >= self._relist
+        relist = min(self._relist, AFTER_LOSS) if roster.vanished else self._relist
+        return began < roster.refreshed_at or began - roster.listed_at >= relist
 
     def _ask(self, beside: Sequence[Command]) -> list[Answer]:
         count = Command(
@@ -210,9 +218,11 @@ def gone(known: Mapping[int, int], owners: Mapping[int, int]) -> dict[int, int]:
     return {company: owner for company, owner in known.items() if company not in owners}
 
 
-def _first(answer: Answer) -> tuple[int, int]:
-    """Return the first ID and the count."""
+def _first(answer: Answer, belongs: Callable[[Mapping[str, Any]], bool]) -> tuple[int, int]:
+    """Return the first ID and the count. Raises ValueError where a row does not match the filter that was sent."""
     total = _count(answer)
+    if not all(map(belongs, answer.result)):
+        raise ValueError("a row does not match the filter that was sent")
     return (identifier(answer.result[0][ID]) if answer.result else 0), total
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from support.portal_fixture import ANN, BOB, START, Office
 from support.portal_line import Line
-from support.world import CLEO, MEMORY, _template
+from support.world import CLEO, MEMORY, template
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Mismatch, Standing
@@ -68,7 +68,7 @@ class Watcher:
         self.rules = Rules()
         self._tactics = Tactics(strategy=strategy, **tactics)
         self._folder = TemporaryDirectory(dir=MEMORY)
-        file = shutil.copy(_template(), Path(self._folder.name) / "journal.db")
+        file = shutil.copy(template(), Path(self._folder.name) / "journal.db")
         self.journal = open_journal(f"sqlite:///{file}", self.line.clock)
 
     def look(self) -> Proposal:
