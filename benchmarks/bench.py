@@ -47,14 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     judged = checks(results)
     about = f"Machine: {machine()}; load {load:.1f} at the start, {(time.monotonic() - began) / 60:.0f} minutes."
     about += f" Peers: {versions()}." if peers else " No peers."
-    said = f' BENCH="{options.said}"' if options.said else ""
-    repeat = f"Repeat with `{COMMAND}{said}`."
-    text = "\n\n".join([f"{about} {repeat}", verdicts(judged, full=full), *figures(results), *statements(results)])
+    said = [] if options.cases == list(CASES) else [f"--cases {','.join(options.cases)}"]
+    said += [] if full else [f"--scale {options.scale:g}"]
+    said += ["--without-peers"] if options.without_peers else []
+    repeat = "Repeat with `" + COMMAND + (f' BENCH="{" ".join(said)}"' if said else "") + "`."
+    parts = [f"{about} {repeat}", verdicts(judged, full=full), *figures(results), *statements(results)]
+    if options.write is not None and (picture := draw(results, options.write.with_name("cost.svg"))):
+        parts.insert(2, picture)
+    text = "\n\n".join(parts)
     print(text)
     if options.write is not None:
         options.write.write_text(replaced(options.write.read_text(encoding="utf-8"), COMMAND, text), encoding="utf-8")
-        if peers:
-            draw(results, options.write.with_name("cost.svg"))
     failed = [check for check in judged if check.failed(full=full)]
     print(f"{len(failed)} of {len(judged)} promises do not hold" if failed else "as promised", file=sys.stderr)
     return 1 if failed else 0
@@ -74,7 +77,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--write", nargs="?", const=README, type=Path, metavar="FILE", help="put the tables into README.md, or FILE"
     )
-    parser.set_defaults(said=" ".join(word for word in sys.argv[1:] if not word.startswith("--write")))
     return parser
 
 

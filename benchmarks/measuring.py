@@ -106,6 +106,8 @@ class Contestant:
                 "RECONCILER_PORTAL__WEBHOOK_URL": portal.webhook_url,
                 "RECONCILER_PORTAL__CA_BUNDLE": authority,
                 "RECONCILER_PORTAL__LIMITS": "cloud",
+                # As the peers' scripts do it; by default such contacts are reported, and looked at in each poll.
+                "RECONCILER_POLICY__MULTI_COMPANY": "primary",
             }
         return {"PATH": os.environ["PATH"], "REQUESTS_CA_BUNDLE": authority, "SSL_CERT_FILE": authority}
 
@@ -320,4 +322,4 @@ def _failure(ended: Ended) -> str:
     if not ended.exit_code:
         return ""
     last = (ended.errors.strip() or ended.output.strip() or "nothing said").splitlines()[-1]
-    return f"exit code {ended.exit_code}: {last[:120]}"
+    return f"exit code {ended.exit_code}: {_said(ended).get('error', last)[:200]}"

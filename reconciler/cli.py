@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from reconciler import manual
+from reconciler.copying import backup
 from reconciler.left_alone import exceptions
 
 # typer reads the annotations when the program starts.
@@ -247,6 +248,7 @@ def undo(
 
 
 app.add_typer(exceptions, name="exceptions")
+app.command(short_help="Copy the journal into one file.")(backup)
 
 
 @app.command(short_help="Look whether all is right; one line each, with the way out.")
@@ -276,7 +278,7 @@ def health(
     log_format: Logs = None,
     verbose: Verbose = False,
 ) -> None:
-    """Tell by the exit code whether the service is alive; for containers. Asks the journal only."""
+    """Tell by the exit code whether the service is alive; for containers. Asks neither portal nor journal."""
     from reconciler import commands
 
     run_with(merged(ctx, config, json, log_format, verbose), commands.health)

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from reconciler.core.model import Names, Status
-from reconciler.errors import LeaseHeldError, ReconcilerError, UsageError
+from reconciler.errors import ReconcilerError, UsageError
 from reconciler.foreground import in_foreground
+from reconciler.ops.display import display
 from reconciler.ops.facts import counted, undo_line
 from reconciler.ops.report import (
     change_row,
@@ -52,8 +53,6 @@ _EXIT_CODES = {
 _ROWS_TO_ASK = 20
 #: Seconds between two looks at the keyboard.
 _KEYBOARD_BEAT = 0.1
-#: A service that began no run for so many intervals is not alive.
-_PATIENCE = 2.5
 
 
 def once(shell: Shell, filters: Filters, *, yes: bool, approve: str) -> int:
@@ -82,6 +81,7 @@ def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
     from reconciler.herald import Herald
     from reconciler.portal.reader import Scope
     from reconciler.reconcile import reconcile
+    from reconciler.upkeep import Upkeep
 
     settings = shell.settings()
     # Where the question can be read: `2>log` takes standard error away from somebody who is there all the same.
@@ -105,6 +105,7 @@ def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
             finished = reconcile(worker, replace(order, confirm=confirm, reading=progress.read, writing=progress.write))
             if order.undo is None and order.scope == Scope():
                 herald.hear(finished)
+                Upkeep(worker, settings.journal.keep_days).hear(finished)
             return finished
 
     finished = in_foreground(work, shell.clock)
@@ -196,15 +197,35 @@ def _confirm(shell: Shell, report: Report, proposal: Proposal, refusal: Refusal 
 
 def serve(shell: Shell) -> int:
     """Run the service until a signal comes."""
+    from reconciler.heartbeat import beat_file
     from reconciler.herald import Herald
+    from reconciler.pages import pages
     from reconciler.service import Service
+    from reconciler.upkeep import Upkeep
+    from reconciler.watch import Watch
 
     settings = shell.settings(brief=False)
+    interval = settings.service.interval_minutes * 60
 
     def work() -> None:
         with shell.worker(settings) as worker:
+            journal = worker.journal
+            watch = Watch(
+                worker.clock,
+                interval=interval,
+                beat_file=beat_file(journal.path),
+                last_success=journal.last_success(worker.portal),
+                last_attempt=journal.last_attempt(worker.portal),
+            )
             herald = Herald(worker, settings.notify, shell.redact)
-            Service(worker, herald.hear, interval=settings.service.interval_minutes * 60).run()
+            upkeep = Upkeep(worker, settings.journal.keep_days)
+
+            def hear(finished: Finished) -> None:
+                herald.hear(finished)
+                upkeep.hear(finished)
+
+            with pages(settings, worker, watch, shell.redact) as tally:
+                Service(worker, hear, interval=interval, watch=watch, tally=tally).run()
 
     in_foreground(work, shell.clock)
     return 0
@@ -312,7 +333,6 @@ def _origin(settings: Settings, portal: str) -> str:
 def check(shell: Shell) -> int:
     """Look at everything that must be right, and say what is not."""
     from reconciler.journal.store import open_journal
-    from reconciler.ops.display import display
     from reconciler.portal.diagnosis import Finding, State, diagnose
 
     settings = shell.settings()
@@ -325,7 +345,7 @@ def check(shell: Shell) -> int:
         ]
         try:
             with open_journal(settings.journal.url, shell.clock) as journal:
-                findings.append(Finding(subject="database", state=State.OK, sentence=str(journal.path)))
+                findings.append(Finding(subject="database", state=State.OK, sentence=_journal_words(journal)))
         except ReconcilerError as error:
             findings.append(Finding(subject="database", state=State.FAILED, sentence=str(error)))
         with shell.connect(settings) as client:
@@ -343,28 +363,28 @@ def check(shell: Shell) -> int:
     return 1 if failed else 0
 
 
+def _journal_words(journal: Journal) -> str:
+    from reconciler.ops.facts import file_size
+
+    survey = journal.housekeeping.survey()
+    words = f"{journal.path}, {file_size(survey.size)}, {counted(survey.runs, 'run')}"
+    return words if survey.oldest is None else f"{words} since {survey.oldest:%Y-%m-%d}"
+
+
 def health(shell: Shell) -> int:
-    """Tell whether a run began lately, or is under way."""
-    from reconciler.journal.store import open_journal
+    """Tell by its heartbeat whether the service is alive."""
+    from reconciler import heartbeat
 
     settings = shell.settings(logs=False)
-    portal = settings.portal.key
-    with open_journal(settings.journal.url, shell.clock, read_only=True) as journal:
-        attempt, success = journal.last_attempt(portal), journal.last_success(portal)
-        idle = (shell.clock.now() - attempt).total_seconds() if attempt else None
-        alive = idle is not None and idle <= _PATIENCE * settings.service.interval_minutes * 60
-        if not alive:
-            try:
-                with journal.lease(0):
-                    pass
-            except LeaseHeldError:
-                alive = True  # a long run is a living one
+    path, now = heartbeat.beat_file(settings.journal.path), shell.clock.monotonic()
+    beat, wrong = heartbeat.verdict(path, now)
     document = {
         "schema": 1,
-        "status": "ok" if alive else "failed",
-        "last_attempt": attempt.isoformat() if attempt else None,
-        "last_success": success.isoformat() if success else None,
+        "status": "failed" if wrong else "ok",
+        "reason": wrong or None,
+        "heartbeat_seconds": round(now - beat.at, 1) if beat else None,
+        "last_attempt": beat.last_attempt if beat else None,
+        "last_success": beat.last_success if beat else None,
     }
-    when = "no run yet" if idle is None else f"the last run began {idle:.0f} s ago"
-    shell.answer(document, lambda: f"{'alive' if alive else 'not alive'}: {when}")
-    return 0 if alive else 1
+    shell.answer(document, lambda: display(f"not alive: {wrong}" if wrong else "alive"))
+    return 1 if wrong else 0

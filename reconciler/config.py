@@ -6,6 +6,7 @@ From weak to strong: the defaults below, the TOML file, secret files, the enviro
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: What may be the token in an address that could not be parsed, wherever it stands.
 _LIKE_A_CODE = re.compile(r"[A-Za-z0-9_-]{12,}")
+#: A host as it stands in an address, or an IPv4 address.
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,10 @@ def _by_name(value: object) -> object:
             "should be 'cloud', 'enterprise', 'self-hosted' or a table {burst, per_second, operating_seconds}"
         )
     return _NAMED_LIMITS[value.strip().lower()]
+
+
+def _strip(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
 
 
 def _lower(value: object) -> object:
@@ -198,10 +205,39 @@ class Service(Section):
     interval_minutes: float = Field(default=10.0, ge=1 / 60, le=1440)
 
 
+class Web(Section):
+    """The pages of the service: status, health, metrics."""
+
+    enabled: bool = True
+    address: Annotated[str, BeforeValidator(_strip)] = "127.0.0.1"
+    #: 0: a free one, which the log tells.
+    port: int = Field(default=9464, ge=0, le=65_535)
+    # NoDecode: in the environment the hosts stand with commas between, not as JSON.
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)] = ()
+
+    @field_validator("address")
+    @classmethod
+    def _is_an_address(cls, address: str) -> str:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise ValueError("should be an IP address of this machine, as 127.0.0.1 or 0.0.0.0 for all") from None
+        return address
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not _HOST_NAME.fullmatch(host) for host in hosts):
+            raise ValueError("should be host names without scheme and port, as reconciler.example")
+        return hosts
+
+
 class Journal(Section):
     """The journal database."""
 
     url: str = "sqlite:///reconciler.sqlite3"
+    #: More than an approval lasts, and than flapping looks back.
+    keep_days: float = Field(default=365.0, ge=100, le=36_500)
 
     @field_validator("url")
     @classmethod
@@ -248,6 +284,7 @@ class Settings(BaseSettings):
     guard: Guard = Guard()
     notify: Notify = Notify()
     service: Service = Service()
+    web: Web = Web()
     journal: Journal = Journal()
     log: Log = Log()
 

@@ -24,7 +24,7 @@ from reconciler.core.model import Change
 from reconciler.core.plan import digest as changes_digest
 from reconciler.errors import UsageError
 from reconciler.journal.records import ApprovalState, NoApproval
-from reconciler.ops.refusal import refusal_json
+from reconciler.ops.refusal import refusal_json, refusal_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +47,8 @@ class Refusal:
     changes: tuple[Change, ...]
     breaches: tuple[Breach, ...]
     sentence: str
+    #: The same with people's numbers in the place of their names: for logs.
+    without_names: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ def let_through(worker: Worker, order: Order, run: int, proposal: Proposal) -> P
         return Passage(through=changes, approvals=approvals.in_force(worker.portal))
     if refusal is None:
         return Passage()
-    log.warning("run.refused", digest=refusal.digest[:12], reason=refusal.sentence)
+    log.warning("run.refused", digest=refusal.digest[:12], reason=refusal.without_names)
     return Passage(through=through, refusal=refusal, approvals=approved)
 
 
@@ -140,4 +142,5 @@ def _refuse(  # noqa: PLR0917 - all that a refusal is about
         numbers[_UNDO] = order.undo.words
     sentence = str(numbers["sentence"])
     worker.journal.approvals.wait(worker.portal, changes, run=run, numbers=numbers, sentence=sentence)
-    return Refusal(digest=digest, changes=changes, breaches=found, sentence=sentence)
+    without_names = refusal_sentence(found, changes, {}, digest)
+    return Refusal(digest=digest, changes=changes, breaches=found, sentence=sentence, without_names=without_names)

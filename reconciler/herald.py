@@ -14,21 +14,22 @@ import structlog
 
 from reconciler.core import matters
 from reconciler.core.model import Result, Status
+from reconciler.errors import MissingScopeError
 from reconciler.ops.events import event_of, run_on_event
 from reconciler.portal.notices import notify
+from reconciler.watch import COMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from reconciler.errors import ReconcilerError
     from reconciler.journal.records import RunRecord
     from reconciler.reconcile import Finished, Worker
     from reconciler.rules import Notify
 
 log = structlog.get_logger("reconciler.herald")
 
-#: Runs that saw the whole portal.
-_COMPLETE = frozenset({Status.IN_SYNC, Status.APPLIED, Status.PARTIAL, Status.REFUSED})
 #: How far back a start looks for what was told already.
 _MEMORY = timedelta(days=1)
 _RUNS_A_DAY = 500
@@ -58,9 +59,11 @@ class Herald:
         waiting = list(self._state.waiting.values())
         if not waiting or not (self._settings.users or self._settings.on_event):
             return
-        unreached = notify(self._worker.client, self._settings.users, waiting) if self._settings.users else {}
+        # A portal that has just turned the run away is not asked a second time: one probe in an interval is enough.
+        users = () if _is_barred(finished.failure) else self._settings.users
+        unreached = notify(self._worker.client, users, waiting) if users else {}
         for matter in waiting:
-            reached = bool(self._settings.users) and matter.tag not in unreached
+            reached = bool(users) and matter.tag not in unreached
             if self._settings.on_event:
                 reason = run_on_event(
                     self._settings.on_event,
@@ -70,8 +73,13 @@ class Herald:
                 )
                 reached = reached or reason is None
             if reached:
-                log.info("matter.told", matter=matter.kind.value, sentence=matter.sentence)
+                log.info("matter.told", matter=matter.kind.value, title=matter.title)  # its sentence may name people
                 self._state = matters.delivered(self._state, matter)
+
+
+def _is_barred(failure: ReconcilerError | None) -> bool:
+    """Tell whether no request at all would pass; without one scope, a notice may."""
+    return matters.locks_out(failure) and not isinstance(failure, MissingScopeError)
 
 
 def _news(finished: Finished) -> matters.News:
@@ -79,7 +87,7 @@ def _news(finished: Finished) -> matters.News:
     undone = sum(report.outcomes.get(result, 0) for result in Result if result not in {Result.APPLIED, Result.ALREADY})
     settled = sum(report.outcomes.values())
     return matters.News(
-        complete=report.status in _COMPLETE,
+        complete=report.status in COMPLETE,
         failure=str(finished.failure or ""),
         locked_out=matters.locks_out(finished.failure),
         refusal=None
@@ -103,7 +111,7 @@ def _replayed(runs: Iterator[RunRecord], since: datetime) -> Iterator[tuple[matt
         report, ended = run.report, run.finished_at
         if ended is None or ended < since or report.status is Status.STOPPED or run.undoes is not None:
             continue
-        complete, refused = report.status in _COMPLETE, report.status is Status.REFUSED
+        complete, refused = report.status in COMPLETE, report.status is Status.REFUSED
         settled, planned = sum(report.outcomes.values()), report.drift - report.standing
         written = report.outcomes.get(Result.APPLIED, 0)
         yield (

@@ -65,12 +65,12 @@ Examples:
   reconciler undo --company 42
 """
 HEALTH_NOTES = """\
-Alive is a service whose last run began at most two and a half intervals ago, or is under way. Exit code 0: alive,
-1: not.
+Alive is a service whose heart beats (a file beside the journal), whose runs begin when they are due, and whose run
+under way gets on. Whether it does its work is another question: /readyz of its pages. Exit code 0: alive, 1: not.
 
 \b
 In a Dockerfile:
-  HEALTHCHECK CMD ["reconciler", "health"]
+  HEALTHCHECK --interval=20s --timeout=10s --retries=3 CMD ["reconciler", "health"]
 """
 DEMO_EXAMPLES = """\
 \b

@@ -142,9 +142,10 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
     halfway = known.halfway(portal) if known and writing else None
     snapshot = reader.sweep(ground.scope, rules.wants, roster, halfway)
     population = _population(snapshot, before)
-    if population.missing > rules.guard.companies:
+    _log_reading(snapshot)
+    if population.missing > rules.guard.companies and halfway is None:
         log.warning("plan.suspicious", companies=population.companies, companies_before=before)
-        # Once more in full, before it is believed (DESIGN 7).
+        # Once more in full, before it is believed (DESIGN 7); but where that takes several runs, it would never end.
         snapshot = reader.sweep(ground.scope, rules.wants, roster and roster.outdated)
         population = _population(snapshot, before)
     case = Case(snapshot=snapshot, policies=rules.policies)
@@ -154,7 +155,8 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
             journal.exceptions.add(portal, Standing.QUARANTINED, ())  # writes down which are over by time
         exceptions = dict(journal.exceptions.in_force(portal, snapshot.roster))
         over = journal.exceptions.in_force(portal).keys() - exceptions.keys()
-        evidence = _start_afresh(journal.sweeps.evidence(portal, snapshot.mismatches), over)
+        evidence = replace(journal.sweeps.evidence(portal, snapshot.mismatches), account=reader.account)
+        evidence = _start_afresh(evidence, over)
         case = replace(case, evidence=evidence, exceptions=exceptions, forgiven=journal.exceptions.forgiven(portal))
         flapping = _flapping(case, journal, ground)
         exceptions.update({entry.contact: Standing.QUARANTINED for entry in flapping})
@@ -166,11 +168,24 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
         journal.exceptions.add(portal, Standing.RESPECTED, respected)
     return Proposal(
         plan=plan,
-        population=population,
+        population=replace(population, rivals=_rivals(plan, snapshot, reader.account)),
         snapshot=snapshot,
         quarantined=quarantined,
         backlog=frozenset(mismatch.contact for mismatch in case.evidence.known),
     )
+
+
+def _log_reading(snapshot: Snapshot) -> None:
+    """Say how the whole portal was read."""
+    refresh = snapshot.refresh
+    if refresh is not None:
+        log.info(
+            "plan.swept",
+            companies="all" if refresh.complete else "what changed",
+            companies_read=len(refresh.seen),
+            strategy=snapshot.strategy.value if snapshot.strategy else None,
+            seconds_per_command=round(snapshot.seconds, 4) if snapshot.seconds is not None else None,
+        )
 
 
 def fresh_first(changes: Sequence[Change], backlog: Collection[int]) -> list[Change]:
@@ -222,6 +237,18 @@ def _start_afresh(evidence: Evidence, contacts: Collection[int]) -> Evidence:
 
 def _population(snapshot: Snapshot, before: int | None) -> Population:
     return Population(contacts=snapshot.contacts, companies=len(snapshot.roster), companies_before=before)
+
+
+def _rivals(plan: Plan, snapshot: Snapshot, account: int) -> frozenset[int]:
+    """Return the contacts whose change back nobody but our own account can have made, unknown to our journal."""
+    details = snapshot.contact_details
+    return frozenset(
+        change.contact
+        for change in plan.changes
+        if change.cause is Cause.CHANGED_BACK
+        and (detail := details.get(change.contact)) is not None
+        and detail.modified_by == account
+    )
 
 
 def _flapping(case: Case, journal: Journal, ground: Ground) -> list[NewException]:

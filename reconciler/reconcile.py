@@ -27,7 +27,8 @@ from reconciler.gate import Passage, Refusal, approve, believed, let_through, re
 from reconciler.journal.sweeps import WAITING
 from reconciler.ops.logs import context
 from reconciler.planning import Ground, Proposal, Rules, Undo, fresh_first, propose, propose_undo, undone
-from reconciler.portal.client import Client, Limits, http_client
+from reconciler.portal.client import Client, Limits
+from reconciler.portal.line import http_client
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.portal.reader import Reader, Scope, Tactics
 from reconciler.portal.slots import Slot
@@ -141,7 +142,7 @@ def reconcile(worker: Worker, order: Order) -> Finished:
             usage = replace(worker.client.usage, duration_seconds=worker.clock.monotonic() - progress.started)
             report = _report(run, status, progress, failure, usage)
             worker.journal.finish(report)
-            _log(report)
+            _log(report, progress.passage.refusal)
         return Finished(
             report=report,
             failure=failure,
@@ -301,9 +302,16 @@ def _report(run: int, status: Status, progress: _Progress, failure: ReconcilerEr
     )
 
 
-def _log(report: RunReport) -> None:
-    """Say in one line all there is to say of a run."""
+def _log(report: RunReport, refusal: Refusal | None) -> None:
+    """Say in one line all there is to say of a run, without a name."""
     write = log.info if report.error is None else log.error
+    error = report.error if refusal is None or report.error != refusal.sentence else refusal.without_names
+    told = {
+        "causes": {cause.value: count for cause, count in report.causes.items()},
+        "reasons": {reason.value: count for reason, count in report.reasons.items()},
+        "digest": report.digest[:12],
+        "error": error,
+    }
     write(
         "run.finished",
         status=report.status.value,
@@ -316,7 +324,7 @@ def _log(report: RunReport) -> None:
         commands=report.usage.commands,
         operating_seconds=round(report.usage.operating_seconds, 1),
         duration_seconds=round(report.usage.duration_seconds, 1),
-        **({} if report.error is None else {"error": report.error}),
+        **{name: value for name, value in told.items() if value},
     )
 
 

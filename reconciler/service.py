@@ -2,20 +2,22 @@
 
 A run that comes late is made up for: one that falls due while another is under way begins when that one ends. A failing
 run leaves the schedule as it is. The scheduler counts by the time of day, so a look at the monotonic clock makes sure
-that a clock that was set back does not put the next run off.
+that a clock that was set back does not put the next run off. With each look the service's heart beats (`watch`).
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped
+from reconciler.ops.logs import context
 from reconciler.reconcile import Order, Worker, reconcile
+from reconciler.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,38 +29,78 @@ log = structlog.get_logger("reconciler.service")
 
 #: After so many intervals without a start, the next run is started by hand.
 OVERDUE = 1.5
-#: Seconds between two looks at the monotonic clock.
-LOOK_EVERY = 10.0
+#: Seconds between two looks at the monotonic clock, and between two heartbeats.
+LOOK_EVERY = 5.0
+
+
+class Tally(Protocol):
+    """Who counts runs."""
+
+    def begun(self) -> None:
+        """Count a run that begins."""
+        ...
+
+    def ended(self, finished: Finished) -> None:
+        """Count a run that could tell how it ended."""
+        ...
+
+    def failed(self, kind: str) -> None:
+        """Count one that could not: `skipped`, `failed` or `crashed`."""
+        ...
 
 
 class Service:
     """Runs a worker on a schedule."""
 
-    def __init__(self, worker: Worker, hear: Callable[[Finished], None], *, interval: float) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        hear: Callable[[Finished], None],
+        *,
+        interval: float,
+        watch: Watch | None = None,
+        tally: Tally | None = None,
+    ) -> None:
         """`hear` is told how each run ended; `interval` is in seconds, from start to start."""
         self._worker = worker
         self._hear = hear
         self._interval = interval
-        self._started_at = worker.clock.monotonic()
-        self._running = False
+        self._tally = tally
+        self.watch = watch or Watch(worker.clock, interval=interval)
 
     def tick(self) -> None:
         """Run once; the unit of scheduling. Whatever happens, the schedule goes on."""
-        self._started_at = self._worker.clock.monotonic()
-        self._running = True
+        self.watch.begun()
+        if self._tally:
+            self._tally.begun()
+        finished: Finished | None = None
+        failed = ""
         try:
             self._worker.clock.sleep(0)  # one that waited for its turn may come after the end was asked for
-            self._hear(reconcile(self._worker, Order(command="service", seconds=self._interval)))
+            finished = reconcile(self._worker, Order(command="service", seconds=self._interval))
+            self._take_in(finished)
         except Stopped:
             log.info("service.stopped_early")
         except LeaseHeldError as held:
+            failed = "skipped"
             log.warning("service.skipped", reason=str(held))
         except ReconcilerError as failure:
+            failed = "failed"
             log.error("service.run_failed", error=str(failure))  # noqa: TRY400 - the sentence says it all
         except Exception:
+            failed = "crashed"
             log.exception("service.run_crashed")
         finally:
-            self._running = False
+            if self._tally and failed and finished is None:
+                self._tally.failed(failed)
+            self.watch.over()
+
+    def _take_in(self, finished: Finished) -> None:
+        self.watch.ended(finished)
+        with context(run=finished.report.run):
+            if self._tally:
+                self._tally.ended(finished)
+            self._hear(finished)
 
     def run(self) -> None:
         """Keep to the schedule until the clock is stopped, then let a run in progress end."""
@@ -76,10 +118,12 @@ class Service:
             max_instances=2,
         )
         log.info("service.started", portal=self._worker.portal, interval_seconds=self._interval)
+        self.watch.beat()
         scheduler.start()
         try:
             while True:
                 clock.sleep(min(LOOK_EVERY, self._interval))
+                self.watch.beat()
                 if self.overdue():
                     log.warning("service.overdue", reason="the time of day was set back; running now")
                     job.modify(next_run_time=datetime.now(UTC))
@@ -87,9 +131,9 @@ class Service:
             log.info("service.stopping")
         finally:
             scheduler.shutdown(wait=True)
+            self.watch.end()
             log.info("service.stopped")
 
     def overdue(self) -> bool:
         """Tell whether the last start is too long ago, by the clock that nobody can set."""
-        idle = self._worker.clock.monotonic() - self._started_at
-        return not self._running and idle > OVERDUE * self._interval
+        return self.watch.idle > OVERDUE * self._interval

@@ -174,7 +174,7 @@ def _secret(file: Path) -> str | None:
     except OSError as error:
         raise UsageError(
             f"The secret file {display(str(file))} cannot be read ({error.strerror}): "
-            "give the worker's user the right to read it."
+            f"give the worker's user ({os.geteuid()}) the right to read it."
         ) from None
     except UnicodeDecodeError:
         raise UsageError(f"The secret file {display(str(file))} is not text: write the plain value into it.") from None

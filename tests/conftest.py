@@ -26,16 +26,20 @@ settings.load_profile("reconciler")
 LONG_STORIES = (
     "tests/trust/",
     "tests/pacing/",
+    "tests/sweeps/",
     "tests/cli/test_cli_decisions.py",
     "tests/cli/test_cli_processes.py",
     "tests/hostile/test_hostile_journal.py",
+    "tests/deploy/test_first_hour.py",
     "tests/hostile/test_hostile_runs.py",
     "tests/hostile/test_hostile_settings.py",
     "tests/portal/test_writer_faults.py",
     "tests/portal/test_writer_pacing.py",
+    "tests/service_days/",
     "tests/test_bench.py",
     "tests/test_run_ends.py",
     "tests/test_run_properties.py",
+    "tests/web/test_status_month.py",
 )
 _ROOT = Path(__file__).parent.parent
 

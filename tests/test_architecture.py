@@ -28,6 +28,11 @@ SHELL = {
     "manual",
     "embedded",
     "left_alone",
+    "upkeep",
+    "copying",
+    "watch",
+    "heartbeat",
+    "pages",
 }
 EVERYWHERE = {"errors", "clock"}
 #: Package or module -> the parts of this program it may import, besides itself and `EVERYWHERE`.

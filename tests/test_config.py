@@ -381,7 +381,7 @@ def test_a_secret_file_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.M
     assert "which is no folder" in refusal()
     secret = folder / "portal__proxy"
     secret.mkdir(parents=True)
-    assert "portal__proxy cannot be read (Is a directory): give the worker's user the right" in refusal()
+    assert "portal__proxy cannot be read (Is a directory): give the worker's user (" in refusal()
     secret.rmdir()
     secret.write_bytes(b"\xff")
     assert "portal__proxy is not text" in refusal()

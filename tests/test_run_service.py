@@ -220,7 +220,7 @@ def test_a_clock_set_back_does_not_put_the_next_run_off(
     thread.start()
     assert ticks.begun.acquire(timeout=PATIENCE)
     assert ticks.ended.acquire(timeout=PATIENCE)
-    service._started_at -= 2 * 3600
+    service.watch.started_at -= 2 * 3600
     assert ticks.begun.acquire(timeout=PATIENCE)
     clock.stop()
     thread.join(PATIENCE)

@@ -9,7 +9,8 @@ the journal: we wrote this contact, and it holds something else now             
 the roster: the contact holds an earlier owner of its company                   company_owner_changed
 no complete sweep before this one                                               unknown
 created after the last complete sweep                                           contact_created
-not modified after it, company's owner unchanged: only a link moves no date     newly_linked
+not modified after it, or by our own write alone, company's owner unchanged:
+  only a link moves no date                                                     newly_linked
 modified after it: somebody edited the owner, the link, or anything else        contact_changed
 
 An owner that the company had when we wrote, and the contact still holds, is no change back: the company moved on.
@@ -43,6 +44,8 @@ class Evidence:
     known: Mapping[Mismatch, Cause] = field(default_factory=dict)
     #: Contact -> the owner that we wrote last, for drifted contacts that we ever wrote.
     written: Mapping[int, int] = field(default_factory=dict)
+    #: In whose name we write; 0: not known.
+    account: int = 0
 
 
 def cause_of(mismatch: Mismatch, detail: ContactDetail | None, evidence: Evidence) -> Cause:
@@ -59,4 +62,5 @@ def cause_of(mismatch: Mismatch, detail: ContactDetail | None, evidence: Evidenc
     since = evidence.last_sweep.replace(microsecond=0)
     if detail.created >= since:
         return Cause.CONTACT_CREATED
-    return Cause.CONTACT_CHANGED if detail.modified >= since else Cause.NEWLY_LINKED
+    ours = written == mismatch.owner and detail.modified_by == evidence.account
+    return Cause.CONTACT_CHANGED if detail.modified >= since and not ours else Cause.NEWLY_LINKED

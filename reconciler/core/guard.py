@@ -7,6 +7,10 @@ too large a share of the linked contacts    all changes; above a population of 5
 somebody gains too many contacts            changes not caused by a change of company owner  500
 somebody loses too many contacts            the same                                         500
 companies are missing                       fewer than in the last complete sweep           20 %
+another installation is at work             changes back by the webhook's own account       2
+
+The last rule is for a second installation with a journal of its own, which no lease keeps out (DESIGN 8): what our
+account wrote and our journal does not know, somebody else wrote with it.
 
 That a person hands companies over is no accident, so what follows from it is not held against anybody. What was
 approved is not counted: approval is of changes, not of a plan, and the rest is guarded as if it stood alone.
@@ -35,6 +39,7 @@ class Limit(StrEnum):
     GAINED = "gained"
     LOST = "lost"
     COMPANIES = "companies"
+    RIVAL = "rival"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,7 @@ class GuardLimits:
     lost: int = 500
     #: Share of the companies that may be missing since the last complete sweep, 0 to 1.
     companies: float = 0.20
+    rivals: int = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +77,8 @@ class Population:
     companies: int
     #: In the last complete sweep of the same scope; None: there was none.
     companies_before: int | None = None
+    #: Contacts that the webhook's own account changed back, which the journal knows nothing of.
+    rivals: frozenset[int] = frozenset()
 
     @property
     def missing(self) -> float:
@@ -92,6 +100,9 @@ def breaches(changes: Sequence[Change], population: Population, limits: GuardLim
             found.append(Breach(limit=Limit.SHARE, number=share, allowed=limits.share))
     if population.missing > limits.companies:
         found.append(Breach(limit=Limit.COMPANIES, number=population.missing, allowed=limits.companies))
+    rivals = sum(change.contact in population.rivals for change in changes)
+    if rivals > limits.rivals:
+        found.append(Breach(limit=Limit.RIVAL, number=rivals, allowed=limits.rivals))
     surprising = [change for change in changes if change.cause is not Cause.COMPANY_OWNER_CHANGED]
     found += _people(Limit.GAINED, Counter(change.after for change in surprising), limits.gained)
     found += _people(Limit.LOST, Counter(change.before for change in surprising if change.before), limits.lost)

@@ -5,7 +5,8 @@ matter                   told when                                              
 refused                  the guard refused a plan                               another digest, and either a tenth more
                                                                                 changes than told or a day later
 incomplete_for_an_hour   no run read the portal as a whole for an hour          after a complete read
-authorization_lost       the portal does not let us in, or not far enough       after a complete read
+authorization_lost       the portal does not let us in, or not far enough;      after a complete read
+                         where nobody could be told, when it does again
 quarantined              contacts went into quarantine                          with each run that adds some
 backfill_done            of at least 1,000 changes let through, none is left    after the next backfill
 
@@ -170,7 +171,16 @@ def _lockout(state: State, news: News, now: datetime) -> State:
         state = _tell(state, Kind.AUTHORIZATION_LOST, now, "The portal does not let the worker in", news.failure)
         return replace(state, locked_out=True)
     if news.complete and not news.locked_out:
-        return replace(_without(state, Kind.AUTHORIZATION_LOST), locked_out=False)
+        late = state.waiting.get(Kind.AUTHORIZATION_LOST)
+        if late is None or not state.locked_out:
+            return replace(_without(state, Kind.AUTHORIZATION_LOST), locked_out=False)
+        # A bell cannot ring in a portal that lets nobody in: it is told with the first sweep that it does.
+        over = replace(
+            late,
+            title="The portal did not let the worker in",
+            sentence=f"from {late.at:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC, and does again: {late.sentence}",
+        )
+        return replace(state, waiting={**state.waiting, over.kind: over}, locked_out=False)
     return state
 
 

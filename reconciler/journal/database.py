@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT = 10.0
 
 _SET_PLACE = "set `journal.url` to another place"
-_GIVE_ACCESS = f"give this user write access to the file and its directory, or {_SET_PLACE}"
+#: With the user's number: in a container, or where a service manager made the user up, it has no name.
+_GIVE_ACCESS = f"give this user ({{user}}) write access to the file and its directory, or {_SET_PLACE}"
 _FAULTS = {
     sqlite3.SQLITE_NOTADB: "is not a SQLite database: set `journal.url` to another file",
     sqlite3.SQLITE_CORRUPT: "is damaged: put back a copy of it, or set `journal.url` to a new file",
@@ -86,7 +88,8 @@ def create_file(path: Path) -> None:
             f"The directory {path.parent} of the journal does not exist: create it, or {_SET_PLACE}."
         ) from error
     except OSError as error:
-        raise JournalError(f"The journal {path} cannot be created ({error.strerror}): {_GIVE_ACCESS}.") from error
+        way_out = f"mount it writable, or {_SET_PLACE}" if error.errno == errno.EROFS else _give_access()
+        raise JournalError(f"The journal {path} cannot be created ({error.strerror}): {way_out}.") from error
     try:
         os.fchmod(file, 0o600)  # a umask of 0777 would have left us without access ourselves
     finally:
@@ -98,7 +101,7 @@ def is_there(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError as error:
-        raise JournalError(f"The journal {path} cannot be opened ({error.strerror}): {_GIVE_ACCESS}.") from error
+        raise JournalError(f"The journal {path} cannot be opened ({error.strerror}): {_give_access()}.") from error
 
 
 def make_engine(path: Path, *, read_only: bool) -> Engine:
@@ -202,4 +205,8 @@ def _explain(error: DBAPIError | sqlite3.Error) -> str:
     cause = error.orig if isinstance(error, DBAPIError) else error
     # The low byte is the kind, the rest a detail of it.
     fault = _FAULTS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
-    return fault or f"failed ({cause}): repair it, or {_SET_PLACE}"
+    return fault.format(user=os.geteuid()) if fault else f"failed ({cause}): repair it, or {_SET_PLACE}"
+
+
+def _give_access() -> str:
+    return _GIVE_ACCESS.format(user=os.geteuid())

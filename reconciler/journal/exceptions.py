@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, or_, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from reconciler.core.model import Standing
@@ -117,6 +117,19 @@ class Exceptions:
         """Return what is in force, of one contact or of all, the oldest first."""
         of_contact = () if contact is None else (_exception.c.contact_id == contact,)
         return self._records(*self._in_force(portal), *of_contact)
+
+    def latest(self, portal: str, limit: int) -> list[ExceptionRecord]:
+        """Return the latest that are in force, newest first."""
+        query = select(_exception).where(*self._in_force(portal)).order_by(_exception.c.id.desc()).limit(limit)
+        with self._database.reading() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    def counts(self, portal: str) -> Mapping[str, int]:
+        """Return how many are in force, by kind."""
+        kind = _exception.c.kind
+        query = select(kind, func.count().label("contacts")).where(*self._in_force(portal)).group_by(kind)
+        with self._database.reading() as connection:
+            return {row.kind: row.contacts for row in connection.execute(query)}
 
     def forgiven(self, portal: str) -> Mapping[int, datetime]:
         """Return the contacts whose respected choice a person released -> when it was last edited then.

@@ -43,7 +43,7 @@ def hold_lease(journal: Path, clock: Clock, wait: float) -> Iterator[None]:
     except OSError as error:
         raise JournalError(
             f"The lease {path} beside the journal cannot be opened ({error.strerror}): "
-            "give this user write access to that directory, or set `journal.url` to another place."
+            f"give this user ({os.geteuid()}) write access to that directory, or set `journal.url` to another place."
         ) from error
     try:
         _acquire(file, path, clock, wait)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from reconciler.core.model import Cause, Change, Mismatch, Result, RunReport, Standing
+    from reconciler.core.model import Cause, Change, Mismatch, Result, RunReport, Standing, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,20 @@ class ChangeRecord:
     approval: int | None = None
     #: The change that it takes back.
     undoes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A finished run in short: a point of a chart."""
+
+    #: When it began, by our clock.
+    at: datetime
+    status: Status
+    #: 0 where the portal was not seen as a whole.
+    drift: int
+    standing: int
+    #: Contacts that have the wanted owner since.
+    corrected: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

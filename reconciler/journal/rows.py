@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from reconciler.core.model import Outcome
 
+#: Ends that include a complete look at the portal; a refused plan waits for a person, not for another look.
+SUCCESSES = (Status.IN_SYNC, Status.APPLIED, Status.PARTIAL, Status.REFUSED)
 #: Rows that are made for one call of the driver.
 _STAGED_AT_ONCE = 10_000
 

@@ -21,6 +21,8 @@ from reconciler.errors import JournalError
 from reconciler.journal import database, drift, rows, schema, tables
 from reconciler.journal.approvals import Approvals
 from reconciler.journal.exceptions import Exceptions
+from reconciler.journal.history import History
+from reconciler.journal.housekeeping import Housekeeping
 from reconciler.journal.lease import hold_lease
 from reconciler.journal.records import ChangeRecord, OpenIntent, RunRecord
 from reconciler.journal.rows import Links
@@ -44,8 +46,6 @@ __all__ = ["ChangeRecord", "Journal", "Links", "OpenIntent", "RunRecord", "open_
 
 #: Seconds to wait for the lease before a migration.
 _MIGRATION_WAIT = 60.0
-#: Ends that include a complete look at the portal; a refused plan waits for a person, not for another look.
-_SUCCESSES = (Status.IN_SYNC, Status.APPLIED, Status.PARTIAL, Status.REFUSED)
 #: Results after which a contact has the owner that was wanted.
 _DONE = (Result.APPLIED, Result.ALREADY)
 _NO_LINKS = Links()
@@ -114,6 +114,9 @@ class Journal:
         self.exceptions = Exceptions(self._database, clock)
         #: What we wrote to contacts, over all runs.
         self.writes = Writes(self._database)
+        self.housekeeping = Housekeeping(self._database, clock)
+        #: For the status page.
+        self.history = History(self._database)
 
     def __enter__(self) -> Self:
         return self
@@ -130,6 +133,11 @@ class Journal:
     def lease(self, wait: float) -> AbstractContextManager[None]:
         """Hold the right to run against this journal; wait up to `wait` seconds, then raise `LeaseHeldError`."""
         return hold_lease(self.path, self._clock, wait)
+
+    def require_writable(self) -> None:
+        """Find out whether the journal can be written, by writing nothing new. Raises JournalError."""
+        with self._writing() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
 
     # Runs
 
@@ -174,7 +182,7 @@ class Journal:
 
     def last_success(self, portal: str) -> datetime | None:
         """Return when a run that saw the whole portal last finished."""
-        return self._latest(portal, tables.run.c.finished_at, tables.run.c.status.in_(_SUCCESSES))
+        return self._latest(portal, tables.run.c.finished_at, tables.run.c.status.in_(rows.SUCCESSES))
 
     def last_attempt(self, portal: str) -> datetime | None:
         """Return when a run last began."""

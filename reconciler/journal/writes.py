@@ -148,8 +148,7 @@ def _top(history: list[Row[Any]], run: int | None) -> Row[Any] | None:
             continue
         if write.rule != Rule.UNDO.value or write.run_id == run:
             return write
-        if write.undoes_change_id is None:  # what it took back is not kept: nobody can tell what lies beneath
-            return None
+        # Empty: what it took back is not kept, nor is anything before that (see `housekeeping`).
         taken_back.add(write.undoes_change_id)
     return None
 

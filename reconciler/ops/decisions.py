@@ -121,8 +121,8 @@ def exceptions_text(
             Text(str(one.entry.contact)),
             Text(display(why)),
             Text(f"{one.since.astimezone(zone):%Y-%m-%d %H:%M}"),
-            Text(display(_until(one, zone))),
-            Text(display(_last_edited(one.entry, users, zone))),
+            Text(display(until(one, zone))),
+            Text(display(last_edited(one.entry, users, zone))),
         ]
         cells += [Text(card(origin, "contact", one.entry.contact), style="dim")] if linked else []
         made.add_row(*cells)
@@ -136,7 +136,8 @@ def _newest(found: Iterable[LeftAlone]) -> Sequence[LeftAlone]:
     return sorted(found, key=lambda one: (one.since, one.entry.contact), reverse=True)
 
 
-def _until(one: LeftAlone, zone: tzinfo | None) -> str:
+def until(one: LeftAlone, zone: tzinfo | None) -> str:
+    """Say what ends an exception, or has."""
     if one.released_at is not None:
         by = f" by {one.released_by}" if one.released_by else ""
         return f"released {moment(one.released_at, zone)}{by}"
@@ -146,7 +147,7 @@ def _until(one: LeftAlone, zone: tzinfo | None) -> str:
     return ", or ".join(ends) or "released"
 
 
-def _last_edited(entry: Entry, users: Mapping[int, str], zone: tzinfo | None) -> str:
+def last_edited(entry: Entry, users: Mapping[int, str], zone: tzinfo | None) -> str:
     """Say who edited anything of the contact last, which need not be who changed its owner."""
     by = f"by {person(entry.last_editor, users.get(entry.last_editor, ''))}" if entry.last_editor else ""
     at = f"{entry.last_edited_at.astimezone(zone):%Y-%m-%d %H:%M}" if entry.last_edited_at else ""

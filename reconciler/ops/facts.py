@@ -32,6 +32,7 @@ _CAUSES = {
 _RULES = {Rule.SUCCESSOR: "successor", Rule.HEAD: "head of department"}
 #: Longest address of a portal that can be meant.
 _MOST_ORIGIN = 300
+_MEGABYTE = 1_000_000
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -46,6 +47,13 @@ def lasting(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, rest_of_hour = divmod(minutes, 60)
     return f"{minutes} min {rest:02d} s" if not hours else f"{hours:,} h {rest_of_hour:02d} min"
+
+
+def file_size(size: int) -> str:
+    """Return a number of bytes as people say it."""
+    if size < _MEGABYTE:
+        return f"{max(1, round(size / 1_000))} kB"
+    return f"{size / _MEGABYTE:,.1f} MB"
 
 
 def moment(time: datetime, zone: tzinfo | None) -> str:

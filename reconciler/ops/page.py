@@ -35,8 +35,8 @@ def page(report: Report, *, most_rows: int, zone: tzinfo | None) -> str:
     """Return the document as a page."""
     tables = page_tables(report, most_rows, zone)
     people = sums.balances(report)
-    style, script = _resource("page.css"), _resource("page.js")
-    return _template().render(
+    style, script = resource("page.css"), resource("page.js")
+    return template("page.html").render(
         report=report,
         head=[pair for pair in facts.facts(report, zone) if pair[0] not in _SHOWN_ELSEWHERE],
         tiles=_tiles(report),
@@ -49,9 +49,9 @@ def page(report: Report, *, most_rows: int, zone: tzinfo | None) -> str:
         most_companies=_MOST_COMPANIES,
         # Our own files, whose hashes the policy names, and JSON that cannot end its element.
         style=Markup(style),  # noqa: S704
-        style_hash=_hash(style),
+        style_hash=hashed(style),
         script=Markup(script),  # noqa: S704
-        script_hash=_hash(script),
+        script_hash=hashed(script),
         data=Markup(carried(tables, report.origin)),  # noqa: S704
     )
 
@@ -69,17 +69,20 @@ def _tiles(report: Report) -> list[tuple[int, str]]:
     return [*(results or [(planned, "to change")]), left, (counts.contacts, "linked contacts")]
 
 
-def _hash(text: str) -> str:
+def hashed(text: str) -> str:
+    """Return what a policy calls a style or a script that stands in the page."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 @cache
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
+    """Return a file of this package."""
     return resources.files("reconciler.ops").joinpath(name).read_text(encoding="utf-8")
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a template of this package; it escapes everything, and takes the invisible out of what it shows."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True
     )
@@ -87,12 +90,15 @@ def _template() -> Template:
         "card": facts.card,
         "cause_word": facts.cause_word,
         "counted": facts.counted,
+        "lasting": facts.lasting,
         "number": "{:,}".format,
+        "outcome_words": facts.outcome_words,
         "person": facts.person,
         "reason_sentence": facts.reason_sentence,
         "share": _share,
+        "status_words": facts.status_words,
     }
-    return environment.from_string(_resource("page.html"))
+    return environment.from_string(resource(name))
 
 
 def _share(number: int, most: int) -> str:

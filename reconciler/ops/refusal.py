@@ -9,14 +9,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.guard import Limit
+from reconciler.core.guard import Breach, Limit
 from reconciler.ops.display import display
 from reconciler.ops.facts import counted, person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reconciler.core.guard import Breach
     from reconciler.core.model import Change
 
 _SHARES = frozenset({Limit.SHARE, Limit.COMPANIES})
@@ -52,6 +51,11 @@ def refusal_sentence(
         parts.append(f"that is {_number(share)} of the linked contacts ({_limit(share)})")
     if missing := found.get(Limit.COMPANIES):
         parts.append(f"{_number(missing)} of the companies known before are missing ({_limit(missing)})")
+    if rival := found.get(Limit.RIVAL):
+        parts.append(
+            f"{_number(rival)} contacts were changed back under the webhook's own account ({_limit(rival)}), so "
+            "another installation seems to work on this portal, and one of the two must end"
+        )
     movers = []
     if gains := most_gaining(changes, names, breaches):
         movers.append(f"{_called(gains)} would gain the most ({_moved(gains, found.get(Limit.GAINED))})")
@@ -118,6 +122,8 @@ def refusal_text(
         lines.append(f"{_called(loses)} would lose the most: {counted(loses.contacts, 'contact')}.")
     if Limit.COMPANIES in limits:
         lines.append("Companies seldom vanish: look first whether the webhook's user still sees them all.")
+    if Limit.RIVAL in limits:
+        lines.append("Another installation seems to work on this portal: end one of the two first.")
     lines += ["To let exactly these changes through, now or later:", f"  {approve_command(digest)}"]
     below = Text("\n".join(lines))
     title = Text("The guard stops this plan.", style="bold yellow")
@@ -165,6 +171,8 @@ def _label(breach: Breach, names: Mapping[int, str]) -> str:
             return "of the linked contacts"
         case Limit.COMPANIES:
             return "of the companies missing"
+        case Limit.RIVAL:
+            return "changed back under the webhook's own account"
         case Limit.GAINED:
             return f"gained by {person(breach.person, names.get(breach.person, ''))}"
         case _:
@@ -186,3 +194,13 @@ def _number(breach: Breach) -> str:
     number, allowed = breach.number * 100, breach.allowed * 100
     digits = next((digits for digits in range(1, 9) if round(number, digits) > allowed), 9)
     return f"{number:.{digits}f}%"
+
+
+def stored_limits(numbers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return which limits a stored refusal passed: what it is, how much, how much passes; from `refusal_json`."""
+    found = []
+    for limit in numbers.get("limits", ()):
+        someone = limit.get("person", 0)
+        breach = Breach(limit=Limit(limit["limit"]), number=limit["number"], allowed=limit["allowed"], person=someone)
+        found.append((_label(breach, {someone: limit.get("name", "")}), _number(breach), _allowed(breach)))
+    return found

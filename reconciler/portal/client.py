@@ -6,8 +6,6 @@ makes one attempt and tells what happened, and the writer looks before it tries 
 
 from __future__ import annotations
 
-import http.cookiejar
-import ssl
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass, replace
@@ -15,11 +13,9 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
-import httpx
 import structlog
 import tenacity
 
-from reconciler import __version__
 from reconciler.core.model import Usage
 from reconciler.errors import (
     OperationTimeLimitError,
@@ -27,20 +23,22 @@ from reconciler.errors import (
     RateLimitedError,
     TooLargeError,
     TransientError,
-    UsageError,
 )
 from reconciler.portal.dialect import BATCH, BATCH_COMMANDS, REQUEST_SECONDS
-from reconciler.portal.line import ACCEPTED, Line
+from reconciler.portal.line import Line
+from reconciler.portal.listener import Deaf
 from reconciler.portal.redaction import Redactor
 from reconciler.portal.wire import Answer, BatchAnswer, Command, batch_body, decode_batch
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
-    from pathlib import Path
+
+    import httpx
 
     from reconciler.clock import Clock
     from reconciler.portal.address import Webhook
+    from reconciler.portal.listener import Listener
     from reconciler.portal.pacing import Budget, Throttle
     from reconciler.portal.wire import Timing
 
@@ -70,43 +68,6 @@ class Limits:
     #: Whether to try again before the portal has answered for the first time: not when a person waits, because an
     #: address that never worked is wrong more often than the portal is away.
     patient: bool = True
-
-
-def http_client(
-    *,
-    connect_timeout: float,
-    read_timeout: float,
-    proxy: str | None = None,
-    ca_bundle: Path | None = None,
-    transport: httpx.BaseTransport | None = None,
-) -> httpx.Client:
-    """Make the HTTP client: nothing from the environment, no cookies (F11.23), no redirect followed, TLS verified.
-
-    Raises UsageError for a bundle that cannot be loaded.
-    """
-    client = httpx.Client(
-        transport=transport or httpx.HTTPTransport(verify=_tls(ca_bundle), proxy=proxy, trust_env=False),
-        trust_env=False,
-        follow_redirects=False,
-        timeout=httpx.Timeout(connect=connect_timeout, read=read_timeout, write=read_timeout, pool=read_timeout),
-        headers={
-            "User-Agent": f"reconciler/{__version__}",
-            "Accept": "application/json",
-            "Accept-Encoding": ACCEPTED,
-            "Content-Type": "application/json",
-        },
-    )
-    client.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    return client
-
-
-def _tls(ca_bundle: Path | None) -> ssl.SSLContext:
-    if ca_bundle is None:
-        return httpx.create_ssl_context(trust_env=False)
-    try:
-        return ssl.create_default_context(cafile=str(ca_bundle))
-    except OSError as cause:  # an SSLError is one
-        raise UsageError("portal.ca_bundle cannot be loaded; it must be a file of PEM certificates") from cause
 
 
 class _Lane(threading.local):
@@ -149,6 +110,8 @@ class Client:
         self.throttle = throttle
         self.budget = budget
         self.usage = Usage()
+        #: Told of each request, from whichever lane; whoever wants to know takes its place.
+        self.listener: Listener = Deaf()
         self._lock = threading.Lock()
         self._lane = _Lane()
 
@@ -172,6 +135,11 @@ class Client:
     def host(self) -> str:
         """Where the portal answers now."""
         return self._line.webhook.host
+
+    @property
+    def account(self) -> int:
+        """The user whose webhook it is."""
+        return self._line.webhook.user_id
 
     @property
     def origin(self) -> str:
@@ -257,6 +225,16 @@ class Client:
         """
         with self._lock:
             self.usage = replace(self.usage, commands=self.usage.commands + len(commands))
+        methods = [command.method for command in commands]
+        try:
+            batch = self._send(commands)
+        except PortalError as failure:
+            self.listener.failed(methods, failure)
+            raise
+        self.listener.ended(methods, [one if isinstance(one, PortalError) else None for one in batch.answers])
+        return batch
+
+    def _send(self, commands: Sequence[Command]) -> BatchAnswer:
         calls = Counter(command.method for command in commands)
         try:
             with self.budget.sending(calls):
@@ -279,7 +257,9 @@ class Client:
 
     def _depart(self) -> None:
         """Wait for a request's turn, and take note that it leaves."""
-        self.throttle.acquire()
+        waited = self.throttle.acquire()
+        if waited:
+            self.listener.held_back(waited)
         self._lane.sent_at = self._clock.monotonic()
         with self._lock:
             self.usage = replace(self.usage, requests=self.usage.requests + 1)
@@ -359,6 +339,7 @@ class Client:
             while self.budget.affordable(method) < 1:
                 wait = self.budget.wait(method)
                 log.info("portal.budget_wait", method=method, seconds=round(wait, 1))
+                self.listener.budget_waited(method, wait)
                 self._clock.sleep(wait)
 
     def _fitting(self, commands: Sequence[Command], beside: Counter[str]) -> int:

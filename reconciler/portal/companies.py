@@ -36,6 +36,8 @@ OVERLAP = timedelta(minutes=2)
 #: When more than this share of the companies were modified, it is cheaper to read all: each page of those that were
 #: walks over every company, because their dates have no index (F14).
 MANY = 0.25
+#: All companies are read again so soon after some have vanished, because drift waits for it.
+AFTER_LOSS = timedelta(hours=1)
 _UNKNOWN_SHAPE = "the portal's answer has an unknown shape, so nothing was written"
 
 
@@ -65,14 +67,19 @@ class _Row:
 def survey(client: Client) -> Survey:
     """Ask for the highest ID and the count of both lists. Raises IncompleteReadError."""
 
-    def highest(method: str, condition: dict[str, Value]) -> Command:
-        return Command(method, {"order": {ID: "DESC"}, "filter": condition, "select": [ID], "start": 0})
+    def highest(method: str, condition: dict[str, Value], field: str) -> Command:
+        return Command(method, {"order": {ID: "DESC"}, "filter": condition, "select": [ID, field], "start": 0})
 
     answers = client.read(
-        [highest(COMPANY_LIST, {f"={OWN_COMPANY}": "N"}), highest(CONTACT_LIST, {f"!{COMPANY}": 0})],
+        [
+            highest(COMPANY_LIST, {f"={OWN_COMPANY}": "N"}, OWN_COMPANY),
+            highest(CONTACT_LIST, {f"!{COMPANY}": 0}, COMPANY),
+        ]
     )
     try:
-        (highest_company, companies), (highest_contact, contacts) = map(_first, answers)
+        highest_company, companies = _first(answers[0], lambda row: row[OWN_COMPANY] == "N")
+        # The guard measures a plan against this count: no filter may have been ignored (F2).
+        highest_contact, contacts = _first(answers[1], lambda row: identifier(row[COMPANY]) != 0)
         return Survey(
             at=_began(answers[0]),
             highest_company=highest_company,
@@ -112,9 +119,8 @@ class Looking:
         self._roster = roster
         self._relist = relist
         self._field = field
-        self._owners = dict(roster.owners)
-        self._seen: dict[int, int] = {}
-        self._gone: dict[int, int] = {}
+        #: Company -> owner, as far as it is known by now.
+        self.owners = dict(roster.owners)
         self._details: dict[int, CompanyDetail] = {}
 
     def look(self, beside: Sequence[Command], take: Callable[[list[Answer]], None]) -> Refresh | None:
@@ -134,29 +140,30 @@ class Looking:
                 take(answers[3:])
             if self._due(began) or not self._absorb(answers[1:3]):
                 return None
-            if count == len(self._owners):
+            if count == len(self.owners):
                 return self._refresh(began)
-        log.info("portal.companies_differ", known=len(self._owners), counted=count)
+        log.info("portal.companies_differ", known=len(self.owners), counted=count)
         return None
 
     def _due(self, began: datetime) -> bool:
         """Tell whether it is time to read all companies, also because the portal's clock was set back."""
         roster = self._roster
-        return began < roster.refreshed_at or began - roster.listed_at >= self._relist
+        relist = min(self._relist, AFTER_LOSS) if roster.vanished else self._relist
+        return began < roster.refreshed_at or began - roster.listed_at >= relist
 
     def _ask(self, beside: Sequence[Command]) -> list[Answer]:
         count = Command(
             COMPANY_LIST, {"order": {ID: "ASC"}, "filter": {f"={OWN_COMPANY}": "N"}, "select": [ID], "start": 0}
         )
         self._windows = [
-            Window(self._listing({}, None), after=max(self._owners, default=0)),
+            Window(self._listing({}, None), after=max(self.owners, default=0)),
             Window(self._modified(self._roster.refreshed_at - OVERLAP)),
         ]
         return self._client.read([count, *(window.command() for window in self._windows), *beside])
 
     def _absorb(self, answers: Sequence[Answer]) -> bool:
         """Take in what changed; False: so much that it is better to read all."""
-        if max(answer.total or 0 for answer in answers) > max(1000, MANY * len(self._owners)):
+        if max(answer.total or 0 for answer in answers) > max(1000, MANY * len(self.owners)):
             return False
         queue: Queue[_Row] = Queue(self._client)
         found = queue.absorb(self._windows, answers)
@@ -164,21 +171,21 @@ class Looking:
             found += more
         for row in found:
             if row.own:
-                owner = self._owners.pop(row.number, None)
-                if row.number in self._roster.owners and owner is not None:
-                    self._gone[row.number] = owner
+                self.owners.pop(row.number, None)
+                self._details.pop(row.number, None)
             else:
-                self._owners[row.number] = self._seen[row.number] = row.owner
+                self.owners[row.number] = row.owner
                 self._details[row.number] = row.detail
         return True
 
     def _refresh(self, at: datetime) -> Refresh:
-        known = self._roster.owners
+        known, owners = self._roster.owners, self.owners
+        seen = {number: owners[number] for number in self._details}
         return Refresh(
-            owners=self._owners,
-            seen=self._seen,
-            moved=frozenset(number for number, owner in self._seen.items() if known.get(number) != owner),
-            gone=self._gone,
+            owners=owners,
+            seen=seen,
+            moved=moved(known, seen),
+            gone=gone(known, owners),
             at=at,
             complete=False,
             contacts=self._roster.contacts,
@@ -201,9 +208,21 @@ class Looking:
         return Listing(method=COMPANY_LIST, select=select, filter=condition, parse=parse, noun="companies")
 
 
-def _first(answer: Answer) -> tuple[int, int]:
-    """Return the first ID and the count."""
+def moved(known: Mapping[int, int], owners: Mapping[int, int]) -> frozenset[int]:
+    """Return the companies that are new to the roster, or have another owner than there."""
+    return frozenset(company for company, owner in owners.items() if known.get(company) != owner)
+
+
+def gone(known: Mapping[int, int], owners: Mapping[int, int]) -> dict[int, int]:
+    """Return the companies of the roster that are not among those any more, with their last owners."""
+    return {company: owner for company, owner in known.items() if company not in owners}
+
+
+def _first(answer: Answer, belongs: Callable[[Mapping[str, Any]], bool]) -> tuple[int, int]:
+    """Return the first ID and the count. Raises ValueError where a row does not match the filter that was sent."""
     total = _count(answer)
+    if not all(map(belongs, answer.result)):
+        raise ValueError("a row does not match the filter that was sent")
     return (identifier(answer.result[0][ID]) if answer.result else 0), total
 
 

@@ -6,8 +6,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.model import ContactDetail, Mismatch
-from reconciler.core.roster import GROUP, Group
-from reconciler.portal.details import CONTACT_FIELDS, contact_detail
+from reconciler.portal.details import contact_detail, contact_fields, read_contacts
 from reconciler.portal.dialect import COMPANY, CONTACT_LIST, ID, OWNER
 from reconciler.portal.windows import Listing, Queue, Window, WindowReader
 from reconciler.portal.wire import Command, Value, identifier
@@ -15,7 +14,7 @@ from reconciler.portal.wire import Command, Value, identifier
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from reconciler.core.roster import Halfway
+    from reconciler.core.roster import Group, Halfway
     from reconciler.portal.client import Client
     from reconciler.portal.companies import Survey
     from reconciler.portal.slots import Slot
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 Drifted = tuple[Mismatch, ContactDetail]
 #: A contact, its company, its owner.
 Linked = tuple[int, int, int]
+#: Companies in one command that counts; PHP takes a thousand variables (F14), and a wrong count would do no harm.
+_COUNTED = 900
 
 
 class Comparison:
@@ -40,7 +41,8 @@ class Comparison:
         self._client = client
         self._field = field
         self._progress = progress
-        self._found = {mismatch.contact: mismatch for mismatch in halfway.found} if halfway else {}
+        self._earlier = [mismatch.contact for mismatch in halfway.found] if halfway else []
+        self._found: dict[int, Mismatch] = {}
         self._early: Queue[Drifted] = Queue(client)
         self._windows: list[Window[Drifted]] = []
         self._seconds = 0.0
@@ -59,11 +61,20 @@ class Comparison:
         """Seconds that a command took the portal; None: there was none, or it did not say."""
         return self._seconds / self._commands if self._commands and self._seconds else None
 
-    def drop_stale(self, owners: Mapping[int, int]) -> None:
-        """Forget what was compared with an owner that the company does not have any more."""
+    def review(self, owners: Mapping[int, int]) -> None:
+        """Forget what was compared with an owner that the company does not have any more.
+
+        What an earlier run has found is looked at again: since then a person may have set it right, or that run did.
+        """
         for mismatch in self.mismatches:
             if owners.get(mismatch.company) != mismatch.company_owner:
                 del self._found[mismatch.contact]
+
+        for contact, (company, owner, detail) in read_contacts(self._client, self._earlier, self._field).items():
+            wanted = owners.get(company)
+            if wanted is not None and wanted != owner:
+                mismatch = Mismatch(contact=contact, company=company, owner=owner, company_owner=wanted)
+                self._add([(mismatch, detail)])
 
     def along(self, todo: Sequence[Group]) -> list[Command]:
         """Return drift queries that travel with other commands; `take` wants their answers."""
@@ -144,7 +155,7 @@ def drift_query(group: Group, field: str) -> Window[Drifted]:
     return Window(
         Listing(
             method=CONTACT_LIST,
-            select=[ID, COMPANY, OWNER, *CONTACT_FIELDS, *([field] if field else [])],
+            select=[ID, COMPANY, OWNER, *contact_fields(field)],
             filter={f"@{COMPANY}": list(group.companies), f"!{OWNER}": group.owner},
             parse=parse,
             noun="contacts",
@@ -153,21 +164,17 @@ def drift_query(group: Group, field: str) -> Window[Drifted]:
 
 
 def count_contacts(client: Client, companies: Iterable[int]) -> int:
-    """Return how many contacts these companies have. Raises the first error of the portal."""
+    """Return how many contacts these companies have. Raises the first error of the portal.
+
+    Only the counts are wanted, so the rows may come in any order: sorting would make the portal look at all of them
+    once more.
+    """
     ordered = sorted(companies)
-    commands = [
-        Command(
-            CONTACT_LIST,
-            {
-                "order": {ID: "ASC"},
-                "filter": {f"@{COMPANY}": ordered[start : start + GROUP]},
-                "select": [ID],
-                "start": 0,
-            },
-        )
-        for start in range(0, len(ordered), GROUP)
-    ]
-    return sum(answer.total or 0 for answer in client.read(commands))
+    groups = [ordered[start : start + _COUNTED] for start in range(0, len(ordered), _COUNTED)]
+    answers = client.read(
+        [Command(CONTACT_LIST, {"filter": {f"@{COMPANY}": group}, "select": [ID], "start": 0}) for group in groups]
+    )
+    return sum(answer.total or 0 for answer in answers)
 
 
 def _linked_contacts() -> Listing[Linked]:

@@ -120,6 +120,30 @@ def read_owners(client: Client, companies: Iterable[int]) -> dict[int, int]:
     return owners
 
 
+def read_contacts(client: Client, contacts: Iterable[int], field: str) -> dict[int, tuple[int, int, ContactDetail]]:
+    """Return contact -> company, owner and what else is known, for those that are there. Raises IncompleteReadError."""
+    found: dict[int, tuple[int, int, ContactDetail]] = {}
+
+    def keep(asked: Sequence[int], answer: Answer) -> None:
+        for number, row in rows(answer, asked):
+            found[number] = identifier(row.get(COMPANY)), identifier(row.get(OWNER)), contact_detail(row, field)
+
+    select = [COMPANY, OWNER, *contact_fields(field)]
+    ask(
+        client,
+        [
+            Question(by_id(CONTACT_LIST, group, select), partial(keep, group), "contacts", give_up)
+            for group in groups(contacts)
+        ],
+    )
+    return found
+
+
+def contact_fields(field: str) -> list[str]:
+    """Return what to ask of a contact besides its owner, and its yes/no field if there is one."""
+    return [*CONTACT_FIELDS, *([field] if field else [])]
+
+
 def contact_detail(row: Mapping[str, Any], field: str) -> ContactDetail:
     """Read the CONTACT_FIELDS of a row, and its yes/no field if there is one. Raises UsageError where it is none."""
     return ContactDetail(
@@ -211,9 +235,8 @@ class _Inquiry:
         )
 
     def _records(self) -> Iterator[Question]:
-        contact_fields = [*CONTACT_FIELDS, *([self._wants.contact_field] if self._wants.contact_field else [])]
         for group in groups(self._company_of.keys() - self._contacts.keys()):
-            command = by_id(CONTACT_LIST, group, contact_fields)
+            command = by_id(CONTACT_LIST, group, contact_fields(self._wants.contact_field))
             yield Question(command, partial(self._keep_contacts, group), "contacts", give_up)
         if self._wants.links:
             for group in groups(self._company_of):

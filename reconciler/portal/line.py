@@ -5,6 +5,7 @@ No error that leaves here has the webhook in its sentence.
 
 from __future__ import annotations
 
+import http.cookiejar
 import re
 import ssl
 import threading
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING, NoReturn
 import httpx
 import structlog
 
-from reconciler.errors import MovedError, NotJsonError, TooLargeError, UnreachableError
+from reconciler import __version__
+from reconciler.errors import MovedError, NotJsonError, TooLargeError, UnreachableError, UsageError
 from reconciler.portal.dialect import BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from reconciler.clock import Clock
     from reconciler.portal.address import Webhook
@@ -146,3 +149,40 @@ def _reason(failure: httpx.TransportError) -> str:
     if isinstance(root, ssl.SSLCertVerificationError):
         return "its certificate is not trusted; for one of your own authority set portal.ca_bundle"
     return type(failure).__name__ if not isinstance(root, OSError) else (root.strerror or type(root).__name__)
+
+
+def http_client(
+    *,
+    connect_timeout: float,
+    read_timeout: float,
+    proxy: str | None = None,
+    ca_bundle: Path | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> httpx.Client:
+    """Make the HTTP client: nothing from the environment, no cookies (F11.23), no redirect followed, TLS verified.
+
+    Raises UsageError for a bundle that cannot be loaded.
+    """
+    client = httpx.Client(
+        transport=transport or httpx.HTTPTransport(verify=_tls(ca_bundle), proxy=proxy, trust_env=False),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=httpx.Timeout(connect=connect_timeout, read=read_timeout, write=read_timeout, pool=read_timeout),
+        headers={
+            "User-Agent": f"reconciler/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": ACCEPTED,
+            "Content-Type": "application/json",
+        },
+    )
+    client.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    return client
+
+
+def _tls(ca_bundle: Path | None) -> ssl.SSLContext:
+    if ca_bundle is None:
+        return httpx.create_ssl_context(trust_env=False)
+    try:
+        return ssl.create_default_context(cafile=str(ca_bundle))
+    except OSError as cause:  # an SSLError is one
+        raise UsageError("portal.ca_bundle cannot be loaded; it must be a file of PEM certificates") from cause

@@ -117,6 +117,8 @@ class _Meter:
     others: float = 0.0
     #: Mean seconds of a call in the last answer; None before the first.
     cost: float | None = None
+    #: What is planned with: up at once when calls take longer, and down slowly, because their times vary much (F16).
+    foretold: float = 0.0
     blocked_until: float = 0.0
     #: Calls that were sent and not answered yet.
     under_way: int = 0
@@ -190,7 +192,8 @@ class Budget:
             if counted and method != BATCH:  # whose time is that of its commands
                 meter.spent.append((now, counted))
             if durations:
-                meter.cost = sum(durations) / len(durations)
+                meter.cost = mean = sum(durations) / len(durations)
+                meter.foretold = max(mean, (3 * meter.foretold + mean) / 4)
             latest = max(timings, key=lambda t: t.operating or 0.0, default=None)
             if latest is not None and latest.operating:
                 meter.reported, meter.reported_at = latest.operating, now
@@ -213,24 +216,33 @@ class Budget:
                 meter = self._meters[method]
                 meter.spent.append((now, each * count))
                 meter.cost = max(meter.cost or 0.0, each)
+                meter.foretold = max(meter.foretold, each)
 
     def exhausted(self, method: str) -> None:
-        """Take note that the portal refused the method: the limit is lower than thought (DESIGN 5).
+        """Take note that the portal refused the method; if that is a surprise, its limit is lower than thought.
 
-        The portal's own figure is proof; without one our own reckoning is, once it covers a whole window, or where
-        it comes so near that no earlier process can have spent much. The last call was still let through.
+        The last call was still let through.
         """
         with self._lock:
             now = self._clock.monotonic()
-            meter = self._meters[method]
-            limit = self._limit(now)
-            told = now < meter.falls_at
-            used = meter.reported if told else meter.own(now)
-            proven = told or now - self._watched_since >= WINDOW or (limit is not None and used > 0.75 * limit)
-            allowed = used - (meter.cost or 0.0)
-            if proven and allowed > 2 * RESERVE and (limit is None or allowed < limit):
-                self._learned_limit, self._learned_until = allowed, now + HOLD
+            meter, limit = self._meters[method], self._limit(now)
+            used = self._proven(meter, now)
+            if used > 2 * RESERVE and (limit is None or used < limit):
+                self._learned_limit, self._learned_until = used - (meter.cost or 0.0), now + HOLD
             meter.blocked_until = max(now + UNKNOWN_WAIT, meter.falls_at)
+
+    def _proven(self, meter: _Meter, now: float) -> float:
+        """Return what has surely been used and no more; 0 where that cannot be known.
+
+        The portal's figure, while it is fresh: others may have gone on since. Where the portal gives none, our own
+        reckoning, once it covers a whole window, or where it comes so near the limit that no earlier process can
+        have spent much.
+        """
+        if meter.reported:
+            return meter.reported if now - meter.reported_at < MINUTE else 0.0
+        own, limit = meter.own(now), self._limit(now)
+        watched = now - self._watched_since >= WINDOW
+        return own if watched or (limit is not None and own > 0.75 * limit) else 0.0
 
     def affordable(self, method: str) -> float:
         """Return how many calls of the method fit before the limit, in a batch; may be infinite, or below one."""
@@ -241,6 +253,18 @@ class Budget:
         """Return the mean seconds of a call in the last answer; 0 where nothing is known."""
         with self._lock:
             return self._meters[method].cost or 0.0
+
+    @property
+    def limit(self) -> float | None:
+        """The seconds that each method may use, as far as is known; None: no such limit."""
+        with self._lock:
+            return self._limit(self._clock.monotonic())
+
+    def used(self) -> dict[str, float]:
+        """Return what each method has used of the window."""
+        with self._lock:
+            now = self._clock.monotonic()
+            return {method: meter.used(now) for method, meter in self._meters.items()}
 
     def wait(self, method: str, calls: float = 1) -> float:
         """Return the seconds until so many calls are affordable, or as many as ever; 0: they are now."""
@@ -273,5 +297,5 @@ class Budget:
 
 
 def _expected(meter: _Meter) -> float:
-    """Return what a call is planned to take: half as much again as the last ones."""
-    return UNMEASURED if meter.cost is None else meter.cost * 1.5
+    """Return what a call is planned to take: half as much again as foretold."""
+    return UNMEASURED if meter.cost is None else meter.foretold * 1.5

@@ -16,9 +16,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.core.model import Snapshot
-from reconciler.core.roster import Halfway, Refresh, Strategy, cheaper, groups
+from reconciler.core.roster import Halfway, Refresh, Roster, Strategy, cheaper, groups
 from reconciler.errors import UsageError
-from reconciler.portal.companies import Looking, listing, survey
+from reconciler.portal.companies import Looking, gone, listing, moved, survey
 from reconciler.portal.comparing import Comparison, count_contacts
 from reconciler.portal.details import Details, Wants, read_details, read_owners
 from reconciler.portal.dialect import BATCH_COMMANDS
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from reconciler.core.model import User
-    from reconciler.core.roster import Group, Roster
+    from reconciler.core.roster import Group
     from reconciler.portal.client import Client
     from reconciler.portal.companies import Survey
     from reconciler.portal.slots import Slot
@@ -80,6 +80,11 @@ class Reader:
         self._tactics = tactics or Tactics()
         self._slot = slot
 
+    @property
+    def account(self) -> int:
+        """Whose webhook it is, and in whose name the portal takes what we write."""
+        return self._client.account
+
     def sweep(
         self,
         scope: Scope,
@@ -97,21 +102,27 @@ class Reader:
             return self._part(scope, wants)
         comparing = halfway if halfway is not None and halfway.companies_up_to is None else None
         comparison = Comparison(self._client, wants.contact_field, self._progress, comparing)
-        refresh, seen, early = None, None, self._early(roster, comparing)
+        refresh, seen, early = None, None, []
         if roster is not None and (halfway is None or comparing is not None):
-            refresh = self._look(roster, wants, comparing, comparison, early)
+            # A sweep that goes on over hours would else read all companies again and again.
+            relist = timedelta.max if comparing else self._tactics.relist
+            early = [] if comparing else self._early(roster)
+            looking = Looking(self._client, roster, relist=relist, field=wants.company_field)
+            refresh = looking.look(comparison.along(early), comparison.take)
         if refresh is None:
             seen = survey(self._client)
-            refresh = self._all_companies(seen, roster, None if comparing else halfway)
-            comparison = Comparison(self._client, wants.contact_field, self._progress)
-            comparing, early = None, []
-        comparison.drop_stale(refresh.owners)
+            refresh = self._all_companies(seen, roster, halfway)
+        if comparing is not None and not timedelta(0) <= refresh.at - comparing.began <= STALE:
+            comparing, comparison = None, Comparison(self._client, wants.contact_field, self._progress)
+        comparison.review(refresh.owners)
         strategy = Strategy.DRIFT
         if early or comparing:  # what was compared before some companies changed
             comparison.drift(groups(refresh.owners, refresh.moved))
         if not early:
             strategy = self._compare(refresh, roster, comparing, comparison, seen)
-        vanished = refresh.gone if refresh.complete or roster is None else {**roster.vanished, **refresh.gone}
+        # A read of all companies ends the wait, but not one that has marked some as vanished on its way.
+        waiting = {} if roster is None or (refresh.complete and halfway is None) else roster.vanished
+        vanished = {**waiting, **refresh.gone}
         details = self._details(comparison, wants, refresh)
         return Snapshot(
             taken_at=comparing.began if comparing else refresh.at,
@@ -161,24 +172,11 @@ class Reader:
             departments=details.departments,
         )
 
-    def _early(self, roster: Roster | None, comparing: Halfway | None) -> list[Group]:
+    def _early(self, roster: Roster) -> list[Group]:
         """Return the drift queries that travel with the look at the companies: all, where all of them fit in."""
-        if roster is None or comparing is not None:
-            return []
         todo = groups(roster.owners)
         along = len(todo) + _LOOK_COMMANDS <= BATCH_COMMANDS
         return todo if along and self._choose(todo, roster.contacts, roster, along=True) is Strategy.DRIFT else []
-
-    def _look(
-        self, roster: Roster, wants: Wants, comparing: Halfway | None, comparison: Comparison, early: list[Group]
-    ) -> Refresh | None:
-        """Look at what changed among the companies; None: all must be read, and all compared anew."""
-        # A sweep that goes on over hours would else begin anew again and again.
-        relist = timedelta.max if comparing else self._tactics.relist
-        looking = Looking(self._client, roster, relist=relist, field=wants.company_field)
-        refresh = looking.look(comparison.along(early), comparison.take)
-        stale = refresh is not None and comparing is not None and refresh.at - comparing.began > STALE
-        return None if stale else refresh
 
     def _all_companies(self, seen: Survey, roster: Roster | None, halfway: Halfway | None) -> Refresh:
         """Read all companies, or those that a sweep which was broken off has left."""
@@ -196,12 +194,17 @@ class Reader:
                     owners.update(rest)
                 so_far = Halfway(began=began, owners=owners, companies_up_to=reader.position)
                 self._slot.keep(so_far, reader.position / highest / 2)
+        if after:  # what an earlier run has read may have changed since; which are gone, the next look will tell
+            so_far_known = Roster(owners=owners, refreshed_at=began, listed_at=seen.at)
+            looking = Looking(self._client, so_far_known, relist=timedelta.max, field="")
+            looking.look((), lambda _: None)
+            owners = looking.owners
         known = roster.owners if roster else {}
         return Refresh(
             owners=owners,
             seen=owners,
-            moved=frozenset(),
-            gone={company: known[company] for company in known.keys() - owners.keys()},
+            moved=moved(known, owners) if known else frozenset(),
+            gone=gone(known, owners),
             at=began,
             complete=True,
             contacts=seen.contacts,

@@ -120,6 +120,7 @@ class Writer:
             if self._over(wait, ()):
                 return False
             log.info("writer.budget_wait", seconds=round(wait, 1))
+            self._client.listener.budget_waited(CONTACT_UPDATE, wait)
             self._clock.sleep(wait)
         return True
 

@@ -128,6 +128,8 @@ def _refuse(refusal: Refusal) -> None:
 
 def _arguments(command: Command, maps: Maps, max_input_vars: int) -> PhpArray:
     arguments = parse_str(command.query, max_input_vars)
+    if "$" not in command.query and "%24" not in command.query:
+        return arguments  # hundreds of IDs, and no macro among them
     for key, value in arguments.items():
         arguments.data[key] = substituted(value, maps)
     return arguments

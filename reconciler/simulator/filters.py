@@ -64,8 +64,6 @@ class Where:
     """The WHERE of a list, and what the database has to look at for it."""
 
     sql: Sql
-    #: Whether there is any condition besides the category.
-    filtered: bool
     #: Whether an index narrows it, as on the real portal (F14).
     indexed: bool
     #: The condition on COMPANY_ID, if it does the narrowing: all contacts of those companies are looked at.
@@ -99,7 +97,7 @@ def where(entity: Entity, conditions: PhpArray, moment: Moment, *, own: int | No
                 companies = part if condition.field == "COMPANY_ID" else companies
     text = " AND ".join(f"({part.text})" for part in parts)
     values = tuple(value for part in parts for value in part.values)
-    return Where(Sql(text, values), len(parts) > 1, indexed, companies)
+    return Where(Sql(text, values), indexed, companies)
 
 
 def order(entity: Entity, directions: PhpArray) -> str:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import io
 import json
 import sys
-from datetime import UTC, datetime, timedelta
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.command_line import RUN_KEYS, SMALL, TOKEN, HurriedClock, Terminal, interrupt
 
-from reconciler import __version__, demo
-from reconciler.clock import SystemClock
-from reconciler.core.model import RunReport, Status
-from reconciler.journal.lease import hold_lease
-from reconciler.journal.store import open_journal
+from reconciler import __version__, demo, heartbeat
 from reconciler.simulator.assembly import build
 from reconciler.simulator.options import PortalOptions
 from reconciler.simulator.server import serve
@@ -318,44 +314,56 @@ def test_check_goes_on_without_a_database(desk: Desk) -> None:
 # health
 
 
-def write_run(desk: Desk, *, ago: timedelta, finished: bool = True) -> None:
-    """Put a run into the journal that began a while ago."""
-
-    class Then(SystemClock):
-        def now(self) -> datetime:
-            return datetime.now(UTC) - ago
-
-    with open_journal(f"sqlite:///{desk.journal}", Then()) as journal:
-        run = journal.begin(portal="127.0.0.1", command="service")
-        if finished:
-            journal.finish(RunReport(run=run, status=Status.IN_SYNC))
+def beat(desk: Desk, **changes: Any) -> None:
+    """Write a heartbeat, as a service would just now but for the changes."""
+    values = {"process": 7, "boot": heartbeat.this_boot(), "at": time.monotonic()} | changes
+    heartbeat.write(heartbeat.beat_file(desk.journal), heartbeat.Beat(**values))
 
 
 @pytest.mark.parametrize(
-    ("minutes", "alive"), [(1, True), (24, True), (26, False)], ids=["just now", "late", "too late"]
+    ("changes", "says"),
+    [
+        ({}, "alive"),
+        ({"at": time.monotonic() - 1_000}, "not alive: the last heartbeat of process 7 is "),
+        ({"at": time.monotonic() + 1_000_000}, "not alive: the service has not been started since the machine was"),
+        ({"boot": "another"}, "not alive: the service has not been started since the machine was"),
+        ({"wrong": "no run has begun for 3 h 00 min"}, "not alive: no run has begun for 3 h 00 min"),
+        ({"wrong": "x" * 5_000}, "not alive: something is wrong"),
+    ],
+    ids=["now", "frozen", "of the future", "before a reboot", "says so itself", "too long a story"],
 )
-def test_health_goes_by_the_last_start(minutes: int, alive: bool, desk: Desk) -> None:
-    """Two and a half intervals of ten minutes."""
-    write_run(desk, ago=timedelta(minutes=minutes))
+def test_health_goes_by_the_heartbeat(changes: dict[str, Any], says: str, desk: Desk) -> None:
+    """By the monotonic clock; an address of a portal is not needed."""
+    desk.env(PORTAL__WEBHOOK_URL=None)
+    beat(desk, **changes)
     ended = desk.run("health")
-    assert ended.code == (0 if alive else 1)
-    assert ended.out.startswith("alive: the last run began" if alive else "not alive: the last run began")
+    assert ended.out.startswith(says)
+    assert ended.code == (0 if says == "alive" else 1)
 
 
-def test_health_lets_a_long_run_live(desk: Desk) -> None:
-    """Whoever holds the lease is at work, however long ago it began."""
-    write_run(desk, ago=timedelta(hours=3), finished=False)
-    with hold_lease(desk.journal, SystemClock(), 0):
-        ended = desk.run("health", "--json")
-    assert (ended.code, ended.json["status"], ended.json["last_success"]) == (0, "ok", None)
-    assert desk.run("health").code == 1
+def test_health_for_scripts(desk: Desk) -> None:
+    """The age of the heartbeat, and when runs began and ended as the service knows it."""
+    beat(desk, last_attempt="2026-11-21T20:53:00+00:00")
+    document = desk.run("health", "--json").json
+    assert 0 <= document.pop("heartbeat_seconds") < 20
+    assert document == {
+        "schema": 1,
+        "status": "ok",
+        "reason": None,
+        "last_attempt": "2026-11-21T20:53:00+00:00",
+        "last_success": None,
+    }
 
 
-def test_health_of_a_journal_without_runs(desk: Desk) -> None:
-    """Not alive, and in its own words."""
-    open_journal(f"sqlite:///{desk.journal}", SystemClock()).close()
+@pytest.mark.parametrize("content", [None, "", "{}", "[]", "no JSON"])
+def test_health_without_a_service(content: str | None, desk: Desk) -> None:
+    """Nobody is at work on this journal, or what is there is no heartbeat: not alive, in one sentence."""
+    path = heartbeat.beat_file(desk.journal)
+    if content is not None:
+        path.write_text(content)
     ended = desk.run("health")
-    assert (ended.code, ended.out) == (1, "not alive: no run yet\n")
+    assert ended.code == 1
+    assert ended.out == f"not alive: no service is at work on this journal ({path} holds no heartbeat)\n"
 
 
 # demo, simulate, the service

@@ -10,7 +10,7 @@ from support.portal_line import client_on
 
 from reconciler.clock import VirtualClock
 from reconciler.errors import PortalError
-from reconciler.portal.client import http_client
+from reconciler.portal.line import http_client
 from reconciler.portal.wire import Answer, Command
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ BEFORE, AFTER = LAST - timedelta(seconds=1), LAST + timedelta(seconds=1)
 DRIFTED = Mismatch(contact=1, company=10, owner=7, company_owner=8)
 
 
-def detail(created: datetime = BEFORE, modified: datetime = BEFORE) -> ContactDetail:
+def detail(created: datetime = BEFORE, modified: datetime = BEFORE, editor: int = 3) -> ContactDetail:
     """Return what the portal says of the contact."""
-    return ContactDetail(name="C", created=created, modified=modified, modified_by=3)
+    return ContactDetail(name="C", created=created, modified=modified, modified_by=editor)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,18 @@ def detail(created: datetime = BEFORE, modified: datetime = BEFORE) -> ContactDe
             Evidence(last_sweep=LAST, written={1: 7}, earlier_owners={10: frozenset({7})}),
             Cause.COMPANY_OWNER_CHANGED,
             id="the-company-moved-on",
+        ),
+        pytest.param(
+            detail(BEFORE, AFTER, editor=3),
+            Evidence(last_sweep=LAST, written={1: 7}, account=3),
+            Cause.NEWLY_LINKED,
+            id="linked-after-our-own-write",
+        ),
+        pytest.param(
+            detail(BEFORE, AFTER, editor=4),
+            Evidence(last_sweep=LAST, written={1: 7}, account=3),
+            Cause.CONTACT_CHANGED,
+            id="edited-after-our-own-write",
         ),
         pytest.param(
             detail(),

@@ -44,6 +44,15 @@ def spread(count: int) -> list[Change]:
         pytest.param(spread(1), Population(contacts=9, companies=80, companies_before=0), [], id="grown-from-nothing"),
         pytest.param(spread(1), Population(contacts=9, companies=1), [], id="first-sweep"),
         pytest.param([], Population(contacts=9, companies=1, companies_before=9), [], id="nothing-to-write"),
+        pytest.param(
+            spread(4),
+            Population(contacts=9, companies=1, rivals=frozenset({1, 2, 3, 99})),
+            [(Limit.RIVAL, 3, 0)],
+            id="another-installation",
+        ),
+        pytest.param(
+            spread(4), Population(contacts=9, companies=1, rivals=frozenset({1, 2, 99})), [], id="a-slip-or-two"
+        ),
     ],
 )
 def test_limits(some: list[Change], population: Population, expected: list[tuple[Limit, float, int]]) -> None:

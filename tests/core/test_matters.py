@@ -204,9 +204,18 @@ def test_what_reached_nobody_waits() -> None:
     assert set(after(refused(), BROKEN).waiting) == {Kind.REFUSED}
     assert set(after(refused(), FINE).waiting) == set()
     assert set(after(LOCKED, BROKEN).waiting) == {Kind.AUTHORIZATION_LOST}
-    assert set(after(LOCKED, FINE).waiting) == set()
     assert set(after(*[BROKEN] * 7, FINE).waiting) == set()
     assert after(flapped(9, 2), FINE, flapped(4)).waiting[Kind.QUARANTINED].contacts == (2, 4, 9)
+
+
+def test_a_lockout_of_which_nobody_could_be_told_is_told_when_it_is_over() -> None:
+    """With its beginning and its end, by the first sweep after it, and by no later one."""
+    over = after(LOCKED, LOCKED, FINE)
+    (matter,) = over.waiting.values()
+    assert matter.title == "The portal did not let the worker in"
+    assert matter.sentence.endswith("UTC, and does again: the portal does not know this webhook")
+    assert not over.locked_out
+    assert set(after(LOCKED, FINE, FINE).waiting) == set()
 
 
 def test_delivery_of_what_was_overtaken() -> None:

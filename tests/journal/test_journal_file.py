@@ -131,11 +131,13 @@ def test_a_directory_without_write_access_is_explained(unprivileged: Path, clock
     """For a new journal, and for one that is there."""
     url = f"sqlite:///{unprivileged}/journal.db"
     unprivileged.chmod(0o500)
-    assert "cannot be created (Permission denied): give this user write access" in refusal_of(url, clock)
+    assert f"cannot be created (Permission denied): give this user ({os.geteuid()}) write access" in refusal_of(
+        url, clock
+    )
     unprivileged.chmod(0o700)
     open_journal(url, clock).close()
     unprivileged.chmod(0o500)
-    assert "give this user write access to the file and its directory" in refusal_of(url, clock)
+    assert f"give this user ({os.geteuid()}) write access to the file and its directory" in refusal_of(url, clock)
 
 
 def test_a_file_without_write_access_is_explained_before_the_portal_is_read(
@@ -145,7 +147,7 @@ def test_a_file_without_write_access_is_explained_before_the_portal_is_read(
     url = f"sqlite:///{unprivileged}/journal.db"
     open_journal(url, clock).close()
     (unprivileged / "journal.db").chmod(0o400)
-    assert "is not writable: give this user write access" in refusal_of(url, clock)
+    assert f"is not writable: give this user ({os.geteuid()}) write access" in refusal_of(url, clock)
 
 
 def test_a_directory_that_may_not_be_entered_is_explained_to_a_reader(unprivileged: Path, clock: VirtualClock) -> None:

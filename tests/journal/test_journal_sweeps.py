@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from sqlalchemy import select
 
 from reconciler.core.cause import Evidence
 from reconciler.core.model import Cause, Mismatch, Result, RunReport, Standing, Status
+from reconciler.core.roster import Halfway, Strategy
 from reconciler.journal import roster, rows, tables
 from reconciler.journal.records import StandingDrift, Sweep
 from reconciler.journal.store import open_journal
@@ -164,6 +166,49 @@ def test_the_roster_follows_any_sweeps(quick: Journal, sweeps: list[dict[int, in
     assert quick.sweeps.evidence(portal, drifted).earlier_owners == {
         c: owners for c, owners in earlier.items() if owners
     }
+
+
+# A sweep under way
+
+
+def test_companies_read_halfway_go_with_those_of_the_roster(journal: Journal) -> None:
+    """What was read replaces what was known up to there; what is above waits, and the roster is not a new one yet."""
+    journal.sweeps.remember(PORTAL, swept({7: 1, 8: 1, 20: 1}, NOON), [])
+    later = NOON + TEN_MINUTES
+    journal.sweeps.keep(PORTAL, Halfway(began=later, owners={7: 2, 9: 3}, companies_up_to=10))
+    assert journal.sweeps.halfway(PORTAL) == Halfway(began=later, owners={7: 2, 9: 3}, companies_up_to=10)
+    known = journal.sweeps.roster(PORTAL)
+    assert known is not None
+    assert known.owners == {7: 2, 9: 3, 20: 1}
+    assert (known.refreshed_at, known.listed_at, known.vanished) == (NOON, NOON, {8: 1})
+    assert journal.sweeps.last(PORTAL) == Sweep(taken_at=NOON, companies=3)
+    assert journal.sweeps.halfway("other") is None
+    journal.sweeps.remember(PORTAL, swept({7: 2, 9: 3}, later), [])
+    assert journal.sweeps.halfway(PORTAL) is None
+    known = journal.sweeps.roster(PORTAL)
+    assert known is not None
+    assert known.vanished == {8: 1, 20: 1}
+
+
+def test_a_comparison_halfway_is_kept_with_what_it_found(journal: Journal) -> None:
+    """Each time anew, each portal its own; a complete sweep leaves nothing of it."""
+    refresh = swept({7: 2, 8: 3}, NOON).refresh
+    for found in ((mismatch(1), mismatch(2)), (mismatch(2), mismatch(3), mismatch(4, company=8, company_owner=3))):
+        so_far = Halfway(
+            began=NOON, owners={}, strategy=Strategy.DRIFT, position=(3, 8), found=found, outside=5, refresh=refresh
+        )
+        journal.sweeps.keep(PORTAL, so_far)
+        journal.sweeps.keep("other", replace(so_far, found=()))
+        assert journal.sweeps.halfway(PORTAL) == replace(so_far, refresh=None)
+    known = journal.sweeps.roster(PORTAL)
+    assert known is not None
+    assert (known.owners, known.listed_at, known.outside) == ({7: 2, 8: 3}, NOON, 5)
+    assert journal.sweeps.last(PORTAL) is None
+    journal.sweeps.remember(PORTAL, swept({7: 2, 8: 3}, NOON), [])
+    assert journal.sweeps.halfway(PORTAL) is None
+    assert journal.sweeps.halfway("other") is not None
+    with journal._reading() as connection:
+        assert connection.execute(select(tables.sighting)).all() == []
 
 
 # Standing drift

@@ -181,15 +181,16 @@ def test_an_undo_can_be_taken_back_by_its_run(journal: Journal) -> None:
     assert found(journal.writes.to_undo(PORTAL, run=back)) == ([], [(back, 1)])
 
 
-def test_what_lies_beneath_an_undo_of_something_forgotten_is_not_guessed(journal: Journal) -> None:
-    """Retention removed the run that it took back."""
+def test_what_lies_beneath_an_undo_of_something_forgotten_is_not_guessed(journal: Journal, clock: VirtualClock) -> None:
+    """Retention removed the run that it took back, and with it all before."""
     run_of(journal, change(1, before=1, after=2))
     second = run_of(journal, change(1, before=2, after=3))
     answer = journal.writes.to_undo(PORTAL, run=second)
     assert isinstance(answer, OurWrites)
+    clock.sleep(1)
     undo(journal, *answer.latest)
-    with journal._writing() as connection:
-        connection.execute(delete(tables.run).where(tables.run.c.id == second))
+    clock.sleep(100 * 86_400)
+    assert journal.housekeeping.prune(timedelta(days=99)).runs == 2
     assert journal.writes.to_undo(PORTAL, contact=1) is NothingToUndo.NOTHING_WRITTEN
 
 

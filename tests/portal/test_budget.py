@@ -43,6 +43,18 @@ def test_the_next_calls_are_expected_to_cost_half_as_much_again() -> None:
     assert budget.affordable(M) == (480 - RESERVE - 4) / 3
 
 
+def test_what_is_foretold_rises_at_once_and_falls_slowly() -> None:
+    """F16: how long updates take varies much, so that a few short ones say little of the next ones."""
+    budget = Budget(VirtualClock(), limit=480)
+    expected = []
+    used = 0.0
+    for seconds in (1, 9, 1, 1):
+        used += budget.observe(M, told(None, duration=seconds), 0)
+        expected.append((480 - RESERVE - used) / budget.affordable(M) / 1.5)
+        assert budget.cost(M) == seconds
+    assert expected == pytest.approx([1, 9, 7, 5.5])
+
+
 @pytest.mark.parametrize(
     ("figures", "used"),
     [
@@ -225,6 +237,25 @@ def test_without_a_figure_our_own_reckoning_teaches(
     budget.exhausted(M)
     clock.sleep(600)
     assert budget.affordable(M) == (math.inf if learned is None else (learned - RESERVE) / 1.5)
+
+
+def test_a_figure_of_a_while_ago_teaches_nothing() -> None:
+    """Another program may have used up the rest since; nor does what was spent here say how much that is."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    budget.observe(M, told(420.0, reset_at=600, duration=1), 0)
+    clock.sleep(60)
+    budget.exhausted(M)
+    clock.sleep(1200)
+    assert budget.affordable(M) == (480 - RESERVE) / 1.5
+
+
+def test_a_refusal_at_the_limit_is_no_news() -> None:
+    """The last call went beyond it, as far as it was long."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    budget.observe(M, told(490.0, reset_at=600, duration=30), 0)
+    budget.exhausted(M)
+    clock.sleep(1200)
+    assert budget.affordable(M) == (480 - RESERVE) / 45
 
 
 def test_of_a_whole_batch_the_limit_before_it_is_learned() -> None:

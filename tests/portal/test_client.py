@@ -33,8 +33,8 @@ from reconciler.errors import (
     UnreachableError,
     UsageError,
 )
-from reconciler.portal import client as client_module
-from reconciler.portal.client import http_client
+from reconciler.portal import line as line_module
+from reconciler.portal.line import http_client
 from reconciler.portal.wire import Answer, Command
 from reconciler.simulator.costs import CostModel, Profile
 from reconciler.simulator.http import Request, Response
@@ -118,7 +118,7 @@ def test_tls_is_verified_with_the_bundle_that_was_named(tmp_path: Path) -> None:
     trustme = pytest.importorskip("trustme")
     trustme.CA().cert_pem.write_to_path(str(bundle))
     http_client(connect_timeout=1, read_timeout=1, ca_bundle=bundle).close()
-    for context in (client_module._tls(None), client_module._tls(bundle)):
+    for context in (line_module._tls(None), line_module._tls(bundle)):
         assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 

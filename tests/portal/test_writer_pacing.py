@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.portal_fixture import BOB
+from support.portal_fixture import BOB, START
 from support.world import CLEO, change
 
 from reconciler.core.model import Outcome, Result
-from reconciler.errors import RateLimitedError
+from reconciler.errors import MissingScopeError, RateLimitedError
+from reconciler.portal.dialect import REQUEST_SECONDS
 from reconciler.portal.pacing import Budget
 from reconciler.portal.writer import CHECK_SECONDS, ChunkLimits, Writer
 from reconciler.simulator.costs import Profile
@@ -53,7 +55,7 @@ def test_chunks_grow_by_half(make_world: Callable[..., World], chunks: ChunkLimi
     world.run()
     assert sizes(world) == expected
     # One request a chunk, and one for the first check.
-    assert len(world.witness.exchanges) == 4 + 1 + len(expected)
+    assert sum(bool(exchange.updates or exchange.checked) for exchange in world.witness.exchanges) == 1 + len(expected)
 
 
 @pytest.mark.parametrize("slow", [1.0, 2.0, 2.3], ids=lambda seconds: f"{seconds:g}s")
@@ -242,6 +244,41 @@ def test_nothing_to_do(make_world: Callable[..., World]) -> None:
     world = make_world()
     Writer(world.worker.client, world.clock, ChunkLimits(), intend=print, settle=print).apply([])
     assert world.witness.exchanges == []
+
+
+def test_an_owner_who_is_dismissed_during_a_backfill_gets_nothing_more(make_world: Callable[..., World]) -> None:
+    """DESIGN 6: never an owner who is no active employee; each check looks again, however long it takes."""
+    world = make_world(profile=every(5.0))
+    world.drift(200, each=50)
+    world.office.database.write("UPDATE company SET assigned_by_id = ? WHERE id = 104", (CLEO,))
+    world.later(550.0, lambda: world.portal.people.dismiss_user(BOB))
+    finished = world.run()
+    written = {edit.id: edit for edit in world.portal.history if edit.source == "rest"}
+    too_late = [
+        edit
+        for edit in written.values()
+        if edit.after == BOB and edit.at > START + 550 + REQUEST_SECONDS + CHECK_SECONDS
+    ]
+    assert too_late == []
+    results = world.results()
+    assert {results[number] for number in range(151, 201)} == {"applied"}
+    assert sorted(set(results.values())) == ["applied", "conflict"]
+    assert all((results[number] == "applied") == (number in written) for number in results)
+    assert finished.failure is None
+
+
+def test_a_webhook_that_loses_its_user_scope_during_a_backfill_writes_no_more(make_world: Callable[..., World]) -> None:
+    """Nobody can tell then whether the new owners still work there."""
+    world = make_world(profile=every(5.0))
+    world.drift(200, each=50)
+
+    def narrow() -> None:
+        world.portal.options = replace(world.portal.options, scopes=("crm",))
+
+    world.later(300.0, narrow)
+    finished = world.run()
+    assert isinstance(finished.failure, MissingScopeError)
+    assert world.outcomes() == {"applied": world.portal.stats()["updates_applied"]}
 
 
 def test_nothing_left_to_write(make_world: Callable[..., World]) -> None:

@@ -50,6 +50,14 @@ def test_pages_by_offset_shift_when_somebody_deletes_between_them(office: Office
     assert office.list(start=50, **asked).ids == list(range(52 + skipped, 102 + skipped))
 
 
+def test_a_list_without_an_order_comes_as_the_table_lies(office: Office) -> None:
+    """F2: whatever is selected, its pages by offset hold every record once, whichever companies they belong to."""
+    for contact in range(1, 121):
+        office.portal.database.write("UPDATE contact SET company_id = ? WHERE id = ?", (9 - contact % 3, contact))
+    pages = [office.list(start=start, select=["ID", "COMPANY_ID", "ASSIGNED_BY_ID"]).ids for start in (0, 50, 100)]
+    assert [contact for page in pages for contact in page] == list(range(1, 121))
+
+
 def test_without_count(office: Office) -> None:
     """F2: start=-1 gives a page, total 0 and no next."""
     answer = office.list(start=-1, filter={">ID": 60})

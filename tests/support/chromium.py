@@ -64,8 +64,12 @@ class Page:
 
     def open(self, path: Path) -> None:
         """Load a file, to its end."""
+        self.visit(path.as_uri())
+
+    def visit(self, address: str) -> None:
+        """Load a page, to its end."""
         self.complaints, self.requests, self._loaded = [], [], False
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=address)
         while not self._loaded:
             self._receive()
 

@@ -127,6 +127,8 @@ class Desk:
         for name in [*os.environ]:
             if name.startswith(("RECONCILER_", "NO_COLOR", "COLUMNS", "LINES")):
                 monkeypatch.delenv(name)
+        # The tests of two processes at once must not ask for the same port.
+        self.env(WEB__PORT="0")
 
     @property
     def journal(self) -> Path:

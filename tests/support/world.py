@@ -21,8 +21,10 @@ from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Result
 from reconciler.journal.store import Journal, open_journal
 from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client, Limits, http_client
+from reconciler.portal.client import Client, Limits
+from reconciler.portal.line import http_client
 from reconciler.portal.pacing import Budget, Throttle
+from reconciler.portal.reader import Tactics
 from reconciler.portal.writer import CHECK_SECONDS, ChunkLimits
 from reconciler.reconcile import Finished, Order, Worker, reconcile
 from reconciler.simulator.assembly import LIMITS
@@ -59,10 +61,14 @@ class Exchange:
     left: float = 0.0
     edits_before: int
     edits_after: int = 0
+    #: How many commands the request carries.
+    commands: int = 0
     #: Contact -> owner, as the request wants it.
     updates: dict[int, int] = field(default_factory=dict)
     #: Contacts whose check this request carries.
     checked: set[int] = field(default_factory=set)
+    #: Whether all companies are read after it.
+    surveys: bool = False
 
 
 class Witness:
@@ -92,10 +98,12 @@ class Witness:
         for index, (method, params) in enumerate(methods):
             if method == CONTACT_UPDATE:
                 exchange.updates[int(params["id"][0])] = int(params["fields[ASSIGNED_BY_ID]"][0])
+            exchange.surveys |= method == COMPANY_LIST and params.get("order[ID]") == ["DESC"]
             # A check asks for the owners of contacts, then of companies; a sweep's details ask for more.
             before = methods[index - 1][1].get("select[]", []) if index else []
             if method == COMPANY_LIST and params.get("select[]") == _OWNERS and before == _LINKED_OWNERS:
                 exchange.checked = {int(number) for number in methods[index - 1][1]["filter[@ID][]"]}
+        exchange.commands = len(methods)
         self.exchanges.append(exchange)
         self.before(exchange)
         try:
@@ -132,6 +140,8 @@ class World:
         chunks: ChunkLimits | None = None,
         margin: float = 0.2,
         attempts: int = 6,
+        lanes: int = 1,
+        tactics: Tactics | None = None,
         **options: Any,
     ) -> None:
         timeline = Timeline()
@@ -150,8 +160,9 @@ class World:
         self.witness = Witness(self.portal)
         self._folder = folder
         self._margin = margin
-        self._limits = Limits(attempts=attempts, read_timeout=read_timeout)
+        self._limits = Limits(attempts=attempts, read_timeout=read_timeout, lanes=lanes)
         self._chunks = chunks or ChunkLimits()
+        self._tactics = tactics or Tactics()
         shutil.copy(template(), folder / "journal.db")
         self.start()
 
@@ -171,7 +182,12 @@ class World:
         self.journal: Journal = open_journal(f"sqlite:///{self._folder / 'journal.db'}", self.clock)
         share_statements(self.journal)
         self.worker = Worker(
-            portal="portal", client=client, journal=self.journal, clock=self.clock, chunks=self._chunks
+            portal="portal",
+            client=client,
+            journal=self.journal,
+            clock=self.clock,
+            chunks=self._chunks,
+            tactics=self._tactics,
         )
 
     def restart(self) -> None:

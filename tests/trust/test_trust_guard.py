@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,9 +28,9 @@ def hide(world: TrustWorld, share: float, *, hidden: bool = True) -> None:
         world.portal.database.write("UPDATE company SET is_my_company = ? WHERE id = ?", ("NY"[hidden], number))
 
 
-def sweeps(world: TrustWorld) -> int:
-    """Count how often the portal was looked at."""
-    return int(world.portal.stats()["commands"]["server.time"])
+def readings(world: TrustWorld) -> int:
+    """Count how often all companies were read."""
+    return sum(exchange.surveys for exchange in world.witness.exchanges)
 
 
 def refused(world: TrustWorld, finished: Finished, *limits: Limit) -> None:
@@ -52,9 +53,9 @@ def test_a_company_list_that_comes_back_shorter(trust: Callable[..., TrustWorld]
     assert world.tick().report.status is Status.IN_SYNC
     hide(world, 0.4)
     world.give(99, CLEO)
-    before = sweeps(world)
+    before = readings(world)
     refused(world, world.tick(), Limit.COMPANIES)
-    assert sweeps(world) == before + 2
+    assert readings(world) == before + 2
     world.pass_time(3600)
     refused(world, world.tick(), Limit.COMPANIES)
     last = world.journal.sweeps.last("portal")
@@ -83,13 +84,13 @@ def test_a_list_that_is_whole_again_at_the_second_look(trust: Callable[..., Trus
     world.tick()
     hide(world, 0.4)
     world.give(99, CLEO)
-    before = sweeps(world)
+    before = readings(world)
 
     def watch(_: Exchange) -> None:
-        if sweeps(world) == before + 1:
+        if readings(world) == before + 2:
             hide(world, 0.4, hidden=False)
 
-    world.witness.after = watch
+    world.witness.before = watch
     assert world.tick().report.status is Status.APPLIED
     assert world.written() == [(99, BOB)]
 
@@ -186,3 +187,28 @@ def test_a_person_who_hands_over_300_companies_is_followed(trust: Callable[..., 
     assert finished.report.causes == {Cause.COMPANY_OWNER_CHANGED: 900}
     assert len(world.written()) == 900
     assert world.portal.drift() == 0
+
+
+@pytest.mark.parametrize(("contacts", "stopped"), [(2, False), (3, True)])
+def test_another_installation_under_the_same_account(
+    trust: Callable[..., TrustWorld], contacts: int, stopped: bool
+) -> None:
+    """DESIGN 8: what the webhook's account changed back, and the journal does not know, another installation wrote."""
+    world = trust()
+    world.population(50, 2)
+    for contact in range(1, 6):
+        world.give(contact, CLEO)
+    assert world.tick().report.status is Status.APPLIED
+    for contact in range(1, contacts + 1):
+        world.office.call("crm.contact.update", id=contact, fields={"ASSIGNED_BY_ID": CLEO})
+    written = world.written()
+    finished = world.tick()
+    if not stopped:
+        assert finished.report.status is Status.APPLIED
+        return
+    assert finished.refusal is not None
+    assert {breach.limit for breach in finished.refusal.breaches} == {Limit.RIVAL}
+    assert "another installation seems to work on this portal" in finished.refusal.sentence
+    assert world.written() == written
+    world.journal.approvals.approve("portal", finished.refusal.digest, by="me", how="test", lasts=timedelta(days=1))
+    assert world.tick().report.status is Status.APPLIED

@@ -94,7 +94,7 @@ def test_an_incomplete_read_is_told_after_an_hour(trust: Callable[..., TrustWorl
     assert office.rings == 1
     office.world.faults()
     assert office.tick().report.status is Status.APPLIED
-    office.world.faults({"kind": "short_page", "method": "crm.contact.list"})
+    office.world.faults({"kind": "dropped_filter", "method": "crm.contact.list"})
     office.tick(8)
     assert office.rings == 2
 

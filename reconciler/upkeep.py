@@ -1,0 +1,59 @@
+"""The journal's upkeep: what it need not keep goes once a day; and copies of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from reconciler.errors import JournalError, LeaseHeldError, Stopped
+from reconciler.foreground import in_foreground
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.reconcile import Finished, Worker
+    from reconciler.shell import Shell
+
+log = structlog.get_logger("reconciler.upkeep")
+
+#: Seconds between two times.
+_DAY = 86_400.0
+
+
+class Upkeep:
+    """Prunes a worker's journal after its first run, and then once a day."""
+
+    def __init__(self, worker: Worker, keep_days: float) -> None:
+        self._worker = worker
+        self._keep = timedelta(days=keep_days)
+        self._next = worker.clock.monotonic()
+
+    def hear(self, _finished: Finished) -> None:
+        """Prune when it is time. Whatever comes of it, the schedule goes on, and a run is answered for."""
+        if self._worker.clock.monotonic() < self._next:
+            return
+        try:
+            with self._worker.journal.lease(0):
+                pruned = self._worker.journal.housekeeping.prune(self._keep)
+        except (LeaseHeldError, Stopped):
+            return  # somebody else is at work, or wants us to end: after the next run, then
+        except JournalError as failure:
+            log.warning("journal.not_pruned", error=str(failure))
+            return
+        self._next = self._worker.clock.monotonic() + _DAY
+        log.info("journal.pruned", keep_days=self._keep.days, **asdict(pruned))
+
+
+def backup(shell: Shell, target: Path, *, replace: bool) -> int:
+    """Copy the journal, also while the service is at work."""
+    from reconciler.journal.backup import back_up
+    from reconciler.ops.facts import file_size
+
+    settings = shell.settings()
+    size = in_foreground(lambda: back_up(settings.journal.url, target, shell.clock, replace=replace), shell.clock)
+    document = {"schema": 1, "status": "ok", "file": str(target), "bytes": size}
+    shell.answer(document, lambda: f"The journal is copied to {target}: {file_size(size)}.")
+    return 0

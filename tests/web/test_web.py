@@ -1,0 +1,185 @@
+"""The pages over HTTP: what is asked for, by whom, and what a browser may do with it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from reconciler.errors import JournalError, UsageError
+from reconciler.ops.web import Page, Site, application, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flask.testing import FlaskClient
+
+POLICY = "default-src 'none'; style-src 'sha256-x'"
+PATHS = ("/", "/healthz", "/readyz", "/metrics")
+
+
+def site(
+    *, not_alive: str = "", not_ready: Sequence[str] = (), status: Callable[[], Page] | None = None, text: str = "<p>x"
+) -> Site:
+    """Make pages that say so."""
+    return Site(
+        status=status or (lambda: Page(text=text, policy=POLICY)),
+        not_alive=lambda: not_alive,
+        not_ready=lambda: not_ready,
+        metrics=lambda: b"reconciler_alive 1\n",
+        metrics_type="text/plain; version=0.0.4; charset=utf-8",
+    )
+
+
+def browser(shown: Site, address: str = "127.0.0.1", hosts: tuple[str, ...] = ()) -> FlaskClient:
+    """Give somebody who asks without a network."""
+    return application(shown, address=address, allowed_hosts=hosts).test_client()
+
+
+def test_what_each_page_says() -> None:
+    """One line each; the metrics under the type that Prometheus wants."""
+    found = {path: browser(site()).get(path) for path in PATHS}
+    assert {path: answer.status_code for path, answer in found.items()} == dict.fromkeys(PATHS, 200)
+    assert {path: answer.text for path, answer in found.items()} == {
+        "/": "<p>x",
+        "/healthz": "alive\n",
+        "/readyz": "ready\n",
+        "/metrics": "reconciler_alive 1\n",
+    }
+    assert found["/metrics"].content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert found["/"].content_type == "text/html; charset=utf-8"
+
+
+def test_what_fails_is_told_in_one_line() -> None:
+    """With status 503, and no character of a stranger's that breaks the line."""
+    ill = browser(site(not_alive="the loop\nstands \x1b[1mstill", not_ready=["no sweep yet", "the disk is full"]))
+    health, ready = ill.get("/healthz"), ill.get("/readyz")
+    assert (health.status_code, health.text) == (503, "not alive: the loop stands [1mstill\n")
+    assert (ready.status_code, ready.text) == (503, "not ready: no sweep yet; the disk is full\n")
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/nowhere"])
+def test_every_answer_is_hardened(path: str) -> None:
+    """Nothing is loaded, framed, sniffed or kept, and no other site's page may read it."""
+    headers = browser(site()).get(path).headers
+    policy = headers["Content-Security-Policy"]
+    assert policy == POLICY if path == "/" else policy.startswith("default-src 'none'; frame-ancestors 'none'")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "Set-Cookie" not in headers
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
+def test_the_pages_only_show(method: str) -> None:
+    """There is no action, on no path."""
+    for path in (*PATHS, "/nowhere"):
+        answer = browser(site()).open(path, method=method)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
+def test_head_tells_the_same_without_the_body() -> None:
+    """A monitor may ask so."""
+    answer = browser(site(not_ready=["no"])).head("/readyz")
+    assert (answer.status_code, answer.data) == (503, b"")
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "allowed"),
+    [
+        ("localhost", "127.0.0.1", True),
+        ("LOCALHOST:9464", "127.0.0.1", True),
+        ("localhost.", "127.0.0.1", True),
+        ("127.0.0.1:9464", "127.0.0.1", True),
+        ("[::1]:9464", "127.0.0.1", True),
+        ("reconciler:9464", "127.0.0.1", True),
+        ("Status.Example", "127.0.0.1", True),
+        ("10.1.2.3", "10.1.2.3", True),
+        ("10.1.2.3", "0.0.0.0", True),
+        ("[fd00::1]:80", "::", True),
+        ("10.1.2.4", "10.1.2.3", False),
+        ("10.1.2.3", "127.0.0.1", False),
+        ("evil.example", "127.0.0.1", False),
+        ("evil.example", "0.0.0.0", False),
+        ("localhost.evil.example", "0.0.0.0", False),
+        ("127.0.0.1.evil.example", "0.0.0.0", False),
+        ("", "0.0.0.0", False),
+        ("reconciler@evil.example", "0.0.0.0", False),
+        ("evil.example:80:reconciler", "0.0.0.0", False),
+    ],
+)
+def test_only_names_of_ours_are_answered(host: str, address: str, allowed: bool) -> None:
+    """A name of a stranger that leads to this machine gets nothing: his page could read ours."""
+    answer = browser(site(), address, ("reconciler", "status.example.")).get("/metrics", headers={"Host": host})
+    assert answer.status_code == (200 if allowed else 421)
+    assert ("reconciler_alive" in answer.text) is allowed
+
+
+def test_elsewhere_there_is_nothing() -> None:
+    """And it says where there is."""
+    answer = browser(site()).get("/favicon.ico")
+    assert answer.status_code == 404
+    assert answer.text == "there is nothing here; there is /, /healthz, /readyz, /metrics\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (JournalError("The journal is locked."), 503, "The journal is locked.\n"),
+        (ZeroDivisionError("at secret"), 500, "something unforeseen happened; the log tells more\n"),
+    ],
+)
+def test_a_page_that_cannot_be_made(error: Exception, status: int, says: str) -> None:
+    """One sentence where there is one; of a bug of ours nothing but that it is one."""
+
+    def failing() -> Page:
+        raise error
+
+    answer = browser(site(status=failing)).get("/")
+    assert (answer.status_code, answer.text) == (status, says)
+
+
+def test_a_port_that_is_taken_is_one_sentence() -> None:
+    """With the settings that are the way out, and exit code 2."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        says = rf"127\.0\.0\.1, port {port} \(.*in use\): set web\.port"
+        with pytest.raises(UsageError, match=says) as refusal, serve(site(), address="127.0.0.1", port=port):
+            pytest.fail("two listen on one port")
+    assert refusal.value.exit_code == 2
+
+
+def test_over_a_real_line() -> None:
+    """Keep-alive, HEAD, a body that nobody asked for; and the end leaves no thread behind."""
+    before = threading.active_count()
+    with serve(site(), address="127.0.0.1", port=0) as port, httpx.Client(trust_env=False) as client:
+        address = f"http://127.0.0.1:{port}"
+        assert [client.get(address + path).status_code for path in PATHS] == [200, 200, 200, 200]
+        assert client.head(address).headers["server"] == "reconciler"
+        assert client.post(address, content=b"x" * 100).status_code == 405
+        assert client.post(address, content=b"x" * 100_000).status_code == 413
+    assert threading.active_count() == before
+
+
+def test_a_client_that_dawdles_does_not_hold_up_the_end() -> None:
+    """One that has sent half a request is left, within the seconds of a farewell."""
+    before = threading.active_count()
+    with serve(site(), address="127.0.0.1", port=0) as port:
+        dawdler = socket.create_connection(("127.0.0.1", port))
+        dawdler.sendall(b"GET / HTTP/1.1\r\nHost: local")
+    dawdler.close()
+    assert threading.active_count() == before
+
+
+def test_long_headers_are_refused() -> None:
+    """They would fill the memory."""
+    with serve(site(), address="127.0.0.1", port=0) as port, httpx.Client(trust_env=False) as client:
+        answer = client.get(f"http://127.0.0.1:{port}/", headers={"X-Long": "x" * 20_000})
+        assert answer.status_code == 413
+        assert client.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
