@@ -25,7 +25,8 @@ from reconciler.clock import Timeline, VirtualClock
 from reconciler.errors import LeaseHeldError, ReconcilerError
 from reconciler.journal.store import Journal, open_journal
 from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client, Limits, http_client
+from reconciler.portal.client import Client, Limits
+from reconciler.portal.line import http_client
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.reconcile import Finished, Order, Worker, reconcile
 from reconciler.simulator.costs import CostModel
