@@ -52,9 +52,7 @@ def test_licences_as_packages_write_them(fields: list[tuple[str, str]], licences
         ),
         (
             json.dumps({"dependencies": [{"name": "a", "skip_reason": "not found"}]}),
-            [
-                "l: the service of known vulnerabilities answers for 0 of 1 packages only; run this where it can be asked"
-            ],
+            ["l: the service of known vulnerabilities answers for 0 of 1 packages only; run this where it has all"],
         ),
     ],
     ids=["silence", "clean", "found", "unknown"],
