@@ -12,6 +12,8 @@ import os
 import sys
 import threading
 import time
+import traceback
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,8 +50,6 @@ def main(arguments: list[str]) -> int:
     seeds = range(chosen.first, chosen.first + chosen.seeds)
     summary, growth = many(seeds, chosen.processes, chosen.chunk, chosen.warm)
     say(summary.sentence, *growth)
-    for seed, violations in sorted(summary.violations.items()):
-        say(f"\n.venv/bin/python tests/chaos/run.py --seed {seed}", *(f"  {breach}" for breach in violations))
     if chosen.write:
         write(summary)
     return bool(summary.violations or growth)
@@ -58,6 +58,7 @@ def main(arguments: list[str]) -> int:
 def say(*lines: str) -> None:
     """Print lines."""
     sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
 
 
 def many(seeds: range, processes: int, chunk: int, warm: int) -> tuple[Summary, list[str]]:
@@ -67,6 +68,8 @@ def many(seeds: range, processes: int, chunk: int, warm: int) -> tuple[Summary, 
     with ProcessPoolExecutor(max_workers=processes) as pool:
         for part, process, sample in pool.map(several, chunks):
             summary.join(part)
+            for seed, breaches in part.violations.items():
+                say(f".venv/bin/python tests/chaos/run.py --seed {seed}", *(f"  {breach}" for breach in breaches))
             samples.setdefault(process, []).append(sample)
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r{summary.seeds} seeds, {len(summary.violations)} broken ")
@@ -91,7 +94,13 @@ def one(seed: int) -> Told:
     _stream.truncate()
     configure("debug", "json", Redactor([TOKEN]), _stream)
     with TemporaryDirectory(dir=MEMORY, prefix="chaos-") as folder:
-        return play(seed, Path(folder), _stream.getvalue)
+        try:
+            return play(seed, Path(folder), _stream.getvalue)
+        except Exception as crash:  # noqa: BLE001 - the other seeds are played all the same
+            sentence = "".join(traceback.format_exception(crash))
+            return Told(
+                seed=seed, violations=[sentence], counts=Counter(), departures=[], exposures=[], trace="crashed"
+            )
 
 
 def holding() -> tuple[int, int, int]:
