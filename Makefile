@@ -4,10 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCH_READY := .venv-bench/.ready
+AUDIT_READY := .venv-audit/.ready
 CLIENTS := tests/foreign/clients
+SEEDS ?= 300
 NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage browser bench benchpolicies foreign docs facts portalspeed cassettes fuzz lock clean
+.PHONY: help setup demo test lint format coverage chaos broken browser bench benchpolicies foreign docs facts portalspeed cassettes fuzz audit lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -36,6 +38,12 @@ coverage: $(READY) ## these and the long stories, measured: 95 % of all branches
 	@$(BIN)/coverage report --fail-under=95
 	@$(BIN)/coverage report --include='reconciler/core/*,reconciler/portal/*' --fail-under=100
 
+chaos: $(READY) ## random portals, faults, kills and people, held to ten promises: SEEDS=10000; WRITE=--write puts it into the page
+	@$(BIN)/python tests/chaos/run.py --seeds $(SEEDS) $(WRITE)
+
+broken: $(READY) ## break each of the ten promises on purpose, and see that a test tells
+	@$(BIN)/python tests/broken/run.py
+
 bench: $(READY) $(BENCH_READY) ## the worker beside other people's clients, some fifteen minutes; BENCH=--write keeps the tables
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
 
@@ -62,6 +70,14 @@ browser: $(READY) ## the HTML pages in headless Chromium, which must be there
 # A case that it finds is repeated with EPISODE=<its number>.
 fuzz: $(READY)  ## a million answers that no portal gives, some fifteen minutes; N=20000, or MINUTES=5
 	@$(BIN)/python tests/hostile/fuzz.py $(if $(EPISODE),--episode $(EPISODE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(N),--answers $(N)) $(if $(SEED),--seed $(SEED))
+
+audit: $(READY) $(AUDIT_READY) ## locks, licences and known vulnerabilities of what we depend on; the last need the network
+	@$(BIN)/python tests/audit.py
+
+$(AUDIT_READY): requirements-audit.lock
+	@$(PYTHON) -m venv --clear .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-audit.lock
+	@touch $@
 
 docs: $(READY)  ## put the help and the demo's transcript into README.md
 	@$(BIN)/python tests/readme.py
@@ -93,6 +109,7 @@ lock:           ## resolve the locks anew (needs uv)
 	$(COMPILE) pyproject.toml --extra simulator --group dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --group build -c requirements-dev.lock -o requirements-build.lock
 	$(COMPILE) --group bench -o requirements-bench.lock
+	$(COMPILE) --group audit -o requirements-audit.lock
 
 clean:
-	rm -rf $(VENV) .venv-bench $(CLIENTS)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov dist
+	rm -rf $(VENV) .venv-bench .venv-audit $(CLIENTS)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov dist

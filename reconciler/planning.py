@@ -160,12 +160,12 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
         case = replace(case, evidence=evidence, exceptions=exceptions, forgiven=journal.exceptions.forgiven(portal))
         flapping = _flapping(case, journal, ground)
         exceptions.update({entry.contact: Standing.QUARANTINED for entry in flapping})
-        if writing:
+        if writing and flapping:
             until = ground.clock.now() + rules.quarantine
             quarantined = tuple(journal.exceptions.add(portal, Standing.QUARANTINED, flapping, until))
     plan = make_plan(case, portal=portal, limit=ground.limit)
-    if journal is not None and writing:
-        journal.exceptions.add(portal, Standing.RESPECTED, _respected(plan, case))
+    if journal is not None and writing and (respected := _respected(plan, case)):
+        journal.exceptions.add(portal, Standing.RESPECTED, respected)
     return Proposal(
         plan=plan,
         population=replace(population, rivals=_rivals(plan, snapshot, reader.account)),

@@ -29,6 +29,7 @@ LONG_STORIES = (
     "tests/sweeps/",
     "tests/cli/test_cli_decisions.py",
     "tests/cli/test_cli_processes.py",
+    "tests/hostile/test_hostile_journal.py",
     "tests/deploy/test_first_hour.py",
     "tests/hostile/test_hostile_runs.py",
     "tests/hostile/test_hostile_settings.py",

@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SIMULATOR = PROJECT["project"]["optional-dependencies"]["simulator"]
+#: Groups with an environment, and versions, of their own.
+APART = ("audit", "bench")
 #: The tests need that extra too; it has a table of its own.
 GROUPS = PROJECT["dependency-groups"].values()
 TOOLS = [line for group in GROUPS for line in group if isinstance(line, str) and line not in SIMULATOR]
@@ -46,7 +48,7 @@ def test_each_direct_dependency_is_justified(heading: str, requirements: list[st
     assert all(len(cells) == 3 and all(cells) for cells in table.values())
 
 
-@pytest.mark.parametrize("lock", [f"requirements{which}.lock" for which in ("", "-build", "-dev", "-bench")])
+@pytest.mark.parametrize("lock", [f"requirements{which}.lock" for which in ("", "-build", "-dev", "-bench", "-audit")])
 def test_locks_have_hashes_and_no_addresses(lock: str) -> None:
     """Each pinned version is followed by its hashes; where it comes from is the installer's business."""
     text = (ROOT / lock).read_text(encoding="utf-8")
@@ -61,7 +63,7 @@ def test_the_locks_agree() -> None:
     Other people's clients live apart, and one of them caps what we do not.
     """
     pinned: dict[str, set[str]] = {}
-    for lock in set(ROOT.glob("requirements*.lock")) - {ROOT / "requirements-bench.lock"}:
+    for lock in set(ROOT.glob("requirements*.lock")) - {ROOT / f"requirements-{name}.lock" for name in APART}:
         for name, version in re.findall(r"(?m)^([\w.-]+)==(\S+)", lock.read_text(encoding="utf-8")):
             pinned.setdefault(name, set()).add(version)
     assert {name: versions for name, versions in pinned.items() if len(versions) > 1} == {}
@@ -71,7 +73,7 @@ def test_nothing_older_than_what_is_tested_is_let_in() -> None:
     """Each floor is the minor version in the lock: an older one nobody has tried."""
     lock = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
     pinned = {name.replace("_", "-"): version for name, version in re.findall(r"(?m)^([\w.-]+)==(\S+)", lock)}
-    groups = (group for name, group in PROJECT["dependency-groups"].items() if name != "bench")
+    groups = (group for name, group in PROJECT["dependency-groups"].items() if name not in APART)
     lines = [*PROJECT["build-system"]["requires"], *PROJECT["project"]["dependencies"], *SIMULATOR]
     lines += [line for group in groups for line in group if isinstance(line, str)]
     floors = dict(re.match(r"([\w-]+)>=([\d.]+)", line).groups() for line in lines)  # type: ignore[union-attr]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from reconciler.errors import JournalError, UsageError
@@ -165,16 +165,32 @@ class Database:
         return transaction(self.engine, self.path, writing=True)
 
 
+#: What is raised on the way from a row to a value, when the row is none of ours.
+_STRANGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+class ForbiddenError(JournalError, ValueError):
+    """What should be written breaks a rule of the schema: a mistake of this program, or a row that somebody edited."""
+
+
 @contextmanager
 def transaction(engine: Engine, path: Path, *, writing: bool) -> Iterator[Connection]:
     """Run one transaction; raise `JournalError` with one sentence and the way out when the database fails."""
     try:
         with engine.connect().execution_options(writing=writing) as connection, connection.begin():
             yield connection
+    except JournalError:
+        raise
     except IntegrityError as error:
-        raise ValueError(f"the journal's rules forbid this: {error.orig}") from error  # a bug of ours, no fault of it
+        raise ForbiddenError(f"the journal's rules forbid this: {error.orig}") from error
     except (DBAPIError, sqlite3.Error) as error:
         raise JournalError(f"The journal {path} {_explain(error)}.") from error
+    except (SQLAlchemyError, *_STRANGE) as error:
+        # A word that is no result, a date that is none: of a row that somebody edited, or another program.
+        raise JournalError(
+            f"The journal {path} holds something that this program did not write ({type(error).__name__}: {error}): "
+            f"put back a copy of it, or {_SET_PLACE}."
+        ) from error
 
 
 def _explain(error: DBAPIError | sqlite3.Error) -> str:

@@ -47,9 +47,11 @@ RUNS = select(tables.run, tables.portal.c.name.label("portal")).join(tables.port
 
 def portal_key(connection: Connection, name: str, now: datetime) -> int:
     """Return the key of this portal; a new one gets a row."""
-    new = insert(tables.portal).values(name=name, first_seen_at=now)
-    connection.execute(new.on_conflict_do_nothing(index_elements=["name"]))
-    return int(connection.execute(select(tables.portal.c.id).where(tables.portal.c.name == name)).scalar_one())
+    found = connection.execute(select(tables.portal.c.id).where(tables.portal.c.name == name)).scalar_one_or_none()
+    if found is None:  # whoever writes is alone
+        new = insert(tables.portal).values(name=name, first_seen_at=now).returning(tables.portal.c.id)
+        found = connection.execute(new).scalar_one()
+    return int(found)
 
 
 def key_of(name: str) -> ScalarSelect[int]:
@@ -148,7 +150,10 @@ def run_columns(report: RunReport, finished_at: datetime) -> dict[str, Any]:
 
 
 def change_of(row: Row[Any]) -> Change:
-    """Make the value of a row of `change`."""
+    """Make the value of a row of `change`. Raises ValueError for one that this program did not write."""
+    numbers = (row.contact_id, row.company_id, row.owner_before, row.owner_after, row.company_owner_id)
+    if not all(isinstance(number, int) for number in numbers):  # SQLite keeps a text in any column
+        raise ValueError(f"a change of contact {row.contact_id!r} with a text for a number")
     return Change(
         contact=row.contact_id,
         company=row.company_id,

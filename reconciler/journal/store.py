@@ -169,7 +169,7 @@ class Journal:
             columns = rows.run_columns(report, self._clock.now())
             stored = connection.execute(update(tables.run).where(tables.run.c.id == report.run).values(columns))
             if stored.rowcount != 1:
-                raise ValueError(f"there is no run {report.run} to finish")
+                raise database.ForbiddenError(f"there is no run {report.run} to finish")
 
     def runs(self, limit: int = 20) -> list[RunRecord]:
         """Return the latest runs, newest first."""
@@ -285,7 +285,7 @@ class Journal:
         with self._reading() as connection:
             found = connection.execute(query).all()
             outcomes = rows.count_outcomes(connection, [row.id for row in found])
-        return [rows.run_record(row, outcomes[row.id]) for row in found]
+            return [rows.run_record(row, outcomes[row.id]) for row in found]
 
     def _latest(self, portal: str, moment: Column[Any], *conditions: ColumnElement[bool]) -> datetime | None:
         query = select(func.max(moment)).join_from(tables.run, tables.portal).where(tables.portal.c.name == portal)
@@ -297,4 +297,4 @@ class Journal:
 def _write_changes(connection: Connection, statement: Insert, changes: list[dict[str, Any]]) -> None:
     if changes and connection.execute(statement, changes).rowcount != len(changes):
         # Written over, the first change could no longer be undone.
-        raise ValueError("a run has one change for a contact, and it is another one")
+        raise database.ForbiddenError("a run has one change for a contact, and it is another one")

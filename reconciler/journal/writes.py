@@ -85,9 +85,9 @@ class Writes:
                     latest.append(top)
                 elif run is not None:
                     superseded += [write for write in history if write.run_id == run]
-        if not latest and not superseded:
-            return NothingToUndo.NOTHING_WRITTEN
-        return OurWrites(latest=_sorted(latest), superseded=_sorted(superseded))
+            if not latest and not superseded:
+                return NothingToUndo.NOTHING_WRITTEN
+            return OurWrites(latest=_sorted(latest), superseded=_sorted(superseded))
 
 
 def last_written(connection: Connection, portal: str, contacts: Iterable[int]) -> dict[int, int]:

@@ -1,0 +1,35 @@
+"""Each promise has a patch that breaks it, which fits, and whose seed breaks nothing as long as it is not applied."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from broken.run import PATCHES, ROOT, RUN, applied, hunks
+from chaos.invariants import ALL, nothing_grows
+from chaos.test_chaos import TELLING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_each_promise_has_its_patch() -> None:
+    """In the order of the promises."""
+    promises = [promise.__name__ for promise in (*ALL, nothing_grows)]
+    assert [patch.stem for patch in PATCHES] == [f"{number:02}_{name}" for number, name in enumerate(promises, 1)]
+
+
+def test_the_seeds_of_the_patches_are_tried_unbroken_too() -> None:
+    """That a seed fails under a patch says something only when it does not fail without."""
+    named = [found[1] for patch in PATCHES if (found := RUN.search(patch.read_text(encoding="utf-8")))]
+    assert [f"--seed {seed}" for seed in TELLING] == named[:-1]
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.stem)
+def test_each_patch_fits(patch: Path, tmp_path: Path) -> None:
+    """As the program stands now: whoever moves the lines mends the patch."""
+    shutil.copytree(ROOT / "reconciler", tmp_path / "reconciler", ignore=shutil.ignore_patterns("__pycache__"))
+    changes = hunks(patch.read_text(encoding="utf-8"))
+    assert applied(changes, tmp_path) == ""
+    assert applied(changes, tmp_path).endswith("any more")  # it is there already

@@ -1,0 +1,517 @@
+"""The stage of a chaos seed: one portal, several installations of the worker, and a record of all that happened to it.
+
+The record is the portal's own: what each update found in the database when it was carried out, what each check was
+answered, and what people did in between. The worker's journal is only compared with it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from sqlalchemy import event
+from support.portal_fixture import ANN, BOB, Office
+from support.world import CLEO, COMPANY_LIST, share_statements, template
+
+from reconciler.clock import Timeline, VirtualClock
+from reconciler.errors import LeaseHeldError, ReconcilerError
+from reconciler.journal.store import Journal, open_journal
+from reconciler.portal.address import parse_webhook
+from reconciler.portal.client import Client, Limits
+from reconciler.portal.line import http_client
+from reconciler.portal.pacing import Budget, Throttle
+from reconciler.reconcile import Finished, Order, Worker, reconcile
+from reconciler.simulator.costs import CostModel
+from reconciler.simulator.http import Response
+from reconciler.simulator.meters import LeakyBucket, OperatingMeter
+from reconciler.simulator.transport import InProcessTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from chaos.drawing import Setup
+
+    from reconciler.simulator.edits import Edit
+    from reconciler.simulator.http import Request
+
+#: The office: an administrator, three people who own things, one who owns nothing yet, a director, and three who may
+#: own nothing: one dismissed, a bot, and one who is dismissed later.
+DORA, DAN, GONE, BOT, LEAVER = 10, 11, 12, 13, 14
+OWNERS = (ANN, BOB, CLEO, DORA, LEAVER)
+#: So long that no text holds it by chance.
+TOKEN = "chaos0webhook0token0that0must0never0show"
+OLD_HOST, NEW_HOST = "portal.bitrix24.de", "renamed.bitrix24.de"
+_LINKED_OWNERS = ["ID", "COMPANY_ID", "ASSIGNED_BY_ID"]
+_OWNERS = ["ID", "ASSIGNED_BY_ID"]
+
+Key = tuple[int, int, int, int]
+
+
+class Killed(BaseException):
+    """The process ends here and now."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Check:
+    """What a check showed of contacts and companies."""
+
+    #: When its request arrived at the portal, and when the answer was there.
+    arrived: float
+    left: float
+    asked: set[int]
+    #: Contact -> company and owner; company -> owner.
+    contacts: dict[int, tuple[int, int]]
+    owners: dict[int, int]
+
+
+@dataclass(kw_only=True, eq=False)
+class Exchange:
+    """One request of an installation."""
+
+    run: Run
+    arrived: float
+    check: Check | None = None
+
+
+@dataclass(kw_only=True, eq=False)
+class Deed:
+    """One update that the portal carried out: what it found, and what it made of it."""
+
+    run: Run
+    #: When its request arrived, and when the portal carried it out.
+    sent: float
+    at: float
+    contact: int
+    before: int
+    after: int
+    #: The contact's company and its owner at that moment; 0 for none.
+    company: int
+    company_owner: int
+    #: Whether the new owner was an active employee then.
+    fit: bool
+    #: Whether the journal's file held the open intent at that moment.
+    intended: bool
+    #: The check before it, as the portal answered it.
+    check: Check | None
+
+    @property
+    def noop(self) -> bool:
+        return self.before == self.after
+
+
+@dataclass(frozen=True, kw_only=True)
+class Touch:
+    """Something that somebody else did to a record."""
+
+    at: float
+    entity: str
+    id: int
+    what: str
+    #: The value it got, where it is an owner.
+    owner: int | None = None
+
+
+@dataclass(kw_only=True, eq=False)
+class Run:
+    """One run of an installation."""
+
+    home: Home
+    number: int
+    began: float
+    ended: float = 0.0
+    #: Takes something back.
+    undo: bool = False
+    #: Changes that somebody has let through and that were not made since.
+    approved: set[Key] = field(default_factory=set)
+    #: Linked contacts when it began.
+    contacts: int = 0
+    #: Whether a complete sweep came before it.
+    swept_before: bool = False
+    finished: Finished | None = None
+    failure: BaseException | None = None
+    deeds: list[Deed] = field(default_factory=list)
+
+
+class Tape(list):  # type: ignore[type-arg]
+    """The portal's history; each entry is also told to somebody at the moment it is made."""
+
+    def __init__(self, told: Callable[[Edit], None]) -> None:
+        super().__init__()
+        self._told = told
+
+    def append(self, edit: Edit) -> None:
+        super().append(edit)
+        self._told(edit)
+
+
+class Line:
+    """What stands before the portal for one installation: records checks, and kills where it is told to."""
+
+    def __init__(self, scene: Scene, home: Home) -> None:
+        self._scene = scene
+        self._home = home
+
+    @property
+    def clock(self) -> VirtualClock:
+        return self._scene.clock
+
+    def handle(self, request: Request) -> Response:
+        home, scene = self._home, self._scene
+        assert home.current is not None
+        exchange = Exchange(run=home.current, arrived=self.clock.monotonic())
+        scene.at_work.exchange = exchange
+        home.burn("request")
+        if scene.renamed and request.headers.get("host") == OLD_HOST:
+            scene.count["302 after the rename"] += 1
+            return Response(status=302, body=b"", headers={"Location": f"https://{NEW_HOST}{request.path}"})
+        response = scene.portal.handle(request)
+        left = self.clock.monotonic()
+        if left - exchange.arrived <= scene.setup.read_timeout:  # else nobody waits for it any more
+            exchange.check = _check(request, response, exchange.arrived, left)
+            if exchange.check is not None:
+                home.checks.append(exchange.check)
+        home.burn("request")
+        return response
+
+
+class Home:
+    """One installation of the worker: a journal, and the process that runs beside it."""
+
+    def __init__(self, scene: Scene, name: str, folder: Path, *, shares: Home | None = None) -> None:
+        self.scene = scene
+        self.name = name
+        self.folder = folder
+        if shares is None:
+            shutil.copy(template(), folder / "journal.db")
+        self._file = sqlite3.connect(folder / "journal.db", check_same_thread=False, isolation_level=None)
+        #: All that one journal knows is known together.
+        self.runs: list[Run] = shares.runs if shares else []
+        self.approved: set[Key] = shares.approved if shares else set()
+        self.checks: list[Check] = []
+        self.current: Run | None = None
+        #: What ends the process, and after how many more of it: requests (before, after) or transactions.
+        self.fuse: tuple[str, int] | None = None
+        self.dead = False
+        self.restarts = -1
+        self.start()
+
+    def start(self) -> None:
+        """Start a process."""
+        scene, setup = self.scene, self.scene.setup
+        self.dead, self.fuse, self.busy = False, None, False
+        self.restarts += 1
+        self.clock = VirtualClock(scene.clock.timeline)
+        burst, per_second = setup.bucket or (None, None)
+        client = Client(
+            parse_webhook(f"https://{OLD_HOST}{scene.portal.webhook_path}", ()),
+            http_client(
+                connect_timeout=10,
+                read_timeout=setup.read_timeout if setup.timeouts else None,  # type: ignore[arg-type] # as direct as can be
+                transport=InProcessTransport(Line(scene, self)),
+            ),
+            clock=self.clock,
+            throttle=Throttle(self.clock, burst=burst, per_second=per_second, margin=0.2),
+            budget=Budget(self.clock, limit=setup.operating),
+            limits=Limits(lanes=setup.lanes, read_timeout=setup.read_timeout),
+            random=Random(setup.seed),
+        )
+        self.journal: Journal = open_journal(f"sqlite:///{self.folder / 'journal.db'}", self.clock)
+        share_statements(self.journal)
+        event.listen(self.journal._database.engine, "begin", self._began)
+        self.worker = Worker(
+            portal="portal",
+            client=client,
+            journal=self.journal,
+            clock=self.clock,
+            rules=setup.rules,
+            chunks=setup.chunks,
+            tactics=setup.tactics,
+        )
+
+    def restart(self) -> None:
+        """End the process, if it has not ended, and start another one."""
+        self.close()
+        self.start()
+
+    def close(self) -> None:
+        """End the process."""
+        self.journal.close()
+        self.worker.client.__exit__()
+
+    def forget(self) -> None:
+        """Close what is open beside the process."""
+        self.close()
+        self._file.close()
+
+    def burn(self, what: str) -> None:
+        """Come nearer to the end of the process; `Killed` at it, and at whatever is done after it."""
+        if self.busy and self.fuse is not None and self.fuse[0] == what:
+            self.fuse = (what, self.fuse[1] - 1)
+            self.dead = self.dead or self.fuse[1] < 0
+        if self.dead:
+            raise Killed
+
+    def intends(self, run: int, contact: int) -> bool:
+        """Ask the journal's file whether this change is about to be made."""
+        asked = "SELECT count(*) FROM change WHERE run_id = ? AND contact_id = ? AND result IS NULL"
+        return bool(self._file.execute(asked, (run, contact)).fetchone()[0])
+
+    def _began(self, _connection: object) -> None:
+        self.burn("transaction")
+
+    def work(self, **order: Any) -> Run | None:
+        """Run once; None where another one holds the lease. A killed process is started anew."""
+        if self.busy:  # a process does one thing at a time
+            return None
+        scene, database = self.scene, self.scene.portal.database
+        swept_before = bool(self._file.execute("SELECT count(complete_since) FROM sweep_progress").fetchone()[0])
+        count = "SELECT count(*) FROM contact WHERE company_id > 0 AND category_id = 0"
+        run = Run(
+            home=self,
+            number=0,
+            began=scene.clock.monotonic(),
+            undo="undo" in order,
+            approved=set(self.approved),
+            contacts=database.count(count)[0],
+            swept_before=swept_before,
+        )
+        begin = self.journal.begin
+
+        def begins(**values: Any) -> int:
+            run.number = begin(**values)
+            self.runs.append(run)
+            self.current = run
+            return run.number
+
+        self.busy = True
+        self.journal.begin = begins  # type: ignore[method-assign] # to know when the lease is ours
+        try:
+            run.finished = reconcile(self.worker, Order(**({"command": "chaos", "lease_wait": 0.0} | order)))
+        except LeaseHeldError as error:
+            scene.sentence(error)
+            return None
+        except (Killed, ReconcilerError) as end:
+            run.failure = end
+            if isinstance(end, ReconcilerError):
+                scene.sentence(end)
+        finally:
+            self.busy, self.fuse = False, None
+            run.ended = scene.clock.monotonic()
+            self.journal.begin = begin  # type: ignore[method-assign]
+        self._count(run)
+        return run
+
+    def _count(self, run: Run) -> None:
+        """Note how a run ended, and which approvals it has used up."""
+        count = self.scene.count
+        if run.finished is not None:
+            count[f"run {run.finished.report.status.value}"] += 1
+            if run.finished.failure is not None:
+                self.scene.sentence(run.finished.failure)
+            for result, number in run.finished.report.outcomes.items():
+                count[f"outcome {result.value}"] += number
+        elif not self.dead:
+            count["run could not begin"] += 1
+        if self.dead:
+            count["killed"] += 1
+            self.restart()
+        run.approved |= self.approved  # also what was approved while it waited for the lease, or read
+        done = {(d.contact, d.after) for d in run.deeds}
+        self.approved -= {key for key in self.approved if (key[0], key[3]) in done}
+
+    def approve(self, digest: str) -> None:
+        """Say yes to a set of changes, as `reconciler approve` does."""
+        record = self.journal.approvals.approve("portal", digest, by="Ada", how="on the command line")
+        if hasattr(record, "digest"):
+            self.approved.update(self.journal.approvals.keys(record))
+            self.scene.count["approved"] += 1
+
+
+class Scene:
+    """A portal with people, faults and installations, all on one virtual time."""
+
+    def __init__(self, setup: Setup, folder: Path) -> None:
+        self.setup = setup
+        self.folder = folder
+        self.clock = VirtualClock(Timeline())
+        self.office = Office(
+            clock=self.clock,
+            bucket=LeakyBucket(self.clock, *setup.bucket) if setup.bucket else None,
+            meter=OperatingMeter(self.clock, setup.model, setup.operating, setup.ban),
+            costs=CostModel(setup.profile, seed=setup.seed),
+            token=TOKEN,
+            scopes=("crm", "user", "department"),
+            update_path=setup.update_path,
+        )
+        self.portal = self.office.portal
+        self.portal.clock_offset = setup.clock_offset
+        self.renamed = False
+        #: Whether the bucket or the seconds were used by another program.
+        self.others_at_work = False
+        self.at_work = threading.local()
+        self.count: dict[str, int] = Counts()
+        self.deeds: list[Deed] = []
+        self.touches: list[Touch] = []
+        #: Contact -> when a person last saved its card with something else than an owner.
+        self.edited: dict[int, float] = {}
+        #: User -> when he or she was dismissed.
+        self.dismissed: dict[int, float] = {GONE: 0.0}
+        #: What was said in errors.
+        self.said: list[str] = []
+        #: What nobody expected: exceptions of runs beside the main one.
+        self.escaped: list[BaseException] = []
+        self._people()
+        edits = self.portal._edits
+        edits.history = Tape(self._edited)
+        self._carry_out = edits.through_rest
+        edits.through_rest = self._through_rest  # type: ignore[method-assign]
+        self.homes = [Home(self, "main", folder)]
+
+    @property
+    def main(self) -> Home:
+        return self.homes[0]
+
+    def _people(self) -> None:
+        office = self.office
+        for number, name in ((CLEO, "Cleo"), (DORA, "Dora"), (DAN, "Dan"), (LEAVER, "Lee")):
+            office.user(number, name=name)
+        office.user(GONE, name="Gil", active=0)
+        office.user(BOT, name="Bot", departments="[]", user_type="bot")
+        office.database.insert("department", id=1, name="All", head=DAN)
+
+    def fit(self, user: int) -> bool:
+        """Tell whether somebody may own records now."""
+        row = self.portal.database.row("SELECT active, departments FROM user WHERE id = ?", (user,))
+        return row is not None and bool(row["active"]) and row["departments"] != "[]"
+
+    def contact(self, number: int) -> tuple[int, int] | None:
+        """Return a contact's company and owner; None: it is not there."""
+        row = self.portal.database.row("SELECT company_id, assigned_by_id FROM contact WHERE id = ?", (number,))
+        return None if row is None else (row["company_id"] or 0, row["assigned_by_id"])
+
+    def owner_of_company(self, number: int) -> int:
+        """Return a company's owner; 0 for none, or no such company."""
+        row = self.portal.database.row("SELECT assigned_by_id FROM company WHERE id = ?", (number,))
+        return 0 if row is None else int(row["assigned_by_id"])
+
+    def touch(self, entity: str, number: int, what: str, owner: int | None = None) -> None:
+        """Write down what somebody did."""
+        self.touches.append(Touch(at=self.clock.monotonic(), entity=entity, id=number, what=what, owner=owner))
+
+    def sentence(self, error: BaseException) -> None:
+        """Write down what a user would read."""
+        self.said.append(str(error))
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Let something happen at a moment of the future, whoever is at work then."""
+
+        def act() -> None:
+            try:
+                action()
+            except BaseException as failure:  # noqa: BLE001 - told at the end of the seed
+                self.escaped.append(failure)
+
+        self.clock.call_later(seconds, act)
+
+    def load(self, faults: Iterable[dict[str, Any]]) -> None:
+        """Let other things go wrong from now on; count what did so far."""
+        script = self.portal.faults
+        for fault, times in zip(script._faults, script._happened, strict=True):
+            self.count[f"fault {fault.kind}"] += times
+        script.load(list(faults))
+
+    def close(self) -> None:
+        for home in self.homes:
+            home.forget()
+        self.portal.database.close()
+
+    # The record
+
+    def _edited(self, edit: Edit) -> None:
+        """Write down a person's edit of an owner; what installations write is in their deeds."""
+        if edit.source == "person" and edit.field == "ASSIGNED_BY_ID":
+            self.touch(edit.entity, edit.id, "owner", edit.after)
+        elif edit.source == "person" and edit.entity == "contact":
+            self.edited[edit.id] = self.clock.monotonic()
+
+    def _through_rest(self, entity: Any, record_id: int, wish: Any, **how: Any) -> None:
+        """Write down what an update finds, then let it be carried out."""
+        exchange: Exchange = self.at_work.exchange
+        found = self.contact(record_id) if entity.name == "contact" else None
+        assert found is not None, f"an update of {entity.name} {record_id}, which nobody asked for"
+        assert set(wish.columns) == {"assigned_by_id"}, f"an update of {wish}"
+        company, owner = found
+        deed = Deed(
+            run=exchange.run,
+            sent=exchange.arrived,
+            at=self.clock.monotonic(),
+            contact=record_id,
+            before=owner,
+            after=wish.columns["assigned_by_id"],
+            company=company,
+            company_owner=self.owner_of_company(company),
+            intended=exchange.run.home.intends(exchange.run.number, record_id),
+            fit=self.fit(wish.columns["assigned_by_id"]),
+            check=next(
+                (
+                    check
+                    for check in reversed(exchange.run.home.checks)
+                    if record_id in check.asked and check.left <= exchange.arrived
+                ),
+                None,
+            ),
+        )
+        self.deeds.append(deed)
+        exchange.run.deeds.append(deed)
+        self._carry_out(entity, record_id, wish, **how)
+
+
+class Counts(dict):  # type: ignore[type-arg]
+    """How often each thing happened."""
+
+    def __missing__(self, _what: str) -> int:
+        return 0
+
+
+def _check(request: Request, response: Response, arrived: float, left: float) -> Check | None:
+    """Return what a request's check was answered; None where it has none, or the answer does not get through."""
+    if response.status != 200 or response.cut_after is not None:
+        return None
+    commands = json.loads(request.body)["cmd"]
+    parsed = {key: _parsed(command) for key, command in commands.items() if "list" in command.partition("?")[0]}
+    keys = list(parsed)
+    for contacts_key, companies_key in pairwise(keys):
+        (_, contacts), (method, companies) = parsed[contacts_key], parsed[companies_key]
+        selected = contacts.get("select[]"), companies.get("select[]")
+        if method == COMPANY_LIST and selected == (_LINKED_OWNERS, _OWNERS):
+            break
+    else:
+        return None
+    check = Check(
+        arrived=arrived,
+        left=left,
+        asked={int(number) for number in contacts["filter[@ID][]"]},
+        contacts={},
+        owners={},
+    )
+    with suppress(ValueError, TypeError, KeyError, AttributeError):  # spoilt on its way, as a fault has it
+        results = json.loads(response.body)["result"]["result"]
+        for row in results[contacts_key]:
+            check.contacts[int(row["ID"])] = (int(row["COMPANY_ID"] or 0), int(row["ASSIGNED_BY_ID"] or 0))
+        for row in results[companies_key]:
+            check.owners[int(row["ID"])] = int(row["ASSIGNED_BY_ID"] or 0)
+    return check
+
+
+def _parsed(command: str) -> tuple[str, dict[str, list[str]]]:
+    method, _, query = command.partition("?")
+    return method, parse_qs(query)
