@@ -23,7 +23,7 @@ LARGEST = 2**63 - 1
 _MOST_DIGITS = len(str(LARGEST))
 #: Lists, objects and commas in an answer: fifty pages of users with a hundred fields each have 300,000. Each takes up
 #: to a hundred bytes once it is decoded, so that a body within its limit could still fill the memory.
-MOST_VALUES = 2_000_000
+MOST_VALUES = 1_000_000
 #: Seconds beyond which a measurement is none: a request ends after 60 (F5.3), and a moment in the year 5138.
 _DAY, _FAR = 86_400.0, 1e11
 #: What a parameter may hold. Booleans, null and empty lists cannot be expressed on this wire (F1.3).

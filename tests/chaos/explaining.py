@@ -62,10 +62,15 @@ def _holds(  # noqa: C901, PLR0911, PLR0917 - one line for each reason
         case Standing.RESPECTED:
             return policies.person_edit is PersonEdit.RESPECT and bool(touches or deeds or scene.edited.get(contact))
         case Standing.UNDONE:
-            return any(deed.run.undo for deed in deeds)
+            # Where a person had put it back already, the undo found nothing to write.
+            return any(deed.run.undo for deed in deeds) or (bool(touches) and _something_undone(scene))
         case Standing.COMPANY_VANISHED:
             return any(touch.entity == "company" and touch.what in {"deleted", "merged"} for touch in scene.touches)
     return False
+
+
+def _something_undone(scene: Scene) -> bool:
+    return any(run.undo for home in scene.homes for run in home.runs)
 
 
 def _owners_of(scene: Scene, contact: int) -> set[int]:

@@ -127,7 +127,11 @@ def guarded_or_approved(scene: Scene, _ending: Ending, journal: Journals) -> Ite
             yield f"run {run.number} was refused and wrote {count} changes that nobody had approved"
         if count > limits.changes:
             yield f"run {run.number} wrote {count} changes that nobody had approved, above {limits.changes}"
-        if not run.undo and run.contacts > limits.share_from and count > limits.share * (run.contacts + 2) + 1:
+        if (
+            not (run.undo or run.part)
+            and run.contacts > limits.share_from
+            and count > limits.share * (run.contacts + 2) + 1
+        ):
             yield f"run {run.number} wrote {count} of {run.contacts} contacts, and nobody had approved it"
         yield from _too_much_for_one(scene, run, own_choice)
 

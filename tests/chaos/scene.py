@@ -130,6 +130,8 @@ class Run:
     ended: float = 0.0
     #: Takes something back.
     undo: bool = False
+    #: Looks at a part of the portal only, against which its guard measures it.
+    part: bool = False
     #: Changes that somebody has let through and that were not made since.
     approved: set[Key] = field(default_factory=set)
     #: Linked contacts when it began.
@@ -280,6 +282,7 @@ class Home:
             number=0,
             began=scene.clock.monotonic(),
             undo="undo" in order,
+            part="scope" in order,
             approved=set(self.approved),
             contacts=database.count(count)[0],
             swept_before=swept_before,
