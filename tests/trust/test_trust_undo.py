@@ -15,6 +15,8 @@ from reconciler.ops.notes import unrestorable_note
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from support.world import Exchange
+
     from reconciler.reconcile import Finished
 
 
@@ -177,6 +179,31 @@ def test_a_crash_in_mid_undo_settles(trust: Callable[..., TrustWorld], moment: s
     assert "open" not in world.results(2).values()
     assert world.undo(run=1).report.status is Status.APPLIED
     assert world.owners(*range(1, 31)) == [ANN] * 30
+
+
+def test_a_crash_in_mid_undo_of_an_undo(trust: Callable[..., TrustWorld]) -> None:
+    """What was put forward is looked after again, also where the next start is the one to find it out."""
+    world = trust()
+    world.drift(3)
+    world.tick()
+    world.undo(run=1)
+    assert undone(world) == {1, 2, 3}
+
+    def die(exchange: Exchange) -> None:
+        if exchange.updates:
+            raise Killed
+
+    world.witness.after = die
+    with pytest.raises(Killed):
+        world.undo(run=2)
+    world.witness.after = lambda _: None
+    world.restart()
+    world.tick()
+    assert world.owners(1, 2, 3) == [BOB] * 3
+    assert undone(world) == set()
+    world.give(2, CLEO)
+    world.tick()
+    assert world.owner_of(2) == BOB
 
 
 @pytest.mark.parametrize(
