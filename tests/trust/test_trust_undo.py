@@ -56,6 +56,20 @@ def test_it_is_put_back_and_stays_so(trust: Callable[..., TrustWorld], what: dic
     assert {row.undoes for row in world.journal.changes(2)} <= set(range(1, 7))
 
 
+def test_without_the_user_scope_nothing_is_called_unfit(trust: Callable[..., TrustWorld]) -> None:
+    """The undo fails and says what to add, where it would else end as if nothing were left to take back."""
+    world = trust()
+    world.drift(3)
+    world.tick()
+    world.faults({"kind": "command_error", "code": "insufficient_scope", "method": "user.get"})
+    finished = world.undo(run=1)
+    assert finished.report.status is Status.FAILED
+    assert "add the scope user_basic" in (finished.report.error or "")
+    assert world.owners(1, 2, 3) == [BOB] * 3
+    world.faults()
+    assert world.undo(run=1).report.outcomes == {Result.APPLIED: 3}
+
+
 def test_only_what_still_stands_as_we_left_it(trust: Callable[..., TrustWorld]) -> None:
     """The rest is listed, each with its reason, and stays as it is."""
     world = trust()
