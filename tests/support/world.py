@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 CLEO = 9
 _COMPILED: dict[Any, Any] = {}
+_DIALECT: dict[str, Any] = {}
 #: Where a journal may be real and yet not wait for a disk with each write; None: where temporary files are kept.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - in a directory of its own there
 CONTACT_UPDATE = "crm.contact.update"
@@ -179,9 +180,7 @@ class World:
             random=Random(1),
         )
         self.journal: Journal = open_journal(f"sqlite:///{self._folder / 'journal.db'}", self.clock)
-        # Each engine compiles its statements anew, which costs more than to execute them.
-        database = self.journal._database
-        object.__setattr__(database, "engine", database.engine.execution_options(compiled_cache=_COMPILED))
+        share_statements(self.journal)
         self.worker = Worker(
             portal="portal",
             client=client,
@@ -290,6 +289,17 @@ def _coincidences(world: World) -> int:
 def _check_of(world: World, write: Exchange, contact: int) -> Exchange:
     exchanges = world.witness.exchanges
     return next(exchanges[i] for i in range(write.number - 2, -1, -1) if contact in exchanges[i].checked)
+
+
+def share_statements(journal: Journal) -> None:
+    """Let a journal use the statements that earlier ones have compiled, which costs more than to execute them.
+
+    The dialect is part of what they are kept by, and each engine has its own.
+    """
+    database = journal._database
+    engine = database.engine.execution_options(compiled_cache=_COMPILED)
+    engine.dialect = _DIALECT.setdefault("sqlite", engine.dialect)
+    object.__setattr__(database, "engine", engine)
 
 
 def change(contact: int, company: int = 101, before: int = ANN, after: int = BOB) -> Change:
