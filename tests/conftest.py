@@ -32,7 +32,7 @@ LONG_STORIES = (
     "tests/cli/test_cli_processes.py",
     "tests/crashes/",
     "tests/deploy/test_first_hour.py",
-    "tests/faults/test_fault_matrix.py",
+    "tests/faults/",
     "tests/portal/test_writer_faults.py",
     "tests/portal/test_writer_pacing.py",
     "tests/service_days/",
