@@ -216,13 +216,14 @@ def kill_everywhere(name: str, only: int | None = None) -> dict[str, Any]:
 
 def table(found: list[dict[str, Any]]) -> str:
     """Return the page's table of points."""
-    lines = ["| killed in | " + " | ".join(Kind) + " | all |", "|---|" + "---:|" * (len(Kind) + 1)]
+    sums = {kind: sum(each["points"].get(kind.name, 0) for each in found) for kind in Kind}
+    kinds = [kind for kind in Kind if sums[kind]]
+    lines = ["| killed in | " + " | ".join(kinds) + " | all |", "|---|" + "---:|" * (len(kinds) + 1)]
     for each in found:
-        counts = [each["points"].get(kind.name, 0) for kind in Kind]
+        counts = [each["points"].get(kind.name, 0) for kind in kinds]
         row = [STORIES[each["story"]].title, *(str(count or "") for count in counts), str(sum(counts))]
         lines.append(f"| {' | '.join(row)} |")
-    sums = [sum(each["points"].get(kind.name, 0) for each in found) for kind in Kind]
-    lines.append(f"| all | {' | '.join(map(str, sums))} | {sum(sums)} |")
+    lines.append(f"| all | {' | '.join(str(sums[kind]) for kind in kinds)} | {sum(sums.values())} |")
     return "".join(f"{line}\n" for line in lines)
 
 
