@@ -9,7 +9,7 @@ CLIENTS := tests/foreign/clients
 SEEDS ?= 300
 NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage chaos broken browser bench benchpolicies foreign docs facts portalspeed cassettes fuzz audit lock clean
+.PHONY: help setup demo test lint format coverage chaos broken browser bench benchpolicies foreign docs facts matrix crashes portalspeed cassettes fuzz audit lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -84,6 +84,12 @@ docs: $(READY)  ## put the help and the demo's transcript into README.md
 
 facts: $(READY) ## which known facts about a portal no test holds; WRITE=--write puts the tables into the page
 	@$(BIN)/python tests/fact_coverage.py $(WRITE)
+
+matrix: $(READY) ## how each fault ends in each phase of a run; WRITE=--write puts the tables into docs/reliability.md
+	@$(BIN)/python tests/faults/write_matrix.py $(WRITE)
+
+crashes: $(READY) ## kill a worker at each of its points, STORY=one or all; WRITE=--write puts the table into the page
+	@$(BIN)/python tests/crashes/kill_everywhere.py $(STORY) $(WRITE)
 
 portalspeed: $(READY) ## what the embedded portal itself costs at a million contacts; WRITE=--write puts it into the page
 	@$(BIN)/python benchmarks/portal_speed.py $(WRITE)

@@ -15,7 +15,7 @@ from reconciler.core.model import Cause, Change, Mismatch, Rule, Snapshot, Stand
 from reconciler.core.plan import Plan, make_plan
 from reconciler.core.policy import Case, DismissedOwner, MultiCompany, Policies
 from reconciler.core.undo import Left, Obstacle, restore
-from reconciler.errors import UsageError
+from reconciler.errors import MissingScopeError, UsageError
 from reconciler.journal.records import NewException, NothingToUndo, OurWrites
 from reconciler.journal.rows import Links
 from reconciler.portal.details import Wants
@@ -36,6 +36,13 @@ log = structlog.get_logger("reconciler.plan")
 
 #: Causes that are written before a backlog.
 _FRESH = frozenset({Cause.COMPANY_OWNER_CHANGED, Cause.CONTACT_CREATED, Cause.NEWLY_LINKED})
+
+
+#: Why nothing is written where users cannot be looked up, and the way out.
+NO_USER_SCOPE = (
+    "the webhook has no user scope, so nobody can tell whether the new owners still work there, and nothing "
+    "was written; add the scope user_basic (or user) to the webhook in the portal"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +203,11 @@ def fresh_first(changes: Sequence[Change], backlog: Collection[int]) -> list[Cha
 def propose_undo(
     client: Client, journal: Journal, *, portal: str, undo: Undo, run: int, clock: Clock, most: int
 ) -> Proposal:
-    """Plan to put back, in this `run`, what stands as we left it. Raises UsageError where there is nothing."""
+    """Plan to put back, in this `run`, what stands as we left it.
+
+    Raises UsageError where there is nothing, and MissingScopeError where nobody can tell who still works there: to call
+    the old owners unfit then would end the undo as if nothing were left to do.
+    """
     writes: OurWrites | NothingToUndo = NothingToUndo.NO_SUCH_RUN
     if undo.run != run:  # whose number was guessed, it is the present one
         writes = journal.writes.to_undo(portal, run=undo.run, contact=undo.contact, company=undo.company)
@@ -207,10 +218,12 @@ def propose_undo(
     for start in range(0, len(applied), most):
         contacts.update(look_at(client, clock, applied[start : start + most], companies=False).contacts)
     users = Reader(client, lambda *_: None).users({o for c in applied for o in (c.before, c.after)})
-    changes, left = restore(applied, contacts, users or {})
+    if users is None:
+        raise MissingScopeError(NO_USER_SCOPE)
+    changes, left = restore(applied, contacts, users)
     snapshot = Snapshot(taken_at=clock.now(), roster={}, contacts=0, mismatches=(), outside_roster=0, users=users)
     return Proposal(
-        plan=Plan(portal=portal, changes=changes, skips=(), owners_verified=users is not None),
+        plan=Plan(portal=portal, changes=changes, skips=()),
         population=Population(contacts=0, companies=0),
         snapshot=snapshot,
         undoes={record.change.contact: record.id for record in writes.latest},

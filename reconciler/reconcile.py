@@ -26,7 +26,7 @@ from reconciler.errors import IncompleteReadError, MissingScopeError, Reconciler
 from reconciler.gate import Passage, Refusal, approve, believed, let_through, review
 from reconciler.journal.sweeps import WAITING
 from reconciler.ops.logs import context
-from reconciler.planning import Ground, Proposal, Rules, Undo, fresh_first, propose, propose_undo, undone
+from reconciler.planning import NO_USER_SCOPE, Ground, Proposal, Rules, Undo, fresh_first, propose, propose_undo, undone
 from reconciler.portal.client import Client, Limits
 from reconciler.portal.line import http_client
 from reconciler.portal.pacing import Budget, Throttle
@@ -35,7 +35,7 @@ from reconciler.portal.slots import Slot
 from reconciler.portal.writer import SETTLED_SECONDS, ChunkLimits, Writer, settle_open
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import httpx
 
@@ -191,10 +191,7 @@ def _propose(worker: Worker, order: Order, run: int, started: float) -> Proposal
 def require_verified_owners(proposal: Proposal) -> None:
     """Refuse a plan whose new owners could not be looked up. Raises MissingScopeError."""
     if not proposal.plan.owners_verified:
-        raise MissingScopeError(
-            "the webhook has no user scope, so nobody can tell whether the new owners still work there, and nothing "
-            "was written; add the scope user_basic (or user) to the webhook in the portal"
-        )
+        raise MissingScopeError(NO_USER_SCOPE)
 
 
 def _apply(worker: Worker, order: Order, run: int, proposal: Proposal, progress: _Progress) -> None:
@@ -203,9 +200,8 @@ def _apply(worker: Worker, order: Order, run: int, proposal: Proposal, progress:
     links = replace(proposal.links, approvals=progress.passage.approvals)
 
     def settle(outcomes: Sequence[Outcome]) -> None:
-        _except_undone(worker, [o for o in outcomes if o.change.contact not in proposal.put_forward])
+        _keep_exceptions(worker, outcomes, proposal.put_forward)
         worker.journal.settle(run, outcomes, links)
-        _release_put_forward(worker, proposal, outcomes)
         progress.settled.update({outcome.change.contact: outcome.result for outcome in outcomes})
         order.writing(len(progress.settled), len(through))
 
@@ -254,26 +250,27 @@ def _settle_open(worker: Worker) -> None:
     # of day, which somebody may have set back since.
     latest = max(intent.attempted_at for intent in intents)
     worker.clock.sleep(SETTLED_SECONDS - max(0.0, (worker.clock.now() - latest).total_seconds()))
-    for run, group in groupby(intents, key=lambda intent: intent.run):
+    for run, of_run in groupby(intents, key=lambda intent: intent.run):
+        group = list(of_run)
         changes = [intent.change for intent in group]
         outcomes = settle_open(worker.client, worker.clock, changes, most=worker.chunks.most)
-        _except_undone(worker, outcomes)
+        _keep_exceptions(worker, outcomes, {intent.change.contact for intent in group if intent.puts_forward})
         worker.journal.settle(run, outcomes)
         log.info("run.settled", settled_run=run, **Counter(outcome.result.value for outcome in outcomes))
 
 
-def _except_undone(worker: Worker, outcomes: Sequence[Outcome]) -> None:
-    """Leave alone what was taken back; before its outcome is stored, so that a crash cannot come between."""
-    taken_back = [undone(o.change) for o in outcomes if o.change.rule is Rule.UNDO and o.result in _HELD]
+def _keep_exceptions(worker: Worker, outcomes: Iterable[Outcome], put_forward: Collection[int]) -> None:
+    """Leave alone what was taken back, and no longer that whose undo was; `put_forward` are contacts of the latter.
+
+    Before the outcomes are stored: after a crash in between, what is still open is settled, and this done again.
+    """
+    exceptions = worker.journal.exceptions
+    held = [o.change for o in outcomes if o.change.rule is Rule.UNDO and o.result in _HELD]
+    taken_back = [undone(change) for change in held if change.contact not in put_forward]
+    forward = {change.contact for change in held} & set(put_forward)
     if taken_back:
-        worker.journal.exceptions.add(worker.portal, Standing.UNDONE, taken_back)
-
-
-def _release_put_forward(worker: Worker, proposal: Proposal, outcomes: Sequence[Outcome]) -> None:
-    """End the exceptions of contacts whose undo was itself taken back."""
-    forward = {o.change.contact for o in outcomes if o.result in _HELD} & proposal.put_forward
+        exceptions.add(worker.portal, Standing.UNDONE, taken_back)
     if forward:
-        exceptions = worker.journal.exceptions
         ended = [
             e.id for e in exceptions.entries(worker.portal) if e.kind is Standing.UNDONE and e.entry.contact in forward
         ]

@@ -22,6 +22,8 @@ class OpenIntent:
     change: Change
     #: When its latest request was about to leave.
     attempted_at: datetime
+    #: Whether it takes back what was itself taking something back.
+    puts_forward: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 import reconciler
-from reconciler.core.model import Result, Status
+from reconciler.core.model import Result, Rule, Status
 from reconciler.errors import JournalError
 from reconciler.journal import database, drift, rows, schema, tables
 from reconciler.journal.approvals import Approvals
@@ -221,15 +221,22 @@ class Journal:
 
     def open_intents(self, portal: str) -> list[OpenIntent]:
         """Return the changes of any run whose outcome is not known, oldest run first."""
+        taken_back = tables.change.alias()
         query = (
-            select(tables.change)
+            select(tables.change, (taken_back.c.rule == Rule.UNDO.value).label("puts_forward"))
             .select_from(tables.change.join(tables.run).join(tables.portal))
+            .outerjoin(taken_back, taken_back.c.id == tables.change.c.undoes_change_id)
             .where(tables.portal.c.name == portal, tables.change.c.result.is_(None))
             .order_by(tables.change.c.run_id, tables.change.c.contact_id)
         )
         with self._reading() as connection:
             return [
-                OpenIntent(run=row.run_id, change=rows.change_of(row), attempted_at=row.attempted_at)
+                OpenIntent(
+                    run=row.run_id,
+                    change=rows.change_of(row),
+                    attempted_at=row.attempted_at,
+                    puts_forward=bool(row.puts_forward),
+                )
                 for row in connection.execute(query)
             ]
 

@@ -15,6 +15,8 @@ from reconciler.ops.notes import unrestorable_note
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from support.world import Exchange
+
     from reconciler.reconcile import Finished
 
 
@@ -52,6 +54,20 @@ def test_it_is_put_back_and_stays_so(trust: Callable[..., TrustWorld], what: dic
         assert finished.report.status is Status.IN_SYNC
         assert world.reasons(finished) == dict.fromkeys(back, "undone")
     assert {row.undoes for row in world.journal.changes(2)} <= set(range(1, 7))
+
+
+def test_without_the_user_scope_nothing_is_called_unfit(trust: Callable[..., TrustWorld]) -> None:
+    """The undo fails and says what to add, where it would else end as if nothing were left to take back."""
+    world = trust()
+    world.drift(3)
+    world.tick()
+    world.faults({"kind": "command_error", "code": "insufficient_scope", "method": "user.get"})
+    finished = world.undo(run=1)
+    assert finished.report.status is Status.FAILED
+    assert "add the scope user_basic" in (finished.report.error or "")
+    assert world.owners(1, 2, 3) == [BOB] * 3
+    world.faults()
+    assert world.undo(run=1).report.outcomes == {Result.APPLIED: 3}
 
 
 def test_only_what_still_stands_as_we_left_it(trust: Callable[..., TrustWorld]) -> None:
@@ -177,6 +193,31 @@ def test_a_crash_in_mid_undo_settles(trust: Callable[..., TrustWorld], moment: s
     assert "open" not in world.results(2).values()
     assert world.undo(run=1).report.status is Status.APPLIED
     assert world.owners(*range(1, 31)) == [ANN] * 30
+
+
+def test_a_crash_in_mid_undo_of_an_undo(trust: Callable[..., TrustWorld]) -> None:
+    """What was put forward is looked after again, also where the next start is the one to find it out."""
+    world = trust()
+    world.drift(3)
+    world.tick()
+    world.undo(run=1)
+    assert undone(world) == {1, 2, 3}
+
+    def die(exchange: Exchange) -> None:
+        if exchange.updates:
+            raise Killed
+
+    world.witness.after = die
+    with pytest.raises(Killed):
+        world.undo(run=2)
+    world.witness.after = lambda _: None
+    world.restart()
+    world.tick()
+    assert world.owners(1, 2, 3) == [BOB] * 3
+    assert undone(world) == set()
+    world.give(2, CLEO)
+    world.tick()
+    assert world.owner_of(2) == BOB
 
 
 @pytest.mark.parametrize(

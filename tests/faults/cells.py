@@ -1,0 +1,155 @@
+"""One cell: a fault in a phase, the run that it happens to, and the next run, without it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from faults.catalogue import Fault, Level
+from faults.phases import CONTACTS, Phase, request_of, world_of
+from faults.told import Told
+from structlog.testing import capture_logs
+from support.portal_fixture import ANN
+from support.world import MEMORY, audit
+
+from reconciler.reconcile import Order, reconcile
+
+if TYPE_CHECKING:
+    from faults.line import FaultWorld
+
+    from reconciler.reconcile import Finished
+
+#: Written nowhere: the webhook is a password.
+TOKEN = "simulatedtoken0"
+
+
+def play(phase: Phase, fault: Fault, ends: dict[str, str]) -> Told:
+    """Let it happen, hold what must hold in every cell, and tell the rest.
+
+    `ends` keeps the status of the next run by all that it begins with: from the same it goes the same way, so it is
+    played once.
+    """
+    request_of(phase)  # in a world of its own, and worlds share their line
+    with TemporaryDirectory(dir=MEMORY) as folder, capture_logs() as logs:
+        world, order = world_of(phase.story, Path(folder))
+        try:
+            told = _play(world, order, phase, fault, ends)
+        finally:
+            world.close()
+    assert TOKEN not in repr(logs)
+    return told
+
+
+def _play(world: FaultWorld, order: dict[str, Any], phase: Phase, fault: Fault, ends: dict[str, str]) -> Told:
+    _arm(world, phase, fault)
+    before = len(world.portal.history)
+    finished = _run(world, order)
+    assert len(world.witness.asked) >= request_of(phase)
+    assert phase.here(world.witness.asked[request_of(phase) - 1])
+    written = [edit for edit in world.portal.history[before:] if edit.source == "rest"]
+    _planned(finished, written)
+    outcomes = world.outcomes(finished.report.run)
+    assert Counter({str(k): v for k, v in finished.report.outcomes.items()}) <= Counter(outcomes)
+    _quiet(finished)
+
+    _seen(world)
+    overruled = audit(world)
+    begins = _state(world)
+    if begins not in ends:
+        ends[begins] = _next_run(world, order)
+    return Told(
+        status=finished.report.status.value,
+        outcomes=outcomes,
+        written=len(written),
+        then=ends[begins],
+        overruled=overruled,
+    )
+
+
+def _run(world: FaultWorld, order: dict[str, Any]) -> Finished:
+    """Run, and leave it to the caller to hold the portal's own record against the journal."""
+    return reconcile(world.worker, Order(**({"command": "test", "lease_wait": 0.0} | order)))
+
+
+def _next_run(world: FaultWorld, order: dict[str, Any]) -> str:
+    """Run without the fault: nothing is left open, no drift, and an undo has put back what nobody else touched."""
+    world.faults()
+    world.witness.before = lambda _: None
+    world.portal.revoked = False
+    world.restart()
+    following = _run(world, order)
+    audit(world)
+    _seen(world)
+    assert world.journal.open_intents("portal") == []
+    assert world.portal.stats()["noop_updates"] == 0
+    if order:
+        touched = {edit.id for edit in world.portal.history if edit.source == "person" and edit.entity == "contact"}
+        left = [n for n in range(1, CONTACTS + 1) if n not in touched and world.owns(n) and world.owner_of(n) != ANN]
+        assert left == []
+    else:
+        assert world.portal.drift() == 0
+    return following.report.status.value
+
+
+def _state(world: FaultWorld) -> str:
+    """Return all that the next run begins with: the portal's records, and what the journal knows."""
+    rows = world.portal.database.rows
+    records = [
+        [tuple(row) for row in rows("SELECT id, assigned_by_id, company_id FROM contact ORDER BY id")],
+        [tuple(row) for row in rows("SELECT id, assigned_by_id FROM company ORDER BY id")],
+    ]
+    roster, last = world.journal.sweeps.roster("portal"), world.journal.sweeps.last("portal")
+    known = [
+        roster and (roster.owners, roster.vanished),
+        last and last.companies,
+        world.journal.sweeps.halfway("portal"),
+    ]
+    runs = world.journal.runs(10)
+    changes = [world.results(record.report.run) for record in runs]
+    return repr((records, known, changes, sorted(e.entry.contact for e in world.journal.exceptions.entries("portal"))))
+
+
+def _arm(world: FaultWorld, phase: Phase, fault: Fault) -> None:
+    """Set the fault up for the request of its phase, or from there on."""
+    number = request_of(phase)
+    what = {"kind": fault.kind, **fault.parameters}
+    if fault.level is Level.COMMAND:
+        what["method"] = phase.method
+    if not fault.lasting:
+        once = {} if fault.kind == "partial_batch" else {"times": 1}
+        world.faults(*phase.first, what | {"request": number} | once)
+        return
+    lasting_first = [first for first in phase.first if "times" not in first]
+    world.faults(*phase.first)
+
+    def begin(exchange: Any) -> None:
+        if exchange.number == number:
+            world.faults(*lasting_first, what)
+
+    world.witness.before = begin
+
+
+def _planned(finished: Finished, written: list[Any]) -> None:
+    """Nothing is written that the plan did not say."""
+    if finished.proposal is None:
+        assert written == []
+        return
+    plan = {(change.contact, change.after) for change in finished.proposal.plan.changes}
+    assert {(edit.id, edit.after) for edit in written} <= plan
+
+
+def _seen(world: FaultWorld) -> None:
+    """Nothing is told as applied that no answer has shown to the worker."""
+    for record in world.journal.runs(10):
+        for row in world.journal.changes(record.report.run or 0):
+            if row.result is not None and row.result.value == "applied":
+                first = next(w.number for w in world.witness.writes if row.change.contact in w.updates)
+                shown = [asked.shown.get(row.change.contact) for asked in world.witness.asked[first - 1 :]]
+                assert row.change.after in shown, f"contact {row.change.contact} was never read back"
+
+
+def _quiet(finished: Finished) -> None:
+    assert TOKEN not in repr(finished)
+    assert TOKEN not in str(finished.failure)

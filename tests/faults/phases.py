@@ -1,0 +1,242 @@
+"""Where it can go wrong: the requests of a run, found by running the same world once without a fault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from faults.line import FaultWorld
+from support.world import COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, MEMORY
+
+from reconciler.core.roster import Strategy
+from reconciler.planning import Undo
+from reconciler.portal.reader import Tactics
+from reconciler.portal.writer import ChunkLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from faults.line import Asked
+
+ITEM_LIST = "crm.item.list"
+LINKS = "crm.contact.company.items.get"
+USER_LIST = "user.get"
+CONTACTS, CHUNK = 6, 3
+
+
+class Killed(BaseException):
+    """Stands for a power failure: nothing in the program may handle it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Phase:
+    """A request of a run, and the command in it that a fault of one command happens to."""
+
+    name: str
+    #: What it is, for the page.
+    title: str
+    #: Brings a world to where the run in question begins.
+    story: str
+    #: Tells its request from the others.
+    here: Callable[[Asked], bool]
+    #: The first call of this method in that request.
+    method: str
+    #: In whose request it travels, where whole requests that fail are told there.
+    within: str = ""
+    #: What goes wrong beforehand, so that there is such a request at all.
+    first: tuple[dict[str, Any], ...] = ()
+    #: One fault of each family says enough: it is read as another phase is.
+    as_another: bool = False
+
+
+def _asks(asked: Asked, method: str, *, having: str, without: str = "\0") -> bool:
+    """Tell whether a request has such a call, by a name in it."""
+    return any(
+        name == method
+        and any(having in key or having in values for key, values in params.items())
+        and not any(without in key or without in values for key, values in params.items())
+        for name, params in asked.commands
+    )
+
+
+def _surveys(asked: Asked) -> bool:
+    return _asks(asked, COMPANY_LIST, having="DESC")
+
+
+def _lists_companies(asked: Asked) -> bool:
+    return asked.methods == [COMPANY_LIST] * len(asked.commands) and _asks(asked, COMPANY_LIST, having="IS_MY_COMPANY")
+
+
+def _looks(asked: Asked) -> bool:
+    return _asks(asked, COMPANY_LIST, having="filter[>=DATE_MODIFY]")
+
+
+def _drifts(asked: Asked) -> bool:
+    return _asks(asked, CONTACT_LIST, having="filter[!ASSIGNED_BY_ID]")
+
+
+def _pages(asked: Asked) -> bool:
+    return _asks(asked, CONTACT_LIST, having="filter[!COMPANY_ID]", without="DESC")
+
+
+def _counts(asked: Asked) -> bool:
+    return _asks(asked, CONTACT_LIST, having="filter[@COMPANY_ID][]", without="order[ID]")
+
+
+def _details(asked: Asked) -> bool:
+    return ITEM_LIST in asked.methods
+
+
+def _links(asked: Asked) -> bool:
+    return LINKS in asked.methods
+
+
+def _checks(asked: Asked) -> bool:
+    return asked.methods[:2] == [CONTACT_LIST, COMPANY_LIST] and _asks(asked, CONTACT_LIST, having="filter[@ID][]")
+
+
+def _writes(asked: Asked) -> bool:
+    return CONTACT_UPDATE in asked.methods
+
+
+def _reads_back(asked: Asked) -> bool:
+    return asked.methods == [CONTACT_LIST] and _asks(asked, CONTACT_LIST, having="filter[@ID][]")
+
+
+def _users(asked: Asked) -> bool:
+    return asked.methods == [USER_LIST]
+
+
+_NO_BULK_LINKS = {"kind": "command_error", "method": ITEM_LIST, "code": "ERROR_METHOD_NOT_FOUND", "description": "no"}
+_WRITE_LOST = {"kind": "lost_answer", "method": CONTACT_UPDATE, "times": 1}
+
+PHASES = (
+    Phase(
+        as_another=True,
+        name="survey",
+        title="roster: how much there is",
+        story="first",
+        here=_surveys,
+        method=COMPANY_LIST,
+    ),
+    Phase(name="companies", title="roster: all companies", story="first", here=_lists_companies, method=COMPANY_LIST),
+    Phase(name="look", title="roster: what changed", story="look", here=_looks, method=COMPANY_LIST),
+    Phase(name="drift", title="drift query", story="first", here=_drifts, method=CONTACT_LIST),
+    Phase(name="pages", title="pages of contacts", story="pages", here=_pages, method=CONTACT_LIST),
+    Phase(
+        as_another=True,
+        name="count",
+        title="count of linked contacts",
+        story="first",
+        here=_counts,
+        method=CONTACT_LIST,
+    ),
+    Phase(name="details", title="details: links in bulk", story="first", here=_details, method=ITEM_LIST),
+    Phase(
+        as_another=True,
+        name="companies' details",
+        title="details: companies",
+        story="first",
+        here=_details,
+        method=COMPANY_LIST,
+        within="details",
+    ),
+    Phase(name="users", title="details: users", story="first", here=_details, method=USER_LIST, within="details"),
+    Phase(
+        as_another=True,
+        name="links",
+        title="details: links, one by one",
+        story="first",
+        here=_links,
+        method=LINKS,
+        first=(_NO_BULK_LINKS,),
+    ),
+    Phase(name="check", title="check", story="first", here=_checks, method=CONTACT_LIST),
+    Phase(name="write", title="write", story="first", here=_writes, method=CONTACT_UPDATE),
+    Phase(name="read-back", title="read-back", story="first", here=_writes, method=CONTACT_LIST, within="write"),
+    Phase(
+        as_another=True,
+        name="next check",
+        title="check of the next chunk",
+        story="first",
+        here=_writes,
+        method=COMPANY_LIST,
+        within="write",
+    ),
+    Phase(
+        name="late read-back",
+        title="read-back after a lost answer",
+        story="first",
+        here=_reads_back,
+        method=CONTACT_LIST,
+        first=(_WRITE_LOST,),
+    ),
+    Phase(
+        as_another=True,
+        name="settling",
+        title="settling after a crash",
+        story="killed",
+        here=_reads_back,
+        method=CONTACT_LIST,
+    ),
+    Phase(
+        as_another=True,
+        name="undo look",
+        title="undo: what stands",
+        story="undo",
+        here=_reads_back,
+        method=CONTACT_LIST,
+    ),
+    Phase(as_another=True, name="undo users", title="undo: users", story="undo", here=_users, method=USER_LIST),
+    Phase(as_another=True, name="undo check", title="undo: check", story="undo", here=_checks, method=CONTACT_LIST),
+    Phase(name="undo write", title="undo: write", story="undo", here=_writes, method=CONTACT_UPDATE),
+)
+
+
+def world_of(story: str, folder: Path) -> tuple[FaultWorld, dict[str, Any]]:
+    """Return a world at the beginning of a story's last run, and what that run is ordered to do."""
+    strategy = Strategy.PAGES if story == "pages" else Strategy.DRIFT
+    world = FaultWorld(folder, chunks=ChunkLimits(start=CHUNK, most=CHUNK), tactics=Tactics(strategy=strategy))
+    if story == "look":
+        world.drift(CONTACTS, each=2)
+        world.run()
+        for company in (101, 102, 103):
+            world.portal.people.edit_company(company, 1, assigned_by_id=7)
+        return world, {}
+    world.drift(CONTACTS, each=2)
+    if story == "killed":
+        _die(world)
+    if story == "undo":
+        run = world.run().report.run
+        return world, {"command": "undo", "undo": Undo(run=run)}
+    return world, {}
+
+
+def _die(world: FaultWorld) -> None:
+    """Let the worker die when its first chunk is written and nobody knows."""
+
+    def die(exchange: Any) -> None:
+        if exchange.updates:
+            raise Killed
+
+    world.witness.after = die
+    try:
+        world.run()
+    except Killed:
+        world.witness.after = lambda _: None
+        world.restart()
+
+
+@cache
+def request_of(phase: Phase) -> int:
+    """Return the number of a phase's request."""
+    with TemporaryDirectory(dir=MEMORY) as folder:
+        world, order = world_of(phase.story, Path(folder))
+        before = len(world.witness.asked)
+        world.faults(*phase.first)
+        world.run(**order)
+        world.close()
+        return next(asked.number for asked in world.witness.asked[before:] if phase.here(asked))

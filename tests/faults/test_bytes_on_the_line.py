@@ -1,0 +1,256 @@
+"""What no HTTP server says, byte by byte over a real connection: each is an error of the tree, and asked again once.
+
+The client's waits are virtual; those of the sockets are real, and short.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+from support.portal_line import TOKEN, batch_answer, client_on
+
+from reconciler.clock import SystemClock, VirtualClock
+from reconciler.errors import NotJsonError, TransientError, UnreachableError
+from reconciler.portal.line import http_client
+from reconciler.portal.wire import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reconciler.portal.client import Client
+
+#: Seconds without a byte after which an answer is given up here.
+PATIENCE = 0.25
+COMMAND = Command("crm.contact.list", {"select": ["ID"]})
+BODY = batch_answer({"c0": []}).content
+GOOD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def headed(*lines: bytes, body: bytes = BODY) -> bytes:
+    """Write an answer with these lines above its body."""
+    return b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"", body])
+
+
+def _request(connection: socket.socket) -> None:
+    """Read one request to its end."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        piece = connection.recv(65536)
+        if not piece:
+            return
+        got += piece
+    head, _, body = got.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+
+
+def says(answer: bytes) -> Callable[[socket.socket], None]:
+    """Read the request, say this, and hang up."""
+
+    def act(connection: socket.socket) -> None:
+        _request(connection)
+        connection.sendall(answer)
+
+    return act
+
+
+def resets(answer: bytes) -> Callable[[socket.socket], None]:
+    """Read the request, say this, and break the connection off."""
+
+    def act(connection: socket.socket) -> None:
+        _request(connection)
+        connection.sendall(answer)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    return act
+
+
+def resets_at_once(connection: socket.socket) -> None:
+    """Break off before the request is read."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def hangs_up_at_once(_: socket.socket) -> None:
+    """Say nothing, read nothing."""
+
+
+def falls_silent(answer: bytes) -> Callable[[socket.socket], None]:
+    """Say this, and then nothing until the client hangs up."""
+
+    def act(connection: socket.socket) -> None:
+        _request(connection)
+        connection.sendall(answer)
+        with suppress(OSError):
+            connection.recv(1)
+
+    return act
+
+
+@contextmanager
+def serving(*acts: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Treat each connection so, the last way for ever; yield the webhook's address."""
+    over = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        number = 0
+        while True:
+            connection, _ = listener.accept()
+            if over.is_set():
+                connection.close()
+                return
+            connection.settimeout(5)
+            act = acts[min(number, len(acts) - 1)]
+            number += 1
+            with suppress(OSError):
+                if tls is not None:
+                    connection = tls.wrap_socket(connection, server_side=True)
+                act(connection)
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        port = listener.getsockname()[1]
+        try:
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{port}/rest/1/{TOKEN}/"
+        finally:
+            over.set()
+            socket.create_connection(("127.0.0.1", port)).close()
+            thread.join()
+
+
+BAD = [
+    pytest.param(hangs_up_at_once, UnreachableError, id="hangs-up-at-once"),
+    pytest.param(resets_at_once, UnreachableError, id="reset-at-once"),
+    pytest.param(says(b""), UnreachableError, id="no-byte"),
+    pytest.param(resets(b""), UnreachableError, id="reset-before-the-answer"),
+    pytest.param(says(b"HTTP/1."), UnreachableError, id="half-a-status-line"),
+    pytest.param(says(b"HTTP/1.1 200 OK\r\nConte"), UnreachableError, id="half-a-header"),
+    pytest.param(resets(b"HTTP/1.1 200 OK\r\nConte"), UnreachableError, id="reset-in-the-header"),
+    pytest.param(says(GOOD[:-1]), UnreachableError, id="a-byte-short"),
+    pytest.param(says(GOOD[: -len(BODY)]), UnreachableError, id="no-body"),
+    pytest.param(resets(GOOD[:-5]), UnreachableError, id="reset-in-the-body"),
+    pytest.param(falls_silent(b""), UnreachableError, id="silent"),
+    pytest.param(falls_silent(b"HTTP/1.1 200"), UnreachableError, id="silent-in-the-status-line"),
+    pytest.param(falls_silent(GOOD[:60]), UnreachableError, id="silent-in-the-header"),
+    pytest.param(falls_silent(GOOD[:-1]), UnreachableError, id="silent-in-the-body"),
+    pytest.param(says(headed(b"Content-Length: 5")), NotJsonError, id="length-too-short"),
+    pytest.param(says(headed(b"Content-Length: 9999")), UnreachableError, id="length-too-long"),
+    pytest.param(says(headed(b"Content-Length: -1")), UnreachableError, id="length-below-zero"),
+    pytest.param(says(headed(b"Content-Length: many")), UnreachableError, id="length-in-words"),
+    pytest.param(says(headed(b"Content-Length: 3", b"Content-Length: 4")), UnreachableError, id="two-lengths"),
+    pytest.param(says(headed(b"Content-Length: " + b"9" * 30)), UnreachableError, id="length-without-end"),
+    pytest.param(says(CHUNKED + b"zz\r\n" + BODY), UnreachableError, id="chunk-size-in-words"),
+    pytest.param(says(CHUNKED + b"-5\r\n" + BODY), UnreachableError, id="chunk-size-below-zero"),
+    pytest.param(says(CHUNKED + b"%x\r\n%s" % (len(BODY), BODY)), UnreachableError, id="no-last-chunk"),
+    pytest.param(says(CHUNKED + b"%x\r\n%sXX0\r\n\r\n" % (len(BODY), BODY)), UnreachableError, id="chunk-too-long"),
+    pytest.param(says(CHUNKED + b"f" * 40 + b"\r\n"), UnreachableError, id="chunk-size-without-end"),
+    pytest.param(says(headed(b"Transfer-Encoding: rot13")), UnreachableError, id="unknown-transfer-encoding"),
+    pytest.param(says(BODY), UnreachableError, id="http-0.9"),
+    pytest.param(says(b"<html>hello</html>"), UnreachableError, id="http-0.9-page"),
+    pytest.param(says(b"HTTP/9.9 200 OK\r\n\r\n"), NotJsonError, id="http-9.9"),
+    pytest.param(says(b"HTTP/1.1 20 OK\r\n\r\n"), UnreachableError, id="two-digits"),
+    pytest.param(says(b"HTTP/1.1 OK\r\n\r\n"), UnreachableError, id="no-status"),
+    pytest.param(says(b"SSH-2.0-OpenSSH_9.6\r\n"), UnreachableError, id="ssh"),
+    pytest.param(says(b"\x15\x03\x01\x00\x02\x02\x46"), UnreachableError, id="a-tls-alert"),
+    pytest.param(says(bytes(range(256)) * 8), UnreachableError, id="all-bytes"),
+    pytest.param(says(headed(b"X: a\x00b")), UnreachableError, id="a-null-in-a-header"),
+    pytest.param(says(headed(b"no colon")), UnreachableError, id="a-header-without-a-colon"),
+    pytest.param(says(headed(b"X: " + b"y" * 300_000)), UnreachableError, id="a-header-of-300-kB"),
+    pytest.param(says(headed(*[b"X: y"] * 50_000)), UnreachableError, id="headers-without-end"),
+    pytest.param(says(b"HTTP/1.1 100 Continue\r\n\r\n"), UnreachableError, id="continue-and-no-more"),
+    pytest.param(
+        says(headed(b"Content-Encoding: gzip", b"Content-Length: 4", body=b"abcd")), NotJsonError, id="no-gzip"
+    ),
+    pytest.param(says(b"HTTP/1.1 204 No Content\r\n\r\n"), NotJsonError, id="no-content"),
+    pytest.param(says(headed(b"Content-Length: 2", body=b"\xff\xfe")), NotJsonError, id="no-text"),
+]
+
+
+@pytest.mark.parametrize(("act", "error"), BAD)
+def test_bytes_that_are_no_answer(act: Callable[[socket.socket], None], error: type[TransientError]) -> None:
+    """F6: the error says what to look at and nothing of the token; a read is asked again, and then answered."""
+    with serving(act) as address, http(address) as client:
+        with pytest.raises(error) as caught:
+            client.send([COMMAND])
+        assert TOKEN not in str(caught.value)
+    with serving(act, says(GOOD)) as address, http(address) as client:
+        assert [answer.result for answer in client.read([COMMAND])] == [[]]
+        assert client.usage.requests == 2
+
+
+def http(address: str, **options: Any) -> Client:
+    """Return a client on a real connection."""
+    plain = http_client(connect_timeout=2, read_timeout=PATIENCE)
+    return client_on(plain, VirtualClock(), webhook=address, read_timeout=PATIENCE, **options)
+
+
+def test_a_body_that_trickles() -> None:
+    """One byte at a time never falls silent; it is given up after twice the time-out."""
+
+    def trickle(connection: socket.socket) -> None:
+        _request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        pause = threading.Event()
+        while not pause.wait(PATIENCE / 10):
+            connection.sendall(b" ")
+
+    plain = http_client(connect_timeout=2, read_timeout=PATIENCE)
+    with (
+        serving(trickle) as address,
+        client_on(plain, SystemClock(), webhook=address, read_timeout=PATIENCE) as client,
+        pytest.raises(NotJsonError, match="trickles"),
+    ):
+        client.send([COMMAND])
+
+
+def test_an_answer_that_is_longer_than_any() -> None:
+    """It is given up while it is read, whatever its length says."""
+    with (
+        serving(says(CHUNKED + b"10000\r\n" + b" " * 65536 + b"\r\n")) as address,
+        http(address, answer_bytes=1000) as client,
+        pytest.raises(TransientError, match="longer than 1000 bytes"),
+    ):
+        client.send([COMMAND])
+
+
+@pytest.mark.parametrize("act", [hangs_up_at_once, says(GOOD), says(b"\x16\x03\x01")], ids=["hangs-up", "http", "half"])
+def test_a_server_that_speaks_no_tls(act: Callable[[socket.socket], None]) -> None:
+    """The handshake fails, and the request with the token in it never leaves."""
+    with serving(act) as address, http(address.replace("http:", "https:")) as client:
+        with pytest.raises(UnreachableError) as caught:
+            client.send([COMMAND])
+        assert TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "elsewhere.example"], ids=["unknown-authority", "another-name"])
+def test_a_certificate_that_cannot_be_trusted(name: str) -> None:
+    """TLS is verified, and there is no way around it."""
+    heard: list[bytes] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert(name).configure_cert(context)
+    with (
+        serving(lambda connection: heard.append(connection.recv(10)), tls=context) as address,
+        http(address) as client,
+        pytest.raises(UnreachableError, match="certificate") as caught,
+    ):
+        client.send([COMMAND])
+    assert TOKEN not in str(caught.value)
+    assert heard in ([], [b""])
+
+
+def test_nobody_listens() -> None:
+    """A closed port is told as such."""
+    with serving(hangs_up_at_once) as address:
+        pass
+    with http(address) as client, pytest.raises(UnreachableError, match="cannot be reached"):
+        client.send([COMMAND])
