@@ -14,11 +14,13 @@ from structlog.testing import capture_logs
 from support.portal_fixture import ANN
 from support.world import MEMORY, audit
 
+from reconciler.core.model import Result
 from reconciler.reconcile import Order, reconcile
 
 if TYPE_CHECKING:
     from faults.line import FaultWorld
 
+    from reconciler.journal.records import ChangeRecord
     from reconciler.reconcile import Finished
 
 #: Written nowhere: the webhook is a password.
@@ -54,9 +56,9 @@ def _play(world: FaultWorld, order: dict[str, Any], phase: Phase, fault: Fault, 
     assert Counter({str(k): v for k, v in finished.report.outcomes.items()}) <= Counter(outcomes)
     _quiet(finished)
 
-    _seen(world)
+    rows = _seen(world)
     overruled = audit(world)
-    begins = _state(world)
+    begins = _state(world, rows)
     if begins not in ends:
         ends[begins] = _next_run(world, order)
     return Told(
@@ -93,7 +95,7 @@ def _next_run(world: FaultWorld, order: dict[str, Any]) -> str:
     return following.report.status.value
 
 
-def _state(world: FaultWorld) -> str:
+def _state(world: FaultWorld, rows_of_journal: list[ChangeRecord]) -> str:
     """Return all that the next run begins with: the portal's records, and what the journal knows."""
     rows = world.portal.database.rows
     records = [
@@ -106,8 +108,7 @@ def _state(world: FaultWorld) -> str:
         last and last.companies,
         world.journal.sweeps.halfway("portal"),
     ]
-    runs = world.journal.runs(10)
-    changes = [world.results(record.report.run) for record in runs]
+    changes = [(row.change.contact, row.change.after, row.result) for row in rows_of_journal]
     return repr((records, known, changes, sorted(e.entry.contact for e in world.journal.exceptions.entries("portal"))))
 
 
@@ -140,14 +141,15 @@ def _planned(finished: Finished, written: list[Any]) -> None:
     assert {(edit.id, edit.after) for edit in written} <= plan
 
 
-def _seen(world: FaultWorld) -> None:
-    """Nothing is told as applied that no answer has shown to the worker."""
-    for record in world.journal.runs(10):
-        for row in world.journal.changes(record.report.run or 0):
-            if row.result is not None and row.result.value == "applied":
-                first = next(w.number for w in world.witness.writes if row.change.contact in w.updates)
-                shown = [asked.shown.get(row.change.contact) for asked in world.witness.asked[first - 1 :]]
-                assert row.change.after in shown, f"contact {row.change.contact} was never read back"
+def _seen(world: FaultWorld) -> list[ChangeRecord]:
+    """Return all changes of the journal: none is told as applied that no answer has shown to the worker."""
+    rows = [row for record in world.journal.runs(10) for row in world.journal.changes(record.report.run or 0)]
+    for row in rows:
+        if row.result is Result.APPLIED:
+            first = next(w.number for w in world.witness.writes if row.change.contact in w.updates)
+            shown = [asked.shown.get(row.change.contact) for asked in world.witness.asked[first - 1 :]]
+            assert row.change.after in shown, f"contact {row.change.contact} was never read back"
+    return rows
 
 
 def _quiet(finished: Finished) -> None:

@@ -123,7 +123,7 @@ PHASES = (
         method=COMPANY_LIST,
     ),
     Phase(name="companies", title="roster: all companies", story="first", here=_lists_companies, method=COMPANY_LIST),
-    Phase(name="look", title="roster: what changed", story="look", here=_looks, method=COMPANY_LIST),
+    Phase(as_another=True, name="look", title="roster: what changed", story="look", here=_looks, method=COMPANY_LIST),
     Phase(name="drift", title="drift query", story="first", here=_drifts, method=CONTACT_LIST),
     Phase(name="pages", title="pages of contacts", story="pages", here=_pages, method=CONTACT_LIST),
     Phase(
