@@ -180,11 +180,8 @@ def _refusal(failure: Mapping[str, Any], status: int | None) -> PortalError:
 
 
 def _said(value: Any) -> str:
-    """Return what an error says, whatever its shape."""
-    try:
-        return text(value if value is None or isinstance(value, str) else str(value))
-    except RecursionError:
-        return ""
+    """Return what an error says; of a list or an object, which may be nested without end, nothing."""
+    return "" if isinstance(value, list | dict) else text(value)
 
 
 def _timing(time: Mapping[str, Any]) -> Timing:
