@@ -205,18 +205,18 @@ class Budget:
     def unanswered(self, calls: Mapping[str, int], seconds: float) -> None:
         """Take note of a request whose answer was lost after so many seconds: as if its calls had taken them all.
 
-        No error tells how long anything took (F1.2).
+        No error tells how long anything took (F1.2), so each has its part by what it was planned to take.
         """
-        each = seconds / sum(calls.values())
-        if each <= FLOOR:
-            return
         with self._lock:
             now = self._clock.monotonic()
+            expected = {method: _expected(self._meters[method]) or FLOOR for method in calls}
+            share = seconds / sum(expected[method] * count for method, count in calls.items())
             for method, count in calls.items():
-                meter = self._meters[method]
-                meter.spent.append((now, each * count))
-                meter.cost = max(meter.cost or 0.0, each)
-                meter.foretold = max(meter.foretold, each)
+                each, meter = share * expected[method], self._meters[method]
+                if each > FLOOR:
+                    meter.spent.append((now, each * count))
+                    meter.cost = max(meter.cost or 0.0, each)
+                    meter.foretold = max(meter.foretold, each)
 
     def exhausted(self, method: str) -> None:
         """Take note that the portal refused the method; if that is a surprise, its limit is lower than thought.
