@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.restored import logging_restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from support.command_line import Desk, Served
     from support.world import World
 
 # No deadline: a busy machine is no bug. In the gate the same examples each time: red means that the change did it.
@@ -52,6 +54,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if str(item.path.relative_to(_ROOT)).startswith(LONG_STORIES):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _logging_restored() -> Iterator[None]:
+    """Let no test log for those after it, whichever they are: the runner deals them out anew each time."""
+    with logging_restored():
+        yield
+
+
+@pytest.fixture(scope="session")
+def portal_server() -> Iterator[Served]:
+    """Serve one portal for the whole session."""
+    from support.command_line import served  # noqa: PLC0415 - most tests need none of it
+
+    with served() as server:
+        yield server
+
+
+@pytest.fixture
+def portal(portal_server: Served) -> Iterator[Served]:
+    """Give the portal as it was seeded."""
+    yield portal_server
+    portal_server.reset()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], portal: Served) -> Desk:
+    """Give a directory and an environment in which the portal's address is set."""
+    from support.command_line import URL, Desk  # noqa: PLC0415 - as above
+
+    monkeypatch.setenv(URL, "")
+    desk = Desk(tmp_path, monkeypatch, capsys)
+    monkeypatch.setenv(URL, portal.url)
+    return desk
 
 
 @pytest.fixture

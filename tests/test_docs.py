@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from readme import BLOCKS, PAGE, ROOT, output, written
-from support.command_line import TOKEN, Desk, Served, Terminal, interrupt, logging_restored
+from support.command_line import TOKEN, Desk, Served, Terminal, interrupt
 
 from reconciler.config import Settings
 from reconciler.service import Service
@@ -58,7 +58,7 @@ def reader(
 ) -> Iterator[tuple[Desk, Served]]:
     """Give a desk to somebody who reads the page, and a portal for the address in it."""
     portal = build(SEED, limits="self-hosted", options=PortalOptions(token=TOKEN))
-    with serve(portal) as address, logging_restored():
+    with serve(portal) as address:
         yield Desk(tmp_path, monkeypatch, capsys), Served(portal, address)
 
 

@@ -19,7 +19,7 @@ from reconciler.rules import Notify
 from reconciler.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from support.world import World
 
@@ -29,12 +29,11 @@ NAMES = ("Ottilie Grün", "Bartholomäus", "Firma Zwickel", "0151-555", "kunde@z
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     """Return what the program logs at its default level."""
     stream = io.StringIO()
     logs.configure("info", "json", Redactor(["simulatedtoken0"]), stream)
-    yield stream
-    logs.configure("info", "json", Redactor())
+    return stream
 
 
 def lines(log: io.StringIO) -> list[dict[str, Any]]:

@@ -28,12 +28,11 @@ PATIENCE = 30
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     """Return what the program logs, as a console shows it."""
     stream = io.StringIO()
     logs.configure("debug", "json", Redactor(["simulatedtoken0"]), stream)
-    yield stream
-    logs.configure("info", "json", Redactor())
+    return stream
 
 
 def service_of(world: World, **changes: Any) -> Service:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fact_coverage import docstrings
-from support.command_line import logging_restored
 
 from reconciler.ops import logs
 from reconciler.portal import dialect
@@ -78,12 +77,11 @@ def test_a_stolen_journal(make_world: Callable[..., World]) -> None:
 def test_a_stolen_log(make_world: Callable[..., World], form: str) -> None:
     """All there is to log, of a run: no name of a contact or a company."""
     stream = io.StringIO()
-    with logging_restored():
-        logs.configure("debug", form, Redactor(), stream)  # type: ignore[arg-type]
-        with closing(stream):
-            named_world(make_world)
-            logging.getLogger("reconciler").debug("the end")
-            stolen = stream.getvalue()
+    logs.configure("debug", form, Redactor(), stream)  # type: ignore[arg-type]
+    with closing(stream):
+        named_world(make_world)
+        logging.getLogger("reconciler").debug("the end")
+        stolen = stream.getvalue()
     assert "run.finished" in stolen
     assert not [name for name in NAMES if name in stolen]
 

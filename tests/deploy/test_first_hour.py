@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.command_line import TOKEN, Desk, Served, interrupt, logging_restored
+from support.command_line import TOKEN, Desk, Served, interrupt
 from support.commands_of_pages import Line, lines
 
 from reconciler.service import Service
@@ -37,7 +37,7 @@ def newcomer(
         interrupt()
 
     monkeypatch.setattr(Service, "tick", tick_once)
-    with serve(portal) as address, logging_restored():
+    with serve(portal) as address:
         yield Desk(tmp_path, monkeypatch, capsys), Served(portal, address)
 
 

@@ -10,7 +10,7 @@ import threading
 import warnings
 from datetime import datetime
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -18,9 +18,6 @@ import structlog
 
 from reconciler.ops import logs
 from reconciler.portal.redaction import Redactor
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TOKEN = "k3yk3yk3yk3yk3y0"
 ADDRESS = f"https://acme.bitrix24.com/rest/17/{TOKEN}/batch"
@@ -31,24 +28,6 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Leave logging, structlog and the hooks as they were."""
-    root = logging.getLogger()
-    before = (root.level, sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning)
-    yield
-    logging.captureWarnings(capture=False)
-    root.setLevel(before[0])
-    sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning = before[1:]
-    for handler in [*root.handlers]:
-        if type(handler).__module__ == logs.__name__:
-            root.removeHandler(handler)
-    for name in ("httpx", "httpcore", "apscheduler", "sqlalchemy", "alembic", "cheroot", "werkzeug", "asyncio"):
-        logging.getLogger(name).setLevel(logging.NOTSET)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def start(level: str = "info", form: Any = "json", stream: io.StringIO | None = None) -> io.StringIO:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import socket
 import sys
 import threading
-import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import structlog
 from typer.main import get_command
 
 from reconciler.cli import main
 from reconciler.clock import SystemClock
-from reconciler.ops import logs
 from reconciler.simulator.assembly import build
 from reconciler.simulator.options import PortalOptions
 from reconciler.simulator.seed import SeedSpec, reseed
@@ -46,7 +42,6 @@ RUN_KEYS = {
 }
 #: How to start the program in a process of its own.
 PROGRAM = (sys.executable, "-c", "from reconciler.cli import main; main()")
-_QUIET = ("httpx", "httpcore", "apscheduler", "sqlalchemy", "alembic", "cheroot", "werkzeug", "asyncio")
 
 
 _trust = cache(httpx.create_ssl_context)
@@ -236,22 +231,3 @@ def closed_port() -> int:
     """Return a port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
-
-
-@contextmanager
-def logging_restored() -> Iterator[None]:
-    """Leave logging, structlog and the hooks as they were."""
-    root = logging.getLogger()
-    level = root.level
-    hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning)
-    yield
-    logging.captureWarnings(capture=False)
-    root.setLevel(level)
-    sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning = hooks
-    for handler in [*root.handlers]:
-        if type(handler).__module__ == logs.__name__:
-            root.removeHandler(handler)
-    for name in (*_QUIET, "reconciler.run", "reconciler.gate"):
-        logging.getLogger(name).setLevel(logging.NOTSET)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()

@@ -1,4 +1,4 @@
-"""A desk and a portal for the service's pages; the fixtures are those of the command line."""
+"""The real service, looked at over its pages."""
 
 from __future__ import annotations
 
@@ -6,41 +6,14 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from support.command_line import URL, Desk, Served, closed_port, interrupt, logging_restored, served
+from support.command_line import closed_port, interrupt
 
 from reconciler.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from support.command_line import Ended
-
-
-@pytest.fixture(scope="module")
-def portal_server() -> Iterator[Served]:
-    """Serve one portal for the module."""
-    with served() as server:
-        yield server
-
-
-@pytest.fixture
-def portal(portal_server: Served) -> Iterator[Served]:
-    """Give the portal as it was seeded."""
-    yield portal_server
-    portal_server.reset()
-
-
-@pytest.fixture
-def desk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], portal: Served
-) -> Iterator[Desk]:
-    """Give a directory and an environment in which the portal's address is set."""
-    monkeypatch.setenv(URL, "")
-    desk = Desk(tmp_path, monkeypatch, capsys)
-    monkeypatch.setenv(URL, portal.url)
-    with logging_restored():
-        yield desk
+    from support.command_line import Desk, Ended
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from reconciler.service import Service
 from reconciler.watch import Pulse, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from support.world import World
@@ -35,12 +35,11 @@ SLOT = 600.0
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     """Return what the program logs."""
     stream = io.StringIO()
     logs.configure("info", "json", Redactor(["simulatedtoken0"]), stream)
-    yield stream
-    logs.configure("info", "json", Redactor())
+    return stream
 
 
 def events(log: io.StringIO, event: str) -> list[dict[str, Any]]:
