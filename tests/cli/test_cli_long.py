@@ -1,0 +1,184 @@
+"""What runs until somebody ends it, `demo`, `simulate` and the service; and what any command makes of odd streams."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from support.command_line import RUN_KEYS, TOKEN, HurriedClock, Terminal, interrupt
+
+from reconciler import demo
+from reconciler.simulator.assembly import build
+from reconciler.simulator.options import PortalOptions
+
+if TYPE_CHECKING:
+    from support.command_line import Desk, Served
+
+
+def test_the_demo_tells_its_story(desk: Desk) -> None:
+    """A sweep, a company handed over, its contacts following, and nothing left; in that order."""
+    ended = desk.run("demo", "--companies", "40", "--contacts", "150", "--drift", "0.2")
+    assert (ended.code, ended.err) == (0, "")
+    story = ["A portal with", "First sweep", "Plan for demo", "contacts corrected", "A manager hands", "second sweep"]
+    story += ["once more", "In sync", "The portal's own count: 0 contacts with the wrong owner left, 0 needless writes"]
+    assert sorted(story, key=ended.out.index) == story
+    assert "\n\n\n" not in ended.out
+    # Nothing that the reader could not follow: the portal is gone.
+    assert "http://" not in ended.out
+    assert "--output" not in ended.out
+    assert TOKEN not in ended.out
+
+
+def test_the_demo_of_full_size_gives_totals(desk: Desk) -> None:
+    """2,000 companies and 10,000 contacts: no drift left to correct, no needless write, no request rejected."""
+    ended = desk.run("demo", "--json")
+    totals = ended.json
+    assert (ended.code, totals["remaining_drift"], totals["noop_updates"], totals["rejected"]) == (0, 0, 0, {})
+    assert totals.keys() == RUN_KEYS | {"remaining_drift", "noop_updates", "rejected", "runs"}
+    assert [run["status"] for run in totals["runs"]] == ["applied", "applied", "in_sync"]
+    assert all(run.keys() == RUN_KEYS for run in totals["runs"])
+    corrected = totals["drift"] - totals["standing"]
+    assert totals["applied"] == corrected == sum(run["applied"] for run in totals["runs"]) > 425
+    assert totals["reasons"] == {"several_companies": totals["standing"]}
+    assert sum(totals["causes"].values()) == totals["drift"]
+    assert totals["status"] == "applied"
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        ("--companies", "0", "--contacts", "5"),
+        ("--contacts", "0"),
+        ("--companies", "5", "--owners", "1", "--drift", "0"),
+    ],
+    ids=["no companies", "no contacts", "one owner"],
+)
+def test_a_demo_without_much_to_tell_ends_well(size: tuple[str, ...], desk: Desk) -> None:
+    """Nothing to correct, or nothing to hand over: exit code 0 all the same."""
+    ended = desk.run("demo", "--companies", "9", "--contacts", "40", *size, "--json")
+    assert (ended.code, ended.json["remaining_drift"]) == (0, 0)
+
+
+def test_a_demo_is_ended_by_a_signal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence and exit code 1, not a story about nothing."""
+    monkeypatch.setattr("reconciler.demo._hand_over", lambda _: interrupt() or "")
+    ended = desk.run("demo", "--companies", "20", "--contacts", "60")
+    assert (ended.code, ended.err) == (1, "reconciler: stopped before the end\n")
+
+
+def test_a_demo_that_fails_says_why(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence, and no story that goes on."""
+    monkeypatch.setattr(demo, "build", lambda *spec, **how: build(*spec, **how, options=PortalOptions(scopes=("crm",))))
+    ended = desk.run("demo", "--companies", "20", "--contacts", "60")
+    assert ended.code == 1
+    assert ended.err.startswith("reconciler: the webhook has no user scope")
+    assert "once more" not in ended.out
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["HTTP", "HTTPS"])
+def test_the_embedded_portal_says_where_it_is(tls: bool, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contents, address, statistics, certificate; Ctrl-C ends it with exit code 0."""
+    terminal = Terminal(monkeypatch, "stdout")
+    with terminal.person(("Serving; Ctrl-C ends it.", interrupt)):
+        ended = desk.run("simulate", "--port", "0", "--companies", "9", "--contacts", "30", *(["--tls"] if tls else []))
+    assert ended.code == 0
+    assert "9 companies and 30 contacts" in terminal.shown
+    assert f"webhook address  http{'s' if tls else ''}://127.0.0.1:" in terminal.shown
+    assert ("certificate      /" in terminal.shown) is tls
+
+
+def test_the_service_logs_json_and_ends_at_a_signal(
+    desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sweeps at once, and a signal ends it with exit code 0; standard error is JSON, line by line."""
+    from reconciler.service import Service  # noqa: PLC0415 - it costs a scheduler
+
+    tick = Service.tick
+
+    def tick_once(service: Service) -> None:
+        tick(service)
+        interrupt()
+
+    monkeypatch.setattr(Service, "tick", tick_once)
+    ended = desk.run()
+    assert (ended.code, ended.out, portal.portal.drift()) == (0, "", 0)
+    events = [json.loads(line)["event"] for line in ended.err.splitlines()]
+    assert [name for name in ("service.started", "run.finished", "service.stopped") if name not in events] == []
+
+
+def test_a_short_command_is_told_what_the_service_would_retry(desk: Desk, portal: Served) -> None:
+    """After the first answer patience begins: a page lost in mid-read is read again."""
+    desk.hurry()
+    portal.fail({"kind": "html_502", "request": 2})
+    ended = desk.run("plan", "--json", "--log-format", "json")
+    assert ended.json["status"] == "planned"
+    assert json.loads(ended.err)["event"] == "portal.retry"
+
+
+def test_something_unforeseen_is_told_in_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1; the traceback with -v only, and nowhere the token."""
+
+    def break_down(*_: object) -> None:
+        raise RuntimeError(f"no idea about https://acme.bitrix24.com/rest/1/{TOKEN}/\x1b[2J")
+
+    monkeypatch.setattr("reconciler.commands.check", break_down)
+    brief = desk.run("check")
+    assert (brief.code, brief.err.count("\n")) == (1, 1)
+    assert "run it again with -v" in brief.err
+    wordy = desk.run("check", "-v")
+    assert "Traceback" in wordy.err
+    assert "with the lines above" in wordy.err
+    assert TOKEN not in brief.err + wordy.err
+    assert "\x1b" not in brief.err + wordy.err
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["directory", "file"])
+def test_a_file_without_permission_is_told_before_the_work(
+    exists: bool, desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads a portal for an hour to learn that the result has no place."""
+    if exists:
+        desk.config("", "plan.html")
+    monkeypatch.setattr("reconciler.shell.os.access", lambda *_: False)
+    ended = desk.run("plan", "--output", "plan.html")
+    assert ended.code == 2
+    assert "(no permission)" in ended.err
+    assert portal.portal.stats()["requests"] == 0
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+def test_a_closed_stream_leads_nowhere(stream: str, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`reconciler --once <&-`: some launchers close what they do not use."""
+    monkeypatch.setattr(sys, stream, None)
+    assert desk.run("--once", "--limit", "1").code == 0
+    getattr(sys, stream).close()
+
+
+def test_a_narrow_terminal_cuts_no_numbers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines break rather than columns vanish."""
+    desk.run("--once")
+    monkeypatch.setenv("COLUMNS", "20")
+    heads = desk.run("runs").out.splitlines()[0].split()
+    assert heads == ["Run", "Started", "Command", "Status", "Drift", "Left", "Outcomes", "Took"]
+
+
+def test_a_stream_that_is_no_file_will_do(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that calls this one may catch what it says."""
+    caught = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", caught)
+    assert desk.run("--version").code == 0
+    assert caught.getvalue().startswith("reconciler ")
+
+
+def test_letters_that_the_terminal_does_not_know_become_question_marks(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old locale costs letters, not the plan."""
+    sys.stdout.reconfigure(encoding="ascii")  # type: ignore[union-attr]
+    monkeypatch.setattr("reconciler.shell.SystemClock", HurriedClock)
+    ended = desk.run("plan")
+    assert ended.code == 0
+    assert "?" in ended.out
