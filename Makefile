@@ -9,7 +9,7 @@ CLIENTS := tests/foreign/clients
 SEEDS ?= 300
 NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage chaos broken browser bench benchpolicies foreign docs facts matrix crashes portalspeed cassettes fuzz audit lock clean
+.PHONY: help setup demo test lint format coverage chaos broken alerts browser bench benchpolicies foreign docs facts matrix crashes portalspeed cassettes fuzz audit lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -43,6 +43,9 @@ chaos: $(READY) ## random portals, faults, kills and people, held to ten promise
 
 broken: $(READY) ## break each of the ten promises on purpose, and see that a test tells
 	@$(BIN)/python tests/broken/run.py
+
+alerts: $(READY) ## each alert for Prometheus comes when it should, by promtool, which must be there
+	@CI_PROMTOOL=1 $(BIN)/python -m pytest -q tests/deploy/test_alerts.py
 
 bench: $(READY) $(BENCH_READY) ## the worker beside other people's clients, some fifteen minutes; BENCH=--write keeps the tables
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
