@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Integer, MetaData, Table, and_, delete, exists, func, literal, or_, select, update
+from sqlalchemy import (
+    Column,
+    Integer,
+    MetaData,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from reconciler.core.model import Result
@@ -13,8 +26,9 @@ from reconciler.journal.records import ApprovalState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import Connection, Row
 
     from reconciler.core.model import Change
 
@@ -31,70 +45,78 @@ _now = Table(
     prefixes=["TEMPORARY"],
 )
 
+_CAN_BE_APPROVED = (ApprovalState.WAITING, ApprovalState.SUPERSEDED, ApprovalState.APPROVED)
+_is_kept = _approval.c.state.in_([state.value for state in _CAN_BE_APPROVED])
+#: Joins each approval to its changes.
+_belongs = and_(
+    _change.c.portal_id == _approval.c.portal_id,
+    _approval.c.id.between(_change.c.first_id, func.coalesce(_change.c.last_id, _approval.c.id)),
+)
+# The set of the latest approval.
+_present = and_(_change.c.portal_id == rows.KEY, _change.c.last_id.is_(None))
+_same = exists().where(*(_now.c[name] == _change.c[name] for name in _COLUMNS))
+_known = exists().where(_present, _change.c.contact_id == _now.c.contact_id)
+_END_OTHERS = update(_change).where(_present, ~_same).values(last_id=bindparam("number", type_=Integer) - 1)
+_APPEAR = insert(_change).from_select(
+    ["portal_id", "first_id", *_COLUMNS],
+    # Of what is still present each contact has the same change.
+    select(rows.KEY, bindparam("number", type_=Integer), *(_now.c[name] for name in _COLUMNS)).where(~_known),
+)
+_FORGET = delete(_change).where(_change.c.portal_id == rows.KEY, ~exists().where(_belongs, _is_kept))
+_KEYS = (
+    select(*(_change.c[name] for name in _COLUMNS))
+    .join_from(_approval, _change, _belongs)
+    .where(_approval.c.id == bindparam("number"), _is_kept)
+    .order_by(_change.c.contact_id)
+)
+# What is not used up.
+_done = tables.change.alias()
+_ours = select(_approval.c.id).where(_approval.c.portal_id == rows.KEY_OF_PORTAL)
+_used = exists().where(
+    *(_done.c[name] == _change.c[name] for name in _COLUMNS),
+    _done.c.result.in_([Result.APPLIED.value, Result.ALREADY.value]),
+    # Contacts of another portal in this journal may have the same numbers.
+    _done.c.approval_id.in_(_ours),
+    or_(_done.c.approval_id == _approval.c.id, _done.c.settled_at >= _approval.c.approved_at),
+)
+_LEFT = (
+    select(_approval.c.id, *(_change.c[name] for name in _COLUMNS))
+    .join_from(_approval, _change, _belongs)
+    .where(_approval.c.portal_id == rows.KEY_OF_PORTAL, ~_used)
+    .where(_approval.c.state.in_(bindparam("states", expanding=True)))
+    .order_by(_approval.c.id.desc())
+)
+_LEFT_LASTING = _LEFT.where(_approval.c.expires_at > rows.NOW)
+
 
 def keep(connection: Connection, key: int, number: int, changes: Sequence[Change]) -> None:
     """Store the set of the latest approval as what has changed since the one before."""
-    present = and_(_change.c.portal_id == key, _change.c.last_id.is_(None))
-    same = exists().where(*(_now.c[name] == _change.c[name] for name in _COLUMNS))
-    known = exists().where(present, _change.c.contact_id == _now.c.contact_id)
+    this = {"key": key, "number": number}
     with rows.staged(connection, _now, (change.key for change in changes)):
-        connection.execute(update(_change).where(present, ~same).values(last_id=number - 1))
-        # Of what is still present each contact has the same change.
-        new = select(literal(key), literal(number), *(_now.c[name] for name in _COLUMNS)).where(~known)
-        connection.execute(insert(_change).from_select(["portal_id", "first_id", *_COLUMNS], new))
+        connection.execute(_END_OTHERS, this)
+        connection.execute(_APPEAR, this)
 
 
 def forget(connection: Connection, key: int) -> None:
     """Remove the changes of which no set is left that is, or could be, approved."""
-    needed = exists().where(_belongs(), _is_kept())
-    connection.execute(delete(_change).where(_change.c.portal_id == key, ~needed))
+    connection.execute(_FORGET, {"key": key})
 
 
 def keys(connection: Connection, approval: int) -> list[Key]:
     """Return the set of an approval, sorted by contact; empty when it cannot be approved any more."""
-    query = (
-        select(*(_change.c[name] for name in _COLUMNS))
-        .join_from(_approval, _change, _belongs())
-        .where(_approval.c.id == approval, _is_kept())
-        .order_by(_change.c.contact_id)
-    )
-    return [_key(row) for row in connection.execute(query)]
+    return [_key(row) for row in connection.execute(_KEYS, {"number": approval})]
 
 
 def left(
-    connection: Connection, portal: str, states: Collection[ApprovalState], *conditions: ColumnElement[bool]
+    connection: Connection, portal: str, states: Collection[ApprovalState], *, lasting_at: datetime | None = None
 ) -> Iterator[tuple[Key, int]]:
-    """Return the changes of sets in these states that are not used up, each with its approval, the oldest last."""
-    done = tables.change.alias()
-    ours = select(_approval.c.id).where(_approval.c.portal_id == rows.key_of(portal))
-    used = exists().where(
-        *(done.c[name] == _change.c[name] for name in _COLUMNS),
-        done.c.result.in_([Result.APPLIED.value, Result.ALREADY.value]),
-        # Contacts of another portal in this journal may have the same numbers.
-        done.c.approval_id.in_(ours),
-        or_(done.c.approval_id == _approval.c.id, done.c.settled_at >= _approval.c.approved_at),
-    )
-    query = (
-        select(_approval.c.id, *(_change.c[name] for name in _COLUMNS))
-        .join_from(_approval, _change, _belongs())
-        .where(_approval.c.portal_id == rows.key_of(portal), _approval.c.state.in_([state.value for state in states]))
-        .where(~used, *conditions)
-        .order_by(_approval.c.id.desc())
-    )
-    return ((_key(row), row.id) for row in connection.execute(query))
+    """Return the changes of sets in these states that are not used up, each with its approval, the oldest last.
 
-
-def _belongs() -> ColumnElement[bool]:
-    """Join each approval to its changes."""
-    return and_(
-        _change.c.portal_id == _approval.c.portal_id,
-        _approval.c.id.between(_change.c.first_id, func.coalesce(_change.c.last_id, _approval.c.id)),
-    )
-
-
-def _is_kept() -> ColumnElement[bool]:
-    kept = (ApprovalState.WAITING, ApprovalState.SUPERSEDED, ApprovalState.APPROVED)
-    return _approval.c.state.in_([state.value for state in kept])
+    With a time, only of those that expire after it.
+    """
+    query, which = (_LEFT, {}) if lasting_at is None else (_LEFT_LASTING, {"now": lasting_at})
+    asked = {"portal": portal, "states": [state.value for state in states], **which}
+    return ((_key(row), row.id) for row in connection.execute(query, asked))
 
 
 def _key(row: Row[Any]) -> Key:

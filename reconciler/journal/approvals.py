@@ -16,7 +16,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, null, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, null, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from reconciler.core.plan import digest
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import Connection, Row
 
     from reconciler.clock import Clock
     from reconciler.core.model import Change
@@ -43,6 +43,35 @@ _EXPIRED_KNOWN = timedelta(days=30)
 _SHORTEST_PREFIX = 6
 
 _approval = tables.approval
+_state, _of_key = _approval.c.state, _approval.c.portal_id == rows.KEY
+_waiting, _approved = _state == ApprovalState.WAITING.value, _state == ApprovalState.APPROVED.value
+_same = and_(_of_key, _approval.c.digest == bindparam("same"))
+_REFUSE_AGAIN = update(_approval).where(_same, _waiting)
+_GIVEN = select(_approval.c.id).where(_same, _approved)
+_REFUSE = insert(_approval).returning(_approval.c.id)
+_OPEN = (
+    select(_approval)
+    .where(_approval.c.portal_id == rows.KEY_OF_PORTAL, _approval.c.closed_at.is_(None))
+    .order_by(_approval.c.id)
+)
+_NUMBERED = select(_approval).where(_approval.c.id == bindparam("number"))
+_DECIDE = update(_approval).where(_approval.c.id == bindparam("number"))
+_close = update(_approval).where(_of_key).values(state=bindparam("then"), closed_at=rows.NOW)
+_SUPERSEDE = _close.where(_waiting)
+_USE_UP = _close.where(_same, _approved)
+_CLOSE_IDLE = _close.where(_state == bindparam("before"), _approval.c.id.not_in(rows.CHOSEN))
+_EXPIRE = _close.where(
+    or_(
+        and_(_approved, _approval.c.expires_at <= rows.NOW),
+        and_(_state == ApprovalState.SUPERSEDED.value, _approval.c.closed_at <= bindparam("stale")),
+    )
+)
+_FORGET_EXPIRED = delete(_approval).where(
+    _of_key,
+    _state == ApprovalState.EXPIRED.value,
+    _approval.c.approved_at.is_(None),
+    _approval.c.closed_at <= bindparam("forgotten"),
+)
 _NOT_IN_FORCE = {
     ApprovalState.EXPIRED: NoApproval.EXPIRED,
     ApprovalState.USED: NoApproval.USED,
@@ -76,28 +105,26 @@ class Approvals:
         with self._database.writing() as connection:
             key = rows.portal_key(connection, portal, now)
             _expire(connection, key, now)
-            same = and_(_approval.c.portal_id == key, _approval.c.digest == found)
-            waiting = _approval.c.state == ApprovalState.WAITING.value
-            if connection.execute(update(_approval).where(same, waiting).values(told)).rowcount:
+            this = {"key": key, "same": found}
+            if connection.execute(_REFUSE_AGAIN, this | told).rowcount:
                 return found
-            approved = same & (_approval.c.state == ApprovalState.APPROVED.value)
-            given = connection.execute(select(_approval.c.id).where(approved)).scalar_one_or_none()
+            given = connection.execute(_GIVEN, this).scalar_one_or_none()
             states = (ApprovalState.APPROVED,)
             if given is not None and any(
                 number == given for _, number in approval_sets.left(connection, portal, states)
             ):
                 return found  # somebody has said yes already, and not all of it is done
-            _close(connection, key, waiting, ApprovalState.SUPERSEDED, now)
-            _close(connection, key, approved, ApprovalState.USED, now)
-            new = insert(_approval).values(
-                portal_id=key,
-                digest=found,
-                state=ApprovalState.WAITING.value,
-                change_count=len(changes),
-                created_at=now,
+            connection.execute(_SUPERSEDE, {"key": key, "then": ApprovalState.SUPERSEDED.value, "now": now})
+            connection.execute(_USE_UP, {**this, "then": ApprovalState.USED.value, "now": now})
+            new = {
+                "portal_id": key,
+                "digest": found,
+                "state": ApprovalState.WAITING.value,
+                "change_count": len(changes),
+                "created_at": now,
                 **told,
-            )
-            number = int(connection.execute(new.returning(_approval.c.id)).scalar_one())
+            }
+            number = int(connection.execute(_REFUSE, new).scalar_one())
             approval_sets.keep(connection, key, number, changes)
             approval_sets.forget(connection, key)
         return found
@@ -130,13 +157,8 @@ class Approvals:
     def open(self, portal: str) -> list[ApprovalRecord]:
         """Return what waits and what is in force, the oldest first."""
         now = self._clock.now()
-        query = (
-            select(_approval)
-            .where(_approval.c.portal_id == rows.key_of(portal), _approval.c.closed_at.is_(None))
-            .order_by(_approval.c.id)
-        )
         with self._database.reading() as connection:
-            records = [_record(row, now) for row in connection.execute(query)]
+            records = [_record(row, now) for row in connection.execute(_OPEN, {"portal": portal})]
         return [record for record in records if record.closed_at is None]
 
     def keys(self, approval: ApprovalRecord) -> list[Key]:
@@ -146,9 +168,9 @@ class Approvals:
 
     def in_force(self, portal: str) -> Mapping[Key, int]:
         """Return which changes are let through and not used yet, each with its approval; of several the oldest."""
-        lasting = _approval.c.expires_at > self._clock.now()
+        now = self._clock.now()
         with self._database.reading() as connection:
-            return dict(approval_sets.left(connection, portal, (ApprovalState.APPROVED,), lasting))
+            return dict(approval_sets.left(connection, portal, (ApprovalState.APPROVED,), lasting_at=now))
 
     def review(self, portal: str, changes: Collection[Change]) -> None:
         """Close what is over, after a complete run over the whole portal that planned these changes.
@@ -167,8 +189,8 @@ class Approvals:
                 (ApprovalState.APPROVED, ApprovalState.USED),
                 (ApprovalState.WAITING, ApprovalState.SUPERSEDED),
             ):
-                idle = and_(_approval.c.state == before.value, _approval.c.id.not_in(rows.numbers(needed)))
-                _close(connection, key, idle, after, now)
+                idle = {"before": before.value, "chosen": rows.as_set(needed), "then": after.value}
+                connection.execute(_CLOSE_IDLE, {"key": key, "now": now, **idle})
             approval_sets.forget(connection, key)
 
     def _decide(
@@ -182,8 +204,8 @@ class Approvals:
             if found.state in _NOT_IN_FORCE:
                 return _NOT_IN_FORCE[found.state]
             if found.state in from_:
-                connection.execute(update(_approval).where(_approval.c.id == found.id).values(values))
-            return _record(connection.execute(select(_approval).where(_approval.c.id == found.id)).one(), now)
+                connection.execute(_DECIDE.values(values), {"number": found.id})
+            return _record(connection.execute(_NUMBERED, {"number": found.id}).one(), now)
 
 
 def _find(connection: Connection, portal: str, prefix: str, now: datetime) -> ApprovalRecord | NoApproval:
@@ -193,32 +215,20 @@ def _find(connection: Connection, portal: str, prefix: str, now: datetime) -> Ap
     query = (
         # SQLite takes the other columns from the row that has the maximum: the latest of each digest.
         select(_approval, func.max(_approval.c.id))
-        .where(_approval.c.portal_id == rows.key_of(portal), _approval.c.digest.startswith(begins, autoescape=True))
+        .where(_approval.c.portal_id == rows.KEY_OF_PORTAL, _approval.c.digest.startswith(begins, autoescape=True))
         .group_by(_approval.c.digest)
         .limit(2)
     )
-    found = connection.execute(query).all()
+    found = connection.execute(query, {"portal": portal}).all()
     if not found:
         return NoApproval.UNKNOWN
     return _record(found[0], now) if len(found) == 1 else NoApproval.AMBIGUOUS
 
 
 def _expire(connection: Connection, key: int, now: datetime) -> None:
-    state = _approval.c.state
-    over = and_(state == ApprovalState.APPROVED.value, _approval.c.expires_at <= now)
-    stale = and_(state == ApprovalState.SUPERSEDED.value, _approval.c.closed_at <= now - _SUPERSEDED_LASTS)
-    _close(connection, key, or_(over, stale), ApprovalState.EXPIRED, now)
-    forgotten = and_(
-        state == ApprovalState.EXPIRED.value,
-        _approval.c.approved_at.is_(None),
-        _approval.c.closed_at <= now - _EXPIRED_KNOWN,
-    )
-    connection.execute(delete(_approval).where(_approval.c.portal_id == key, forgotten))
-
-
-def _close(connection: Connection, key: int, which: ColumnElement[bool], state: ApprovalState, now: datetime) -> None:
-    chosen = update(_approval).where(_approval.c.portal_id == key, which)
-    connection.execute(chosen.values(state=state.value, closed_at=now))
+    expired = {"then": ApprovalState.EXPIRED.value, "stale": now - _SUPERSEDED_LASTS}
+    connection.execute(_EXPIRE, {"key": key, "now": now, **expired})
+    connection.execute(_FORGET_EXPIRED, {"key": key, "forgotten": now - _EXPIRED_KNOWN})
 
 
 def _record(row: Row[Any], now: datetime) -> ApprovalRecord:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -125,15 +125,7 @@ def make_engine(path: Path, *, read_only: bool) -> Engine:
         return connection
 
     # Parameters are left out of messages: what a message holds ends up in logs.
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, hide_parameters=True)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A transaction that begins as a reader cannot wait for its turn to write: SQLite fails it at once.
-        kind = "IMMEDIATE" if connection.get_execution_options().get("writing") else "DEFERRED"
-        connection.exec_driver_sql(f"BEGIN {kind}")
-
-    return engine
+    return create_engine("sqlite://", creator=connect, poolclass=QueuePool, hide_parameters=True)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
@@ -178,6 +170,9 @@ def transaction(engine: Engine, path: Path, *, writing: bool) -> Iterator[Connec
     """Run one transaction; raise `JournalError` with one sentence and the way out when the database fails."""
     try:
         with engine.connect().execution_options(writing=writing) as connection, connection.begin():
+            # A transaction that begins as a reader cannot wait for its turn to write: SQLite fails it at once.
+            # Not in an event of the engine: with one listener all statements look for more of them.
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN DEFERRED")
             yield connection
     except JournalError:
         raise

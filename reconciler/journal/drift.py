@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Integer, MetaData, Table, Text, and_, exists, literal, select, update
+from sqlalchemy import Column, Integer, MetaData, Table, Text, and_, bindparam, exists, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from reconciler.core.model import Cause, Mismatch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
 _standing = tables.standing
 _WHAT = ("contact_id", "company_id", "owner_id", "company_owner_id")
@@ -36,45 +36,58 @@ _now = Table(
     prefixes=["TEMPORARY"],
 )
 
+_unended = _standing.c.ended_at.is_(None)
+_of_key = and_(_standing.c.portal_id == rows.KEY, _unended)
+_of_portal = and_(_standing.c.portal_id == rows.KEY_OF_PORTAL, _unended)
+_same = exists().where(*(_now.c[name] == _standing.c[name] for name in _COLUMNS))
+_known = exists().where(_of_key, _standing.c.contact_id == _now.c.contact_id)
+_END_OTHERS = update(_standing).where(_of_key, ~_same).values(ended_at=rows.NOW)
+_APPEAR = insert(_standing).from_select(
+    ["portal_id", *_COLUMNS, "appeared_at"],
+    # Of what is still present no contact can have appeared.
+    select(rows.KEY, *(_now.c[name] for name in _COLUMNS), rows.NOW).where(~_known),
+)
+_END = (
+    update(_standing)
+    .where(
+        _standing.c.portal_id
+        == select(tables.run.c.portal_id).where(tables.run.c.id == bindparam("run")).scalar_subquery(),
+        _unended,
+        _standing.c.contact_id.in_(rows.CHOSEN),
+    )
+    .values(ended_at=rows.NOW)
+)
+_CAUSES = select(*(_standing.c[name] for name in (*_WHAT, "cause"))).where(
+    _of_portal, _standing.c.contact_id.in_(rows.CHOSEN)
+)
+_PRESENT = select(_standing).where(_of_portal).order_by(_standing.c.company_id, _standing.c.contact_id)
+
 
 def remember(connection: Connection, key: int, left: Iterable[tuple[Mismatch, str, Cause]], taken_at: datetime) -> None:
     """Store what a complete sweep left as it is: (mismatch, reason, cause); what is not among it has ended."""
-    present = and_(_standing.c.portal_id == key, _standing.c.ended_at.is_(None))
-    same = exists().where(*(_now.c[name] == _standing.c[name] for name in _COLUMNS))
-    known = exists().where(present, _standing.c.contact_id == _now.c.contact_id)
     with rows.staged(
         connection, _now, ((*_what(mismatch), str(reason), cause.value) for mismatch, reason, cause in left)
     ):
-        connection.execute(update(_standing).where(present, ~same).values(ended_at=taken_at))
-        # Of what is still present no contact can have appeared.
-        new = select(
-            literal(key), *(_now.c[name] for name in _COLUMNS), literal(taken_at, type_=_standing.c.appeared_at.type)
-        ).where(~known)
-        connection.execute(insert(_standing).from_select(["portal_id", *_COLUMNS, "appeared_at"], new))
+        connection.execute(_END_OTHERS, {"key": key, "now": taken_at})
+        connection.execute(_APPEAR, {"key": key, "now": taken_at})
 
 
 def end(connection: Connection, run: int, contacts: list[int], now: datetime) -> None:
     """Store that these contacts of the run's portal do not stand any more."""
-    portal = select(tables.run.c.portal_id).where(tables.run.c.id == run).scalar_subquery()
-    chosen = update(_standing).where(_standing.c.portal_id == portal, _standing.c.ended_at.is_(None))
-    connection.execute(chosen.where(_standing.c.contact_id.in_(rows.numbers(contacts))).values(ended_at=now))
+    connection.execute(_END, {"run": run, "chosen": rows.as_set(contacts), "now": now})
 
 
 def known(connection: Connection, portal: str, mismatches: Sequence[Mismatch]) -> dict[Mismatch, Cause]:
     """Return which of these the last sweep left just as they are now, with their causes."""
-    query = (
-        select(*(_standing.c[name] for name in (*_WHAT, "cause")))
-        .where(*_is_present(portal))
-        .where(_standing.c.contact_id.in_(rows.numbers(mismatch.contact for mismatch in mismatches)))
-    )
-    causes = {tuple(what): cause for *what, cause in connection.execute(query)}
+    chosen = rows.as_set(mismatch.contact for mismatch in mismatches)
+    found_causes = connection.execute(_CAUSES, {"portal": portal, "chosen": chosen})
+    causes = {tuple(what): cause for *what, cause in found_causes}
     found = ((mismatch, causes.get(_what(mismatch))) for mismatch in mismatches)
     return {mismatch: Cause(cause) for mismatch, cause in found if cause is not None}
 
 
 def present(connection: Connection, portal: str) -> list[StandingDrift]:
     """Return what stands now, sorted by company, then contact."""
-    query = select(_standing).where(*_is_present(portal))
     return [
         StandingDrift(
             mismatch=Mismatch(
@@ -84,12 +97,8 @@ def present(connection: Connection, portal: str) -> list[StandingDrift]:
             cause=Cause(row.cause),
             since=row.appeared_at,
         )
-        for row in connection.execute(query.order_by(_standing.c.company_id, _standing.c.contact_id))
+        for row in connection.execute(_PRESENT, {"portal": portal})
     ]
-
-
-def _is_present(portal: str) -> tuple[ColumnElement[bool], ...]:
-    return _standing.c.portal_id == rows.key_of(portal), _standing.c.ended_at.is_(None)
 
 
 def _what(mismatch: Mismatch) -> tuple[int, int, int, int]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row, Update
+    from sqlalchemy import Connection, Row, Select
 
     from reconciler.clock import Clock
     from reconciler.journal.database import Database
@@ -44,6 +44,54 @@ _exception = tables.exception
 _company = tables.company
 _unreleased = _exception.c.released_at.is_(None)
 
+_of_portal = _exception.c.portal_id == rows.KEY_OF_PORTAL
+_in_force = and_(_of_portal, _unreleased, or_(_exception.c.expires_at.is_(None), _exception.c.expires_at > rows.NOW))
+_REASONS = select(
+    _exception.c.contact_id, _exception.c.kind, _exception.c.company_id, _exception.c.company_owner_id
+).where(_in_force)
+_RECORDS = select(_exception).order_by(_exception.c.since, _exception.c.id)
+_ENTRIES = _RECORDS.where(_in_force)
+_ENTRIES_OF_CONTACT = _ENTRIES.where(_exception.c.contact_id == bindparam("contact"))
+_NUMBERED = _RECORDS.where(_of_portal, _exception.c.id == bindparam("number"))
+_LATEST = select(_exception).where(_in_force).order_by(_exception.c.id.desc()).limit(bindparam("most"))
+_COUNTS = select(_exception.c.kind, func.count().label("contacts")).where(_in_force).group_by(_exception.c.kind)
+_FORGIVEN = _RECORDS.where(
+    _of_portal,
+    _exception.c.kind == Standing.RESPECTED.value,
+    _exception.c.released_by.not_in([BY_TIME, BY_COMPANY_OWNER]),
+)
+_HELD = select(_exception.c.contact_id).where(
+    _exception.c.portal_id == rows.KEY, _unreleased, _exception.c.kind == bindparam("of_kind")
+)
+
+_release = (
+    update(_exception)
+    .where(_exception.c.portal_id == rows.KEY, _unreleased)
+    .values(released_at=rows.NOW, released_by=bindparam("by"))
+)
+_RELEASE_CHOSEN = _release.where(_exception.c.id.in_(rows.CHOSEN))
+_RELEASE_OVER = _release.where(_exception.c.expires_at <= rows.NOW)
+_RELEASE_OTHER_OWNERS = _release.where(
+    _exception.c.kind == bindparam("of_kind"),
+    _exception.c.contact_id == bindparam("contact"),
+    _exception.c.company_owner_id != bindparam("owner"),
+)
+_owner_now = (
+    select(_company.c.owner_id)
+    .where(_company.c.portal_id == rows.KEY, _company.c.company_id == _exception.c.company_id)
+    .where(_company.c.vanished_at.is_(None))
+    .scalar_subquery()
+)
+_RELEASE_MOVED = _release.where(
+    _exception.c.kind.in_([kind.value for kind in _UNTIL_OWNER_CHANGES]),
+    _exception.c.company_owner_id != _owner_now,
+)
+_FILL_IN_OWNER = (
+    update(_exception)
+    .where(_exception.c.portal_id == rows.KEY, _unreleased, _exception.c.company_owner_id.is_(None))
+    .values(company_owner_id=_owner_now)
+)
+
 
 class Exceptions:
     """The exceptions of the journal; times are ours, except when a contact was last edited."""
@@ -58,12 +106,9 @@ class Exceptions:
         `owners` are the companies' as a sweep just found them, which the journal does not know yet.
         """
         moved = owners or {}
-        query = select(
-            _exception.c.contact_id, _exception.c.kind, _exception.c.company_id, _exception.c.company_owner_id
-        )
         found: dict[int, Standing] = {}
         with self._database.reading() as connection:
-            for row in connection.execute(query.where(*self._in_force(portal))):
+            for row in connection.execute(_REASONS, self._now(portal)):
                 kind = Standing(row.kind)
                 owner = moved.get(row.company_id, row.company_owner_id)
                 if kind in _UNTIL_OWNER_CHANGES and row.company_owner_id not in {None, owner}:
@@ -82,16 +127,12 @@ class Exceptions:
             release_over(connection, key, now)
             if wanted and kind in _UNTIL_OWNER_CHANGES:
                 # One that the company's new owner has ended must not stand in the way of its successor.
-                old = _release(key, now, BY_COMPANY_OWNER).where(
-                    _exception.c.kind == kind.value,
-                    _exception.c.contact_id == bindparam("contact"),
-                    _exception.c.company_owner_id != bindparam("owner"),
+                these = {"key": key, "now": now, "by": BY_COMPANY_OWNER, "of_kind": kind.value}
+                connection.execute(
+                    _RELEASE_OTHER_OWNERS,
+                    [{**these, "contact": e.contact, "owner": e.company_owner} for e in wanted.values()],
                 )
-                connection.execute(old, [{"contact": e.contact, "owner": e.company_owner} for e in wanted.values()])
-            there = select(_exception.c.contact_id).where(
-                _exception.c.portal_id == key, _unreleased, _exception.c.kind == kind.value
-            )
-            known = set(connection.execute(there).scalars())
+            known = set(connection.execute(_HELD, {"key": key, "of_kind": kind.value}).scalars())
             new = [entry for contact, entry in wanted.items() if contact not in known]
             if new:
                 times = {"since": now, "expires_at": expires_at}
@@ -105,58 +146,49 @@ class Exceptions:
         with self._database.writing() as connection:
             key = rows.portal_key(connection, portal, now)
             release_over(connection, key, now)
-            chosen = _exception.c.id.in_(rows.numbers(numbers))
-            return connection.execute(_release(key, now, by).where(chosen)).rowcount
+            these = {"key": key, "now": now, "by": by, "chosen": rows.as_set(numbers)}
+            return connection.execute(_RELEASE_CHOSEN, these).rowcount
 
     def find(self, portal: str, number: int) -> ExceptionRecord | None:
         """Return the exception of this number, in force or not; None: there is none."""
-        found = self._records(_exception.c.portal_id == rows.key_of(portal), _exception.c.id == number)
+        found = self._records(_NUMBERED, {"portal": portal, "number": number})
         return found[0] if found else None
 
     def entries(self, portal: str, contact: int | None = None) -> list[ExceptionRecord]:
         """Return what is in force, of one contact or of all, the oldest first."""
-        of_contact = () if contact is None else (_exception.c.contact_id == contact,)
-        return self._records(*self._in_force(portal), *of_contact)
+        if contact is None:
+            return self._records(_ENTRIES, self._now(portal))
+        return self._records(_ENTRIES_OF_CONTACT, self._now(portal) | {"contact": contact})
 
     def latest(self, portal: str, limit: int) -> list[ExceptionRecord]:
         """Return the latest that are in force, newest first."""
-        query = select(_exception).where(*self._in_force(portal)).order_by(_exception.c.id.desc()).limit(limit)
-        with self._database.reading() as connection:
-            return [_record(row) for row in connection.execute(query)]
+        return self._records(_LATEST, self._now(portal) | {"most": limit})
 
     def counts(self, portal: str) -> Mapping[str, int]:
         """Return how many are in force, by kind."""
-        kind = _exception.c.kind
-        query = select(kind, func.count().label("contacts")).where(*self._in_force(portal)).group_by(kind)
         with self._database.reading() as connection:
-            return {row.kind: row.contacts for row in connection.execute(query)}
+            return {row.kind: row.contacts for row in connection.execute(_COUNTS, self._now(portal))}
 
     def forgiven(self, portal: str) -> Mapping[int, datetime]:
         """Return the contacts whose respected choice a person released -> when it was last edited then.
 
         By the portal's clock: only an edit after that is another choice.
         """
-        released = self._records(
-            _exception.c.portal_id == rows.key_of(portal),
-            _exception.c.kind == Standing.RESPECTED.value,
-            _exception.c.released_by.not_in([BY_TIME, BY_COMPANY_OWNER]),
-        )
+        released = self._records(_FORGIVEN, {"portal": portal})
         edited = {record.entry.contact: record.entry.last_edited_at for record in released}
         return {contact: moment for contact, moment in edited.items() if moment is not None}
 
-    def _in_force(self, portal: str) -> tuple[ColumnElement[bool], ...]:
-        lasting = or_(_exception.c.expires_at.is_(None), _exception.c.expires_at > self._clock.now())
-        return _exception.c.portal_id == rows.key_of(portal), _unreleased, lasting
+    def _now(self, portal: str) -> dict[str, Any]:
+        return {"portal": portal, "now": self._clock.now()}
 
-    def _records(self, *conditions: ColumnElement[bool]) -> list[ExceptionRecord]:
-        query = select(_exception).where(*conditions).order_by(_exception.c.since, _exception.c.id)
+    def _records(self, query: Select[Any], asked: Mapping[str, Any]) -> list[ExceptionRecord]:
         with self._database.reading() as connection:
-            return [_record(row) for row in connection.execute(query)]
+            return [_record(row) for row in connection.execute(query, asked)]
 
 
 def release_over(connection: Connection, key: int, now: datetime) -> None:
     """Release what is over by time."""
-    connection.execute(_release(key, now, BY_TIME).where(_exception.c.expires_at <= now))
+    connection.execute(_RELEASE_OVER, {"key": key, "now": now, "by": BY_TIME})
 
 
 def release_moved(connection: Connection, key: int, now: datetime) -> None:
@@ -164,26 +196,8 @@ def release_moved(connection: Connection, key: int, now: datetime) -> None:
 
     An exception that was made without a look at the company is from now on one against its present owner.
     """
-    present = (
-        select(_company.c.owner_id)
-        .where(_company.c.portal_id == key, _company.c.company_id == _exception.c.company_id)
-        .where(_company.c.vanished_at.is_(None))
-        .scalar_subquery()
-    )
-    ending = and_(
-        _exception.c.kind.in_([kind.value for kind in _UNTIL_OWNER_CHANGES]),
-        _exception.c.company_owner_id != present,
-    )
-    connection.execute(_release(key, now, BY_COMPANY_OWNER).where(ending))
-    blank = update(_exception).where(
-        _exception.c.portal_id == key, _unreleased, _exception.c.company_owner_id.is_(None)
-    )
-    connection.execute(blank.values(company_owner_id=present))
-
-
-def _release(key: int, now: datetime, by: str) -> Update:
-    unreleased = update(_exception).where(_exception.c.portal_id == key, _unreleased)
-    return unreleased.values(released_at=now, released_by=by)
+    connection.execute(_RELEASE_MOVED, {"key": key, "now": now, "by": BY_COMPANY_OWNER})
+    connection.execute(_FILL_IN_OWNER, {"key": key})
 
 
 def _columns(entry: NewException) -> dict[str, Any]:

@@ -27,22 +27,22 @@ class History:
 
     def runs(self, portal: str, limit: int) -> list[RunRecord]:
         """Return the portal's latest runs, newest first."""
-        query = rows.RUNS.where(tables.portal.c.name == portal).order_by(_run.c.id.desc()).limit(limit)
+        query = rows.RUNS.where(tables.portal.c.name == rows.PORTAL).order_by(_run.c.id.desc()).limit(limit)
         with self._database.reading() as connection:
-            found = connection.execute(query).all()
+            found = connection.execute(query, {"portal": portal}).all()
             outcomes = rows.count_outcomes(connection, [row.id for row in found])
         return [rows.run_record(row, outcomes[row.id]) for row in found]
 
     def looks(self, portal: str, since: datetime) -> list[Look]:
         """Return every finished run since then in short, oldest first; what takes something back is none."""
-        ours = _run.c.portal_id == rows.key_of(portal)
+        ours = _run.c.portal_id == rows.KEY_OF_PORTAL
         query = (
             select(_run.c.id, _run.c.started_at, _run.c.status, _run.c.drift, _run.c.standing)
             .where(ours, _run.c.started_at >= since, _run.c.status.is_not(None), _run.c.command != "undo")
             .order_by(_run.c.id)
         )
         with self._database.reading() as connection:
-            found = connection.execute(query).all()
+            found = connection.execute(query, {"portal": portal}).all()
             if not found:
                 return []
             done = (
@@ -65,7 +65,7 @@ class History:
     def changes(self, portal: str, limit: int) -> list[ChangeRecord]:
         """Return the portal's latest changes, newest first."""
         # Not a join: SQLite would begin with the runs, and sort all of their changes.
-        ours = exists().where(_run.c.id == _change.c.run_id, _run.c.portal_id == rows.key_of(portal))
+        ours = exists().where(_run.c.id == _change.c.run_id, _run.c.portal_id == rows.KEY_OF_PORTAL)
         query = select(_change).where(ours).order_by(_change.c.id.desc()).limit(limit)
         with self._database.reading() as connection:
-            return [rows.change_record(row) for row in connection.execute(query)]
+            return [rows.change_record(row) for row in connection.execute(query, {"portal": portal})]

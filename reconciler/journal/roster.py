@@ -6,9 +6,10 @@ not written.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Integer, MetaData, Table, bindparam, delete, literal, select, update
+from sqlalchemy import Column, Integer, MetaData, Table, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from reconciler.core.model import Mismatch
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import Connection, Row, Update
+    from sqlalchemy.dialects.sqlite import Insert
 
     from reconciler.core.model import Snapshot
     from reconciler.core.roster import Refresh
@@ -45,6 +47,51 @@ _now = Table(
     prefixes=["TEMPORARY"],
 )
 
+_here, _of_portal = _company.c.portal_id == rows.KEY, _company.c.portal_id == rows.KEY_OF_PORTAL
+_PROGRESS = select(_progress).where(_progress.c.portal_id == rows.KEY_OF_PORTAL)
+_SIGHTINGS = select(_sighting).where(_sighting.c.portal_id == rows.KEY_OF_PORTAL)
+_PRESENT = select(_company.c.company_id, _company.c.owner_id).where(_of_portal, _company.c.vanished_at.is_(None))
+_PRESENT_UP_TO = _PRESENT.where(_company.c.company_id <= bindparam("up_to"))
+_VANISHED = select(_company.c.company_id, _company.c.owner_id).where(
+    _of_portal, _company.c.vanished_at >= bindparam("since")
+)
+_EARLIER = select(*_OWNERS).where(_of_portal, _company.c.company_id.in_(rows.CHOSEN))
+_STATE = select(_progress.c.state).where(_progress.c.portal_id == rows.KEY, _progress.c.kind == bindparam("of_kind"))
+# The sweep under way.
+_FORGET_SIGHTINGS = delete(_sighting).where(_sighting.c.portal_id == rows.KEY)
+_FORGET_COMPARISON = delete(_progress).where(_progress.c.portal_id == rows.KEY, _progress.c.kind == _COMPARING)
+_FORGET_LISTING = (
+    update(_progress)
+    .where(_progress.c.portal_id == rows.KEY, _progress.c.kind == _LISTED)
+    .values(started_at=None, read_up_to=None)
+)
+# Companies, as they are now.
+_MOVED = (
+    select(*_OWNERS, _now.c.owner_id.label("new_owner_id"))
+    .join_from(_company, _now, _company.c.company_id == _now.c.company_id)
+    .where(_here, _company.c.owner_id != _now.c.owner_id)
+    .limit(_MOVED_AT_ONCE)
+)
+_MOVE = (
+    update(_company)
+    .where(_here, _company.c.company_id == bindparam("number"))
+    .values(owner_changed_at=rows.NOW, seen_at=rows.NOW)
+)
+_seen = _company.c.company_id.in_(select(_now.c.company_id))
+_COME_BACK = (
+    update(_company).where(_here, _seen, _company.c.vanished_at.is_not(None)).values(vanished_at=None, seen_at=rows.NOW)
+)
+_vanish = update(_company).where(_here, _company.c.vanished_at.is_(None)).values(vanished_at=rows.NOW)
+_VANISH_CHOSEN = _vanish.where(_company.c.company_id.in_(rows.CHOSEN))
+_VANISH_UNSEEN = _vanish.where(~_seen)
+_VANISH_UNSEEN_UP_TO = _VANISH_UNSEEN.where(_company.c.company_id <= bindparam("up_to"))
+_APPEAR = insert(_company).from_select(
+    ["portal_id", "company_id", "owner_id", "seen_at"],
+    select(rows.KEY, _now.c.company_id, _now.c.owner_id, rows.NOW).where(
+        _now.c.company_id.not_in(select(_company.c.company_id).where(_here))
+    ),
+)
+
 
 def last_sweep(connection: Connection, portal: str) -> Sweep | None:
     """Return the last complete sweep of this portal."""
@@ -58,10 +105,7 @@ def load(connection: Connection, portal: str) -> Roster | None:
     listed, sweep = progress.get(_LISTED), progress.get(_SWEEP)
     if listed is None or listed.complete_since is None:
         return None
-    here = _company.c.portal_id == rows.key_of(portal)
-    vanished = select(_company.c.company_id, _company.c.owner_id).where(
-        here, _company.c.vanished_at >= listed.complete_since
-    )
+    vanished = connection.execute(_VANISHED, {"portal": portal, "since": listed.complete_since})
     state = (sweep.state if sweep else None) or {}
     return Roster(
         owners=_owners(connection, portal),
@@ -70,7 +114,7 @@ def load(connection: Connection, portal: str) -> Roster | None:
         contacts=listed.state["contacts"],
         outside=listed.state["outside"],
         drift=state.get("drift", 0),
-        vanished={row.company_id: row.owner_id for row in connection.execute(vanished)},
+        vanished={row.company_id: row.owner_id for row in vanished},
         seconds={Strategy(name): seconds for name, seconds in state.get("seconds", {}).items()},
     )
 
@@ -84,7 +128,6 @@ def halfway(connection: Connection, portal: str) -> Halfway | None:
         return Halfway(began=listed.started_at, owners=owners, companies_up_to=listed.read_up_to)
     if comparing is None:
         return None
-    found = select(_sighting).where(_sighting.c.portal_id == rows.key_of(portal))
     return Halfway(
         began=comparing.started_at,
         owners={},
@@ -94,33 +137,25 @@ def halfway(connection: Connection, portal: str) -> Halfway | None:
             Mismatch(
                 contact=row.contact_id, company=row.company_id, owner=row.owner_id, company_owner=row.company_owner_id
             )
-            for row in connection.execute(found)
+            for row in connection.execute(_SIGHTINGS, {"portal": portal})
         ),
         outside=comparing.state["outside"],
     )
 
 
 def _owners(connection: Connection, portal: str, up_to: int | None = None) -> dict[int, int]:
-    query = select(_company.c.company_id, _company.c.owner_id).where(
-        _company.c.portal_id == rows.key_of(portal), _company.c.vanished_at.is_(None)
-    )
-    if up_to is not None:
-        query = query.where(_company.c.company_id <= up_to)
-    return {row.company_id: row.owner_id for row in connection.execute(query)}
+    query, asked = (_PRESENT, {}) if up_to is None else (_PRESENT_UP_TO, {"up_to": up_to})
+    return {row.company_id: row.owner_id for row in connection.execute(query, {"portal": portal, **asked})}
 
 
 def _progress_of(connection: Connection, portal: str) -> dict[str, Row[Any]]:
-    query = select(_progress).where(_progress.c.portal_id == rows.key_of(portal))
-    return {row.kind: row for row in connection.execute(query)}
+    return {row.kind: row for row in connection.execute(_PROGRESS, {"portal": portal})}
 
 
 def earlier_owners(connection: Connection, portal: str, companies: Mapping[int, int]) -> dict[int, frozenset[int]]:
     """Return the owners that these companies had before the present ones, which are given; most never had another."""
-    query = select(*_OWNERS).where(
-        _company.c.portal_id == rows.key_of(portal), _company.c.company_id.in_(rows.numbers(companies))
-    )
     found: dict[int, frozenset[int]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(_EARLIER, {"portal": portal, "chosen": rows.as_set(companies)}):
         # The roster may be from before the change that this sweep sees: then its owner is the earlier one.
         owners = {row.owner_id, *_before(row)} - {companies[row.company_id]}
         if owners:
@@ -134,9 +169,7 @@ def save(connection: Connection, key: int, snapshot: Snapshot) -> None:
     assert refresh is not None  # noqa: S101 - a sweep of a part is not remembered
     _save_refresh(connection, key, refresh, snapshot.outside_roster)
     _clear(connection, key)
-    found = connection.execute(
-        select(_progress.c.state).where(_progress.c.portal_id == key, _progress.c.kind == _SWEEP)
-    ).scalar()
+    found = connection.execute(_STATE, {"key": key, "of_kind": _SWEEP}).scalar()
     seconds = dict((found or {}).get("seconds", {}))
     if snapshot.strategy is not None and snapshot.seconds is not None:
         seconds[snapshot.strategy.value] = snapshot.seconds
@@ -170,12 +203,8 @@ def keep(connection: Connection, key: int, so_far: Halfway) -> None:
 
 def _clear(connection: Connection, key: int) -> None:
     """Forget the sweep under way."""
-    connection.execute(delete(_sighting).where(_sighting.c.portal_id == key))
-    here = _progress.c.portal_id == key
-    connection.execute(delete(_progress).where(here, _progress.c.kind == _COMPARING))
-    connection.execute(
-        update(_progress).where(here, _progress.c.kind == _LISTED).values(started_at=None, read_up_to=None)
-    )
+    for statement in (_FORGET_SIGHTINGS, _FORGET_COMPARISON, _FORGET_LISTING):
+        connection.execute(statement, {"key": key})
 
 
 def _save_refresh(connection: Connection, key: int, refresh: Refresh, outside: int) -> None:
@@ -188,8 +217,14 @@ def _save_refresh(connection: Connection, key: int, refresh: Refresh, outside: i
 
 
 def _watermark(connection: Connection, key: int, kind: str, **values: Any) -> None:
-    progress = insert(_progress).values(portal_id=key, kind=kind, **values)
-    connection.execute(progress.on_conflict_do_update(set_=values))
+    connection.execute(_put_progress(*values), {"portal_id": key, "kind": kind, **values})
+
+
+@cache
+def _put_progress(*names: str) -> Insert:
+    """Make the statement that stores these columns, and leaves the others of a row that is there as they are."""
+    new = insert(_progress)
+    return new.on_conflict_do_update(set_={name: new.excluded[name] for name in names})
 
 
 def _save_companies(
@@ -204,36 +239,18 @@ def _save_companies(
 ) -> None:
     """Store companies with their owners; of all, or of all up to an ID, those not among them have vanished."""
     with rows.staged(connection, _now, owners.items()):
-        _save_new_owners(connection, key, taken_at)
-        here, known = _company.c.portal_id == key, select(_company.c.company_id).where(_company.c.portal_id == key)
-        seen = _company.c.company_id.in_(select(_now.c.company_id))
-        back = update(_company).where(here, seen, _company.c.vanished_at.is_not(None))
-        connection.execute(back.values(vanished_at=None, seen_at=taken_at))
-        missing: ColumnElement[bool] = ~seen if complete else _company.c.company_id.in_(rows.numbers(gone or ()))
+        this = {"key": key, "now": taken_at}
+        while moved := connection.execute(_MOVED, this).all():
+            connection.execute(_MOVE, [{**this, **_new_owner(row)} for row in moved])
+        connection.execute(_COME_BACK, this)
+        missing: tuple[Update, dict[str, Any]] = (_VANISH_CHOSEN, {"chosen": rows.as_set(gone or ())})
         if up_to is not None:
-            missing = ~seen & (_company.c.company_id <= up_to)
-        vanish = update(_company).where(here, missing, _company.c.vanished_at.is_(None))
-        connection.execute(vanish.values(vanished_at=taken_at))
-        new = select(
-            literal(key), _now.c.company_id, _now.c.owner_id, literal(taken_at, type_=_company.c.seen_at.type)
-        ).where(_now.c.company_id.not_in(known))
-        connection.execute(insert(_company).from_select(["portal_id", "company_id", "owner_id", "seen_at"], new))
-
-
-def _save_new_owners(connection: Connection, key: int, taken_at: datetime) -> None:
-    query = (
-        select(*_OWNERS, _now.c.owner_id.label("new_owner_id"))
-        .join_from(_company, _now, _company.c.company_id == _now.c.company_id)
-        .where(_company.c.portal_id == key, _company.c.owner_id != _now.c.owner_id)
-        .limit(_MOVED_AT_ONCE)
-    )
-    statement = (
-        update(_company)
-        .where(_company.c.portal_id == key, _company.c.company_id == bindparam("number"))
-        .values(owner_changed_at=taken_at, seen_at=taken_at)
-    )
-    while moved := connection.execute(query).all():
-        connection.execute(statement, [_new_owner(row) for row in moved])
+            missing = (_VANISH_UNSEEN_UP_TO, {"up_to": up_to})
+        elif complete:
+            missing = (_VANISH_UNSEEN, {})
+        vanish, which = missing
+        connection.execute(vanish, {**this, **which})
+        connection.execute(_APPEAR, this)
 
 
 def _new_owner(row: Any) -> dict[str, Any]:

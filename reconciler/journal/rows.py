@@ -1,4 +1,8 @@
-"""Between rows and values: the queries for runs, and how a change is written and read."""
+"""Between rows and values: the queries for runs, and how a change is written and read.
+
+Here as in the other modules of the journal a statement is made once, when its module is loaded, and takes what changes
+as parameters: to make one anew takes SQLAlchemy five times as long as to carry it out.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ import json
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, null, select
+from sqlalchemy import Integer, Text, and_, bindparam, delete, func, null, select
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.schema import CreateTable
 
 from reconciler.core.model import Cause, Change, Result, Rule, RunReport, Standing, Status, Usage
 from reconciler.journal import tables
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, Table
+    from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Table
     from sqlalchemy.dialects.sqlite import Insert
 
     from reconciler.core.model import Outcome
@@ -41,42 +48,62 @@ class Links:
     undoes: Mapping[int, int] = field(default_factory=dict)
 
 
+#: Parameters of many statements: a portal's name, its key, a time, and a set of numbers as `as_set` makes it.
+PORTAL: BindParameter[str] = bindparam("portal", type_=Text())
+KEY: BindParameter[int] = bindparam("key", type_=Integer())
+NOW: BindParameter[datetime] = bindparam("now", type_=tables.UtcDateTime())
+_CHOSEN: BindParameter[str] = bindparam("chosen", type_=Text())
+
+_PORTAL = select(tables.portal.c.id).where(tables.portal.c.name == PORTAL)
+_NEW_PORTAL = insert(tables.portal).returning(tables.portal.c.id)
+#: The key of the portal named by `PORTAL`, to compare with in a query; of an unknown one there is nothing.
+KEY_OF_PORTAL = _PORTAL.scalar_subquery()
+#: The numbers of the set, as a query: SQLite takes 32,766 parameters, and a set of JSON is one.
+CHOSEN = select(func.json_each(_CHOSEN).table_valued("value").c.value)
 #: Every run with the name of its portal.
 RUNS = select(tables.run, tables.portal.c.name.label("portal")).join(tables.portal)
+_OUTCOMES = (
+    select(tables.change.c.run_id, tables.change.c.result, func.count().label("changes"))
+    # A range, and not a list: SQLite takes 32,766 parameters, and a year has more runs.
+    .where(tables.change.c.run_id.between(bindparam("first"), bindparam("last")), tables.change.c.result.is_not(None))
+    .group_by(tables.change.c.run_id, tables.change.c.result)
+)
 
 
 def portal_key(connection: Connection, name: str, now: datetime) -> int:
     """Return the key of this portal; a new one gets a row."""
-    found = connection.execute(select(tables.portal.c.id).where(tables.portal.c.name == name)).scalar_one_or_none()
+    found = connection.execute(_PORTAL, {"portal": name}).scalar_one_or_none()
     if found is None:  # whoever writes is alone
-        new = insert(tables.portal).values(name=name, first_seen_at=now).returning(tables.portal.c.id)
-        found = connection.execute(new).scalar_one()
+        found = connection.execute(_NEW_PORTAL, {"name": name, "first_seen_at": now}).scalar_one()
     return int(found)
 
 
-def key_of(name: str) -> ScalarSelect[int]:
-    """Return the key of this portal, to compare with in a query; of an unknown one there is nothing."""
-    return select(tables.portal.c.id).where(tables.portal.c.name == name).scalar_subquery()
-
-
-def numbers(values: Iterable[int]) -> Select[int]:
-    """Return these numbers as a query: SQLite takes 32,766 parameters, and a set of JSON is one."""
-    return select(func.json_each(json.dumps(list(values))).table_valued("value").c.value)
+def as_set(numbers: Iterable[int]) -> str:
+    """Return numbers as the parameter `chosen` of statements with `CHOSEN`."""
+    return json.dumps(list(numbers))
 
 
 @contextmanager
 def staged(connection: Connection, table: Table, rows: Iterable[tuple[int | str, ...]]) -> Iterator[None]:
     """Lend a temporary table with these rows (columns in the table's order), for queries that compare all with all.
 
-    A failure needs no cleaning up: the table goes with the transaction.
+    The table stays with the connection, empty: SQLite prepares all statements anew after each that is made or dropped.
+    A failure needs no cleaning up: what the table got goes with the transaction.
     """
-    table.create(connection)
-    statement = str(insert(table).compile(dialect=connection.dialect))
+    make, fill, empty = _staging(table)
+    connection.exec_driver_sql(make)
     waiting = iter(rows)
     while some := list(islice(waiting, _STAGED_AT_ONCE)):
-        connection.exec_driver_sql(statement, some)
+        connection.exec_driver_sql(fill, some)
     yield
-    table.drop(connection)
+    connection.exec_driver_sql(empty)
+
+
+@cache
+def _staging(table: Table) -> tuple[str, ...]:
+    """Return the statements that make a temporary table, fill it and empty it."""
+    statements = CreateTable(table, if_not_exists=True), insert(table), delete(table)
+    return tuple(str(statement.compile(dialect=sqlite.dialect())) for statement in statements)
 
 
 def run_record(row: Row[Any], outcomes: Mapping[Result, int]) -> RunRecord:
@@ -116,14 +143,7 @@ def count_outcomes(connection: Connection, runs: Sequence[int]) -> Mapping[int, 
     counts: dict[int, dict[Result, int]] = defaultdict(dict)
     if not runs:
         return counts
-    run, result = tables.change.c.run_id, tables.change.c.result
-    query = (
-        select(run, result, func.count().label("changes"))
-        # A range, and not a list: SQLite takes 32,766 parameters, and a year has more runs.
-        .where(run.between(min(runs), max(runs)), result.is_not(None))
-        .group_by(run, result)
-    )
-    for row in connection.execute(query):
+    for row in connection.execute(_OUTCOMES, {"first": min(runs), "last": max(runs)}):
         counts[row.run_id][Result(row.result)] = row.changes
     return counts
 
@@ -208,8 +228,7 @@ def _change_columns(run: int, change: Change, links: Links) -> dict[str, Any]:
     }
 
 
-def insert_intent() -> Insert:
-    """Insert an intent; if the run has the very same change already, count one more attempt and open it again."""
+def _insert_intent() -> Insert:
     new = insert(tables.change)
     known = tables.change.c
     return new.on_conflict_do_update(
@@ -227,8 +246,7 @@ def insert_intent() -> Insert:
     )
 
 
-def insert_outcome() -> Insert:
-    """Insert an outcome; if the run has the very same change already, give it this outcome."""
+def _insert_outcome() -> Insert:
     new = insert(tables.change)
     return new.on_conflict_do_update(
         index_elements=[tables.change.c.run_id, tables.change.c.contact_id],
@@ -240,3 +258,9 @@ def insert_outcome() -> Insert:
 def _same_change(new: Insert) -> ColumnElement[bool]:
     names = ("company_id", "owner_before", "owner_after")
     return and_(*(tables.change.c[name] == new.excluded[name] for name in names))
+
+
+#: Insert an intent; if the run has the very same change already, count one more attempt and open it again.
+INSERT_INTENT = _insert_intent()
+#: Insert an outcome; if the run has the very same change already, give it this outcome.
+INSERT_OUTCOME = _insert_outcome()

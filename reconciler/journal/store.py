@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 import reconciler
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from sqlalchemy import Column, ColumnElement, Connection, Engine, Select
+    from sqlalchemy import Connection, Engine, Select
     from sqlalchemy.dialects.sqlite import Insert
 
     from reconciler.clock import Clock
@@ -50,6 +50,40 @@ _MIGRATION_WAIT = 60.0
 _DONE = (Result.APPLIED, Result.ALREADY)
 _NO_LINKS = Links()
 _ABANDONED = "The program ended in the middle of this run; the next one settles what it left open."
+
+_run, _change, _user = tables.run, tables.change, tables.user
+_of_portal = tables.portal.c.name == rows.PORTAL
+_ABANDON = (
+    update(_run)
+    .where(_run.c.portal_id == rows.KEY, _run.c.finished_at.is_(None))
+    .values(finished_at=rows.NOW, status=Status.FAILED.value, error=_ABANDONED)
+)
+_BEGIN = insert(_run).returning(_run.c.id)
+_FINISH = update(_run).where(_run.c.id == bindparam("number"))
+_RUN = rows.RUNS.where(_run.c.id == bindparam("number"))
+_LATEST_RUNS = rows.RUNS.order_by(_run.c.id.desc()).limit(bindparam("most"))
+_LAST_ATTEMPT = select(func.max(_run.c.started_at)).join_from(_run, tables.portal).where(_of_portal)
+_LAST_SUCCESS = (
+    select(func.max(_run.c.finished_at))
+    .join_from(_run, tables.portal)
+    .where(_of_portal, _run.c.status.in_(rows.SUCCESSES))
+)
+_CHANGES = (
+    select(_change).where(_change.c.run_id == bindparam("number")).order_by(_change.c.company_id, _change.c.contact_id)
+)
+_taken_back = _change.alias()
+_OPEN_INTENTS = (
+    select(_change, (_taken_back.c.rule == Rule.UNDO.value).label("puts_forward"))
+    .select_from(_change.join(_run).join(tables.portal))
+    .outerjoin(_taken_back, _taken_back.c.id == _change.c.undoes_change_id)
+    .where(_of_portal, _change.c.result.is_(None))
+    .order_by(_change.c.run_id, _change.c.contact_id)
+)
+_new_user = insert(_user)
+_PUT_USER = _new_user.on_conflict_do_update(
+    set_={name: _new_user.excluded[name] for name in ("name", "active", "employee", "seen_at")}
+)
+_USER_NAMES = select(_user.c.user_id, _user.c.name).join_from(_user, tables.portal).where(_of_portal)
 
 
 def open_journal(url: str, clock: Clock, *, read_only: bool = False) -> Journal:
@@ -149,11 +183,7 @@ class Journal:
         now = self._clock.now()
         with self._writing() as connection:
             key = rows.portal_key(connection, portal, now)
-            connection.execute(
-                update(tables.run)
-                .where(tables.run.c.portal_id == key, tables.run.c.finished_at.is_(None))
-                .values(finished_at=now, status=Status.FAILED.value, error=_ABANDONED)
-            )
+            connection.execute(_ABANDON, {"key": key, "now": now})
             row = {
                 "portal_id": key,
                 "command": command,
@@ -161,32 +191,32 @@ class Journal:
                 "started_at": now,
                 "undoes_run_id": undoes,
             }
-            return int(connection.execute(insert(tables.run).values(row).returning(tables.run.c.id)).scalar_one())
+            return int(connection.execute(_BEGIN, row).scalar_one())
 
     def finish(self, report: RunReport) -> None:
         """Store how a run ended. Its outcomes are not taken from the report: `settle` has written them."""
         with self._writing() as connection:
             columns = rows.run_columns(report, self._clock.now())
-            stored = connection.execute(update(tables.run).where(tables.run.c.id == report.run).values(columns))
+            stored = connection.execute(_FINISH, {"number": report.run, **columns})
             if stored.rowcount != 1:
                 raise database.ForbiddenError(f"there is no run {report.run} to finish")
 
     def runs(self, limit: int = 20) -> list[RunRecord]:
         """Return the latest runs, newest first."""
-        return self._records(rows.RUNS.order_by(tables.run.c.id.desc()).limit(limit))
+        return self._records(_LATEST_RUNS, {"most": limit})
 
     def find_run(self, which: int | Literal["latest"]) -> RunRecord | None:
         """Return the run of this number, or the latest one; None if there is none."""
-        found = self.runs(1) if which == "latest" else self._records(rows.RUNS.where(tables.run.c.id == which))
+        found = self.runs(1) if which == "latest" else self._records(_RUN, {"number": which})
         return found[0] if found else None
 
     def last_success(self, portal: str) -> datetime | None:
         """Return when a run that saw the whole portal last finished."""
-        return self._latest(portal, tables.run.c.finished_at, tables.run.c.status.in_(rows.SUCCESSES))
+        return self._latest(_LAST_SUCCESS, portal)
 
     def last_attempt(self, portal: str) -> datetime | None:
         """Return when a run last began."""
-        return self._latest(portal, tables.run.c.started_at)
+        return self._latest(_LAST_ATTEMPT, portal)
 
     # Changes
 
@@ -200,7 +230,7 @@ class Journal:
         now = self._clock.now()
         with self._writing() as connection:
             _write_changes(
-                connection, rows.insert_intent(), [rows.intent_columns(run, change, links, now) for change in changes]
+                connection, rows.INSERT_INTENT, [rows.intent_columns(run, change, links, now) for change in changes]
             )
 
     def settle(self, run: int, outcomes: Sequence[Outcome], links: Links = _NO_LINKS) -> None:
@@ -213,7 +243,7 @@ class Journal:
         with self._writing() as connection:
             _write_changes(
                 connection,
-                rows.insert_outcome(),
+                rows.INSERT_OUTCOME,
                 [rows.outcome_columns(run, outcome, links, now) for outcome in outcomes],
             )
             # Not left to the end of the run, which may be killed: what comes back then is news, and no old drift.
@@ -221,14 +251,6 @@ class Journal:
 
     def open_intents(self, portal: str) -> list[OpenIntent]:
         """Return the changes of any run whose outcome is not known, oldest run first."""
-        taken_back = tables.change.alias()
-        query = (
-            select(tables.change, (taken_back.c.rule == Rule.UNDO.value).label("puts_forward"))
-            .select_from(tables.change.join(tables.run).join(tables.portal))
-            .outerjoin(taken_back, taken_back.c.id == tables.change.c.undoes_change_id)
-            .where(tables.portal.c.name == portal, tables.change.c.result.is_(None))
-            .order_by(tables.change.c.run_id, tables.change.c.contact_id)
-        )
         with self._reading() as connection:
             return [
                 OpenIntent(
@@ -237,18 +259,13 @@ class Journal:
                     attempted_at=row.attempted_at,
                     puts_forward=bool(row.puts_forward),
                 )
-                for row in connection.execute(query)
+                for row in connection.execute(_OPEN_INTENTS, {"portal": portal})
             ]
 
     def changes(self, run: int) -> list[ChangeRecord]:
         """Return the changes of a run, sorted by company, then contact."""
-        query = (
-            select(tables.change)
-            .where(tables.change.c.run_id == run)
-            .order_by(tables.change.c.company_id, tables.change.c.contact_id)
-        )
         with self._reading() as connection:
-            return [rows.change_record(row) for row in connection.execute(query)]
+            return [rows.change_record(row) for row in connection.execute(_CHANGES, {"number": run})]
 
     # Users
 
@@ -269,16 +286,12 @@ class Journal:
                 for user in users
             ]
             if seen:
-                new = insert(tables.user)
-                kept = {name: new.excluded[name] for name in ("name", "active", "employee", "seen_at")}
-                connection.execute(new.on_conflict_do_update(set_=kept), seen)
+                connection.execute(_PUT_USER, seen)
 
     def user_names(self, portal: str) -> dict[int, str]:
         """Return the names of the users ever seen on this portal, by ID."""
-        query = select(tables.user.c.user_id, tables.user.c.name).join_from(tables.user, tables.portal)
         with self._reading() as connection:
-            found = connection.execute(query.where(tables.portal.c.name == portal))
-            return {row.user_id: row.name for row in found}
+            return {row.user_id: row.name for row in connection.execute(_USER_NAMES, {"portal": portal})}
 
     # Inside
 
@@ -288,16 +301,15 @@ class Journal:
     def _writing(self) -> AbstractContextManager[Connection]:
         return self._database.writing()
 
-    def _records(self, query: Select[Any]) -> list[RunRecord]:
+    def _records(self, query: Select[Any], asked: dict[str, int]) -> list[RunRecord]:
         with self._reading() as connection:
-            found = connection.execute(query).all()
+            found = connection.execute(query, asked).all()
             outcomes = rows.count_outcomes(connection, [row.id for row in found])
             return [rows.run_record(row, outcomes[row.id]) for row in found]
 
-    def _latest(self, portal: str, moment: Column[Any], *conditions: ColumnElement[bool]) -> datetime | None:
-        query = select(func.max(moment)).join_from(tables.run, tables.portal).where(tables.portal.c.name == portal)
+    def _latest(self, query: Select[Any], portal: str) -> datetime | None:
         with self._reading() as connection:
-            latest: datetime | None = connection.execute(query.where(*conditions)).scalar_one()
+            latest: datetime | None = connection.execute(query, {"portal": portal}).scalar_one()
         return latest
 
 

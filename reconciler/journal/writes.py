@@ -10,7 +10,7 @@ from collections import defaultdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select, text, true
+from sqlalchemy import and_, bindparam, func, or_, select, text
 
 from reconciler.core.model import Result, Rule, Standing
 from reconciler.journal import rows, tables
@@ -20,12 +20,42 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import Connection, Row
 
     from reconciler.core.model import Cause
     from reconciler.journal.database import Database
 
 _change = tables.change
+
+#: A write of ours on this portal, worded so that the search begins with the contacts.
+_written = and_(
+    _change.c.result == Result.APPLIED.value,
+    select(tables.run.c.id)
+    .where(tables.run.c.id == _change.c.run_id, tables.run.c.portal_id == rows.KEY_OF_PORTAL)
+    .exists(),
+)
+_quarantine_released = (
+    select(func.max(tables.exception.c.released_at))
+    .where(
+        tables.exception.c.portal_id == rows.KEY_OF_PORTAL,
+        tables.exception.c.contact_id == _change.c.contact_id,
+        tables.exception.c.kind == Standing.QUARANTINED.value,
+    )
+    .scalar_subquery()
+)
+_SINCE = (
+    select(_change.c.contact_id, _change.c.settled_at)
+    .where(_written, _change.c.contact_id.in_(rows.CHOSEN), _change.c.settled_at >= bindparam("moment"))
+    .where(or_(_quarantine_released.is_(None), _change.c.settled_at > _quarantine_released))
+    .order_by(_change.c.settled_at)
+)
+_SINCE_BY_CAUSE = _SINCE.where(_change.c.cause == bindparam("cause"))
+_LAST_WRITTEN = (
+    # SQLite takes the other columns from the row that has the maximum.
+    select(_change.c.contact_id, _change.c.owner_after, func.max(_change.c.id))
+    .where(_written, _change.c.contact_id.in_(rows.CHOSEN))
+    .group_by(_change.c.contact_id)
+)
 
 
 class Writes:
@@ -41,25 +71,11 @@ class Writes:
 
         What led to a quarantine that was released does not count again: it would be back after the next write.
         """
-        released = (
-            select(func.max(tables.exception.c.released_at))
-            .where(
-                tables.exception.c.portal_id == rows.key_of(portal),
-                tables.exception.c.contact_id == _change.c.contact_id,
-                tables.exception.c.kind == Standing.QUARANTINED.value,
-            )
-            .scalar_subquery()
-        )
-        query = (
-            select(_change.c.contact_id, _change.c.settled_at)
-            .where(*_written(portal), _change.c.contact_id.in_(rows.numbers(contacts)))
-            .where(_change.c.settled_at >= moment, or_(released.is_(None), _change.c.settled_at > released))
-            .where(true() if cause is None else _change.c.cause == cause.value)
-            .order_by(_change.c.settled_at)
-        )
+        query, which = (_SINCE, {}) if cause is None else (_SINCE_BY_CAUSE, {"cause": cause.value})
+        asked = {"portal": portal, "chosen": rows.as_set(contacts), "moment": moment, **which}
         moments: dict[int, list[datetime]] = defaultdict(list)
         with self._database.reading() as connection:
-            for row in connection.execute(query):
+            for row in connection.execute(query, asked):
                 moments[row.contact_id].append(row.settled_at)
         return dict(moments)
 
@@ -71,8 +87,8 @@ class Writes:
         What was taken back does not count, nor does the taking back, except in the run that it made up: so a second
         undo of a contact reaches the write before, and the undo of an undo puts things forward again.
         """
-        asked = {_change.c.run_id: run, _change.c.contact_id: contact, _change.c.company_id: company}
-        chosen = [column == value for column, value in asked.items() if value is not None]
+        asked = {"run_id": run, "contact_id": contact, "company_id": company}
+        chosen = {name: value for name, value in asked.items() if value is not None}
         with self._database.reading() as connection:
             obstacle = None if run is None else _obstacle(connection, portal, run)
             if obstacle is not None:
@@ -92,30 +108,13 @@ class Writes:
 
 def last_written(connection: Connection, portal: str, contacts: Iterable[int]) -> dict[int, int]:
     """Return the owners that we last wrote to these contacts, of those that we ever wrote."""
-    query = (
-        # SQLite takes the other columns from the row that has the maximum.
-        select(_change.c.contact_id, _change.c.owner_after, func.max(_change.c.id))
-        .where(*_written(portal), _change.c.contact_id.in_(rows.numbers(contacts)))
-        .group_by(_change.c.contact_id)
-    )
-    return {row.contact_id: row.owner_after for row in connection.execute(query)}
-
-
-def _written(portal: str) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions of a write of ours on this portal, worded so that the search begins with the contacts."""
-    of_portal = (
-        select(tables.run.c.id)
-        .where(tables.run.c.id == _change.c.run_id, tables.run.c.portal_id == rows.key_of(portal))
-        .exists()
-    )
-    return _change.c.result == Result.APPLIED.value, of_portal
+    found = connection.execute(_LAST_WRITTEN, {"portal": portal, "chosen": rows.as_set(contacts)})
+    return {row.contact_id: row.owner_after for row in found}
 
 
 def _obstacle(connection: Connection, portal: str, run: int) -> NothingToUndo | None:
-    query = select(tables.run.c.finished_at, tables.run.c.portal_id == rows.key_of(portal)).where(
-        tables.run.c.id == run
-    )
-    found = connection.execute(query).first()
+    query = select(tables.run.c.finished_at, tables.run.c.portal_id == rows.KEY_OF_PORTAL)
+    found = connection.execute(query.where(tables.run.c.id == run), {"portal": portal}).first()
     if found is None:
         highest = connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'run'")).scalar()
         return NothingToUndo.PRUNED if 0 < run <= (highest or 0) else NothingToUndo.NO_SUCH_RUN
@@ -126,17 +125,18 @@ def _obstacle(connection: Connection, portal: str, run: int) -> NothingToUndo | 
 
 
 def _histories(
-    connection: Connection, portal: str, chosen: list[ColumnElement[bool]], run: int | None
+    connection: Connection, portal: str, chosen: Mapping[str, int], run: int | None
 ) -> Iterator[list[Row[Any]]]:
     """Return for each contact that was written as chosen what we ever wrote to it (since `run`), the latest first."""
-    contacts = select(_change.c.contact_id).where(*chosen, *_written(portal))
+    # Made anew: an undo is asked for by hand, and in eight ways.
+    contacts = select(_change.c.contact_id).where(_written, *(_change.c[name] == chosen[name] for name in chosen))
     query = (
         select(_change)
-        .where(_change.c.contact_id.in_(contacts), *_written(portal))
+        .where(_change.c.contact_id.in_(contacts), _written)
         .where(_change.c.run_id >= (run or 0))
         .order_by(_change.c.contact_id, _change.c.id.desc())
     )
-    for _, found in groupby(connection.execute(query), key=lambda row: row.contact_id):
+    for _, found in groupby(connection.execute(query, {"portal": portal}), key=lambda row: row.contact_id):
         yield list(found)
 
 

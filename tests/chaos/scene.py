@@ -228,7 +228,8 @@ class Home:
         )
         self.journal: Journal = open_journal(f"sqlite:///{self.folder / 'journal.db'}", self.clock)
         share_statements(self.journal)
-        event.listen(self.journal._database.engine, "begin", self._began)
+        # Once for each transaction. An event of the engine itself would make each of its statements dearer.
+        event.listen(self.journal._database.engine.pool, "checkout", self._began)
         self.worker = Worker(
             portal="portal",
             client=client,
@@ -267,7 +268,7 @@ class Home:
         asked = "SELECT count(*) FROM change WHERE run_id = ? AND contact_id = ? AND result IS NULL"
         return bool(self._file.execute(asked, (run, contact)).fetchone()[0])
 
-    def _began(self, _connection: object) -> None:
+    def _began(self, *_: object) -> None:
         self.burn("transaction")
 
     def work(self, **order: Any) -> Run | None:

@@ -296,10 +296,9 @@ def share_statements(journal: Journal) -> None:
 
     The dialect is part of what they are kept by, and each engine has its own.
     """
-    database = journal._database
-    engine = database.engine.execution_options(compiled_cache=_COMPILED)
+    engine = journal._database.engine
+    engine.update_execution_options(compiled_cache=_COMPILED)
     engine.dialect = _DIALECT.setdefault("sqlite", engine.dialect)
-    object.__setattr__(database, "engine", engine)
 
 
 def change(contact: int, company: int = 101, before: int = ANN, after: int = BOB) -> Change:
