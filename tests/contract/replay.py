@@ -25,7 +25,7 @@ _NO_TIME = {"start": 0, "finish": 0, "duration": 0, "processing": 0, "date_start
 
 @cache
 def http() -> httpx.Client:
-    """Return the worker's own HTTP client on a transport that vcrpy knows, made once: certificates take a while to load."""
+    """Return the worker's HTTP client on a transport that vcrpy knows, made once: certificates take long to load."""
     return http_client(connect_timeout=1, read_timeout=1, transport=httpx.HTTPTransport())
 
 
