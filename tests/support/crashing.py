@@ -17,6 +17,7 @@ from functools import partial
 from multiprocessing import Pipe
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 from support.world import CONTACT_UPDATE, _clients
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection as Line
     from pathlib import Path
 
-    import httpx
     from sqlalchemy import Connection
     from support.trust import TrustWorld
     from support.world import Exchange
