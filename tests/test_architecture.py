@@ -47,7 +47,8 @@ ALLOWED = {
 }
 #: Library -> the only modules that may import it.
 ONLY_THERE = {
-    "httpx": {"portal/client", "portal/line", "simulator/transport"},
+    "httpx": {"portal/client", "portal/line", "portal/deadline", "simulator/transport"},
+    "httpcore": {"portal/deadline"},
     "sqlalchemy": {"journal"},
     "alembic": {"journal"},
 }

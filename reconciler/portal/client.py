@@ -94,9 +94,6 @@ class Client:
         self._line = Line(
             webhook,
             http,
-            clock,
-            # One that trickles in gets as long again.
-            answer_seconds=2 * limits.read_timeout,
             answer_bytes=limits.answer_bytes,
             depart=self._depart,
         )

@@ -17,13 +17,13 @@ import structlog
 
 from reconciler import __version__
 from reconciler.errors import MovedError, NotJsonError, TooLargeError, UnreachableError, UsageError
+from reconciler.portal.deadline import Transport
 from reconciler.portal.dialect import BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from reconciler.clock import Clock
     from reconciler.portal.address import Webhook
 
 log = structlog.get_logger("reconciler.portal")
@@ -45,9 +45,7 @@ class Line:
         self,
         webhook: Webhook,
         http: httpx.Client,
-        clock: Clock,
         *,
-        answer_seconds: float,
         answer_bytes: int,
         depart: Callable[[], None],
     ) -> None:
@@ -55,8 +53,6 @@ class Line:
         #: Where the portal answers now.
         self.webhook = webhook
         self._http = http
-        self._clock = clock
-        self._answer_seconds = answer_seconds
         self._answer_bytes = answer_bytes
         self._depart = depart
         self._moved = False
@@ -87,7 +83,6 @@ class Line:
     def _exchange(self, body: bytes) -> tuple[int, httpx.URL | None, bytes]:
         """POST once; return status, where a redirect leads, and the body."""
         self._depart()
-        deadline = self._clock.monotonic() + self._answer_seconds
         content = bytearray()
         try:
             with self._http.stream("POST", self._url(), content=body) as response:
@@ -98,8 +93,6 @@ class Line:
                     content += chunk
                     if len(content) > self._answer_bytes:
                         _give_up(f"the answer is longer than {self._answer_bytes} bytes (portal.answer_limit)")
-                    if self._clock.monotonic() > deadline:
-                        _give_up("the answer trickles in too slowly")
                 target = response.next_request.url if response.next_request else None
                 return response.status_code, target, bytes(content)
         except httpx.TimeoutException as cause:
@@ -161,10 +154,13 @@ def http_client(
 ) -> httpx.Client:
     """Make the HTTP client: nothing from the environment, no cookies (F11.23), no redirect followed, TLS verified.
 
-    Raises UsageError for a bundle that cannot be loaded.
+    An exchange may take `connect_timeout` and twice `read_timeout` as a whole: an answer that comes at the last moment,
+    and trickles in. `transport` replaces the network. Raises UsageError for a bundle that cannot be loaded.
     """
+    if transport is None:
+        transport = Transport(connect_timeout + 2 * read_timeout, tls=_tls(ca_bundle), proxy=proxy)
     client = httpx.Client(
-        transport=transport or httpx.HTTPTransport(verify=_tls(ca_bundle), proxy=proxy, trust_env=False),
+        transport=transport,
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(connect=connect_timeout, read=read_timeout, write=read_timeout, pool=read_timeout),

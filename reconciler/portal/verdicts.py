@@ -32,8 +32,8 @@ def verdict(change: Change, answer: Answer | PortalError, row: ContactRow | None
     match answer:
         case DeniedError():
             return Outcome(change=change, result=Result.DENIED, detail=str(answer))
-        case NotFoundError():
-            return Outcome(change=change, result=Result.GONE, detail=str(answer))
+        case NotFoundError():  # a handler of the portal may mean something else that it looked for (F4)
+            return seen or failed(change, f"refused, though the contact is there with its old owner: {answer}")
         case RefusedError():
             return failed(change, str(answer))
         case OperationTimeLimitError() | TransientError():

@@ -35,6 +35,7 @@ from reconciler.simulator.http import Request, Response
 from reconciler.simulator.moving_clock import MovingClock
 from reconciler.simulator.seed import reseed
 from reconciler.simulator.tls import certificate
+from reconciler.simulator.visitors import Visitors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,8 @@ class Address:
     stats_url: str
     #: The certificate authority to trust; None for plain HTTP. The file is gone when serving ends.
     tls_certificate: Path | None
+    #: Who is connected.
+    visitors: Visitors
 
 
 @contextmanager
@@ -87,6 +90,7 @@ def serve(
         )
         server.expiration_interval = _BEAT_SECONDS
         server.keep_alive_conn_limit = 128
+        visitors = server.ConnectionClass = Visitors()
         authority: Path | None = None
         if tls:
             authority, server.ssl_adapter = stack.enter_context(certificate(host))
@@ -97,7 +101,7 @@ def serve(
         thread = threading.Thread(target=server.serve, name="embedded-portal")
         thread.start()
         try:
-            yield _address(portal, host, server.bind_addr[1], authority)
+            yield _address(portal, host, server.bind_addr[1], authority, visitors)
         finally:
             if isinstance(portal.clock, MovingClock):
                 portal.clock.stop()
@@ -118,7 +122,7 @@ def _probe(host: str, port: int) -> None:
         ) from failure
 
 
-def _address(portal: Portal, host: str, port: int, authority: Path | None) -> Address:
+def _address(portal: Portal, host: str, port: int, authority: Path | None, visitors: Visitors) -> Address:
     name = "127.0.0.1" if host in {"0.0.0.0", ""} else host  # noqa: S104 - compared, not bound
     name = f"[{name}]" if ":" in name else name
     base_url = f"{'https' if authority else 'http'}://{name}:{port}"
@@ -129,6 +133,7 @@ def _address(portal: Portal, host: str, port: int, authority: Path | None) -> Ad
         webhook_url=base_url + portal.webhook_path,
         stats_url=f"{base_url}/_sim/stats",
         tls_certificate=authority,
+        visitors=visitors,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 from signal import SIGKILL
 from typing import TYPE_CHECKING
@@ -35,10 +34,7 @@ POINTS = {
 
 def written(portal: Served) -> list[int]:
     """Return the contacts that were updated, when the portal is no longer at work."""
-    before, now = -1, len(portal.portal.history)
-    while now != before:
-        time.sleep(0.2)  # it is another thread, and real time
-        before, now = now, len(portal.portal.history)
+    portal.at_rest()
     return [edit.id for edit in portal.portal.history]
 
 

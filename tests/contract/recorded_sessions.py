@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import vcr
 from contract.cassette_files import WEBHOOK_URL, load
 from contract.replay import sent
@@ -137,7 +138,7 @@ def record(session: Session) -> list[dict[str, Any]]:
     """Let the worker's client send the session over HTTP, and return what was said, at the address of all cassettes."""
     portal = session.office().portal
     with TemporaryDirectory() as folder, serve(portal) as address:
-        http = http_client(connect_timeout=5, read_timeout=5)
+        http = http_client(connect_timeout=5, read_timeout=5, transport=httpx.HTTPTransport())
         worker = client_on(http, VirtualClock(), webhook=address.webhook_url, attempts=1)
         tape = vcr.VCR(record_mode="all", cassette_library_dir=folder)
         with http, tape.use_cassette("session.yaml"):

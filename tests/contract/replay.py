@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from contract.cassette_files import WEBHOOK_URL
 from support.portal_line import client_on
 
@@ -16,8 +17,6 @@ from reconciler.portal.wire import Answer, Command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import httpx
-
     from reconciler.portal.client import Client
 
 #: The `time` of a batch whose answer is put together: the documented answer's own is inside.
@@ -26,8 +25,8 @@ _NO_TIME = {"start": 0, "finish": 0, "duration": 0, "processing": 0, "date_start
 
 @cache
 def http() -> httpx.Client:
-    """Return the worker's own HTTP client, made once: certificates take a while to load."""
-    return http_client(connect_timeout=1, read_timeout=1)
+    """Return the worker's HTTP client on a transport that vcrpy knows, made once: certificates take long to load."""
+    return http_client(connect_timeout=1, read_timeout=1, transport=httpx.HTTPTransport())
 
 
 def client() -> Client:

@@ -99,10 +99,9 @@ def _refused_call(phase: Phase, fault: Fault) -> Told:  # noqa: PLR0911 - a retu
     if phase.name in _WRITES and family is Family.SCOPE:  # as the webhook itself; the others are read back
         return Told(status="failed", outcomes={"applied": 2, "open": 1}, written=2, then="applied")
     if phase.name in _WRITES:  # costs one contact
-        result = {Family.DENIED: "denied", Family.GONE: "gone", Family.REFUSED: "failed"}[family]
-        status = "applied" if result == "gone" else "partial"
+        result = "denied" if family is Family.DENIED else "failed"  # also "not found", of a contact that is there
         rest = CONTACTS - 1
-        return Told(status=status, outcomes={"applied": rest, result: 1}, written=rest, then="applied")
+        return Told(status="partial", outcomes={"applied": rest, result: 1}, written=rest, then="applied")
     if phase.name in ("read-back", "next check"):  # asked again in a request of its own
         return _mended(phase)
     if phase.name == "details":  # each contact's links are asked for alone

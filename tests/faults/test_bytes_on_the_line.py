@@ -5,6 +5,7 @@ The client's waits are virtual; those of the sockets are real, and short.
 
 from __future__ import annotations
 
+import itertools
 import socket
 import ssl
 import struct
@@ -12,17 +13,19 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import trustme
-from support.portal_line import TOKEN, batch_answer, client_on
+from support.portal_line import TOKEN, WEBHOOK, batch_answer, client_on
 
-from reconciler.clock import SystemClock, VirtualClock
+from reconciler.clock import VirtualClock
 from reconciler.errors import NotJsonError, TransientError, UnreachableError
+from reconciler.portal.deadline import Transport
 from reconciler.portal.line import http_client
 from reconciler.portal.wire import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from reconciler.portal.client import Client
 
@@ -48,9 +51,9 @@ def _request(connection: socket.socket) -> None:
             return
         got += piece
     head, _, body = got.partition(b"\r\n\r\n")
-    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-    while len(body) < length:
-        body += connection.recv(65536)
+    length = 0 if head.startswith(b"CONNECT ") else int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+    while len(body) < length and (piece := connection.recv(65536)):
+        body += piece
 
 
 def says(answer: bytes) -> Callable[[socket.socket], None]:
@@ -188,29 +191,136 @@ def test_bytes_that_are_no_answer(act: Callable[[socket.socket], None], error: t
         assert client.usage.requests == 2
 
 
-def http(address: str, **options: Any) -> Client:
+def http(address: str, proxy: str | None = None, **options: Any) -> Client:
     """Return a client on a real connection."""
-    plain = http_client(connect_timeout=2, read_timeout=PATIENCE)
+    plain = http_client(connect_timeout=2 * PATIENCE, read_timeout=PATIENCE, proxy=proxy)
     return client_on(plain, VirtualClock(), webhook=address, read_timeout=PATIENCE, **options)
 
 
-def test_a_body_that_trickles() -> None:
-    """One byte at a time never falls silent; it is given up after twice the time-out."""
+def slowly(connection: socket.socket, pieces: Iterable[bytes], last: bytes = b"") -> None:
+    """Say one piece after the other for ten seconds, never silent for long, and then the last one."""
+    pause = threading.Event()
+    for piece in itertools.islice(pieces, 400):
+        connection.sendall(piece)
+        pause.wait(PATIENCE / 10)
+    connection.sendall(last)
 
-    def trickle(connection: socket.socket) -> None:
+
+def trickles(answer: bytes, *pieces: bytes, last: bytes = b"") -> Callable[[socket.socket], None]:
+    """Read the request, say this, then these pieces over and over, and at last the end of a good answer."""
+
+    def act(connection: socket.socket) -> None:
         _request(connection)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        pause = threading.Event()
-        while not pause.wait(PATIENCE / 10):
-            connection.sendall(b" ")
+        connection.sendall(answer)
+        slowly(connection, itertools.cycle(pieces), last)
 
-    plain = http_client(connect_timeout=2, read_timeout=PATIENCE)
+    return act
+
+
+def trickles_before_the_request(connection: socket.socket) -> None:
+    """Begin a TLS record of the longest kind, and fill it byte by byte."""
+    connection.sendall(b"\x16\x03\x03\x40\x00")
+    slowly(connection, itertools.repeat(b"\x00"))
+
+
+HEAD, COLON = b"HTTP/1.1 200 OK\r\n", b"Content-Length: %d" % len(BODY)
+END = COLON + b"\r\n\r\n" + BODY
+SLOW = [
+    pytest.param(trickles(b"HTTP/1.1 200 ", b"x", last=b"\r\n" + END), id="status-line"),
+    pytest.param(trickles(HEAD + b"X: ", b"y", last=b"\r\n" + END), id="header"),
+    pytest.param(trickles(HEAD, b"X: y\r\n", last=END), id="headers"),
+    pytest.param(trickles(b"", b"HTTP/1.1 100 Continue\r\n\r\n", last=HEAD + END), id="continue"),
+    pytest.param(trickles(b"", b"HTTP/1.1 102 Processing\r\n\r\n", last=HEAD + END), id="processing"),
+    pytest.param(
+        trickles(HEAD + b"Content-Length: %d\r\n\r\n" % (400 + len(BODY)), b" ", last=BODY),
+        id="body",
+    ),
+    pytest.param(trickles(CHUNKED, b"1\r\n \r\n", last=b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)), id="chunks"),
+    pytest.param(
+        trickles(CHUNKED + b"%x\r\n%s\r\n0\r\n" % (len(BODY), BODY), b"X: y\r\n", last=b"\r\n"), id="trailers"
+    ),
+]
+
+
+@pytest.mark.parametrize("act", SLOW)
+def test_an_answer_that_trickles(act: Callable[[socket.socket], None]) -> None:
+    """One piece at a time never falls silent: the exchange as a whole has an end, wherever it is by then."""
     with (
-        serving(trickle) as address,
-        client_on(plain, SystemClock(), webhook=address, read_timeout=PATIENCE) as client,
-        pytest.raises(NotJsonError, match="trickles"),
+        serving(act) as address,
+        http(address, attempts=1) as client,
+        pytest.raises(UnreachableError, match="did not answer in time"),
     ):
         client.send([COMMAND])
+
+
+@pytest.mark.parametrize("ask", ["https", "proxy"])
+def test_a_way_that_trickles(ask: str) -> None:
+    """Before the portal has been asked at all: in the TLS handshake, and in a proxy's consent."""
+    act = trickles_before_the_request if ask == "https" else trickles(HEAD, b"X: y\r\n", last=b"\r\n")
+    with serving(act) as address:
+        proxy = address.partition("/rest/")[0] if ask == "proxy" else None
+        target = WEBHOOK if proxy else address.replace("http:", "https:")
+        with http(target, proxy) as client, pytest.raises(UnreachableError, match="did not answer in time"):
+            client.send([COMMAND])
+
+
+def counting() -> Callable[[], float]:
+    """Return a clock on which each look at it takes a second."""
+    return itertools.count(1.0).__next__
+
+
+@pytest.mark.parametrize(
+    ("size", "error"), [(1_000, None), (200_000, httpx.WriteTimeout)], ids=["in-time", "out-of-time"]
+)
+def test_a_request_that_leaves_slowly(size: int, error: type[httpx.HTTPError] | None) -> None:
+    """A long body leaves in pieces, and there is a look at the deadline before each."""
+    with serving(says(GOOD)) as address, on_time(6, counting()) as plain:
+        if error is None:
+            assert plain.post(address, content=b"x" * size).content == BODY
+        else:
+            with pytest.raises(error):
+                plain.post(address, content=b"x" * size)
+
+
+def test_an_answer_that_never_falls_silent() -> None:
+    """Where the next bytes are always there already, the deadline holds nevertheless."""
+
+    def floods(connection: socket.socket) -> None:
+        _request(connection)
+        connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" * 40_000 + GOOD)
+
+    with serving(floods) as address, on_time(6, counting()) as plain, pytest.raises(httpx.ReadTimeout):
+        plain.post(address, content=b"x")
+
+
+def test_a_handshake_for_which_no_time_is_left() -> None:
+    """It is begun, so that the connection is closed, and given up."""
+    with (
+        serving(falls_silent(b"")) as address,
+        on_time(1, counting()) as plain,
+        pytest.raises(httpx.ConnectTimeout),
+    ):
+        plain.post(address.replace("http:", "https:"), content=b"x")
+
+
+def test_each_exchange_has_a_deadline_of_its_own() -> None:
+    """A connection that is kept may be used for longer than one exchange may take."""
+
+    def answers_twice(connection: socket.socket) -> None:
+        for _ in range(2):
+            _request(connection)
+            connection.sendall(GOOD)
+
+    clock = VirtualClock()
+    with serving(answers_twice, hangs_up_at_once) as address, on_time(5, clock.monotonic) as plain:
+        for _ in range(2):
+            assert plain.post(address, content=b"x").content == BODY
+            clock.sleep(100)
+
+
+def on_time(seconds: float, now: Callable[[], float]) -> httpx.Client:
+    """Return an HTTP client whose exchanges may take so long on this clock; its sockets wait in real time."""
+    return httpx.Client(transport=Transport(seconds, tls=ssl.create_default_context(), now=now), timeout=5)
 
 
 def test_an_answer_that_is_longer_than_any() -> None:

@@ -391,16 +391,14 @@ def test_one_command_that_never_ends_is_told() -> None:
 
 
 class Body(httpx.SyncByteStream):
-    """A body that comes in pieces, with something happening before each."""
+    """A body that comes in pieces."""
 
-    def __init__(self, pieces: list[bytes], before: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, pieces: list[bytes]) -> None:
         self.pieces = pieces
-        self.before = before
         self.sent = 0
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self.pieces:
-            self.before()
             self.sent += 1
             yield piece
 
@@ -408,16 +406,6 @@ class Body(httpx.SyncByteStream):
 def streaming(body: Body, headers: dict[str, str] | None = None) -> Callable[[httpx.Request], httpx.Response]:
     """Answer with this body."""
     return lambda _: httpx.Response(200, headers=headers, stream=body)
-
-
-def test_an_answer_that_trickles() -> None:
-    """Each piece comes in time, all of them never: given up after twice the time-out."""
-    body = Body([b" "] * 1_000)
-    script = Script(streaming(body))
-    body.before = lambda: script.clock.sleep(10)
-    with pytest.raises(NotJsonError, match="trickles in too slowly"):
-        script.client(attempts=1).read([TIME])
-    assert script.clock.monotonic() == 160
 
 
 def test_an_answer_that_is_too_long_is_not_read_to_its_end() -> None:

@@ -68,7 +68,11 @@ def test_a_request_that_fails_as_a_whole(make_world: Callable[..., World], fault
     ("fault", "result", "detail", "written"),
     [
         pytest.param(
-            {"kind": "command_error", "description": "Not found"}, "gone", "does not exist", False, id="not-found"
+            {"kind": "command_error", "description": "Not found"},
+            "failed",
+            "refused, though the contact is there with its old owner",
+            False,
+            id="not-found-and-there",
         ),
         pytest.param(
             {"kind": "command_error", "description": "Access denied."}, "denied", "no right", False, id="denied"

@@ -6,15 +6,17 @@ import os
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from support.command_line import PROGRAM, TOKEN, URL
+from support.command_line import PATIENCE, PROGRAM, TOKEN, URL, at_rest
 
 from reconciler.simulator.assembly import build
 from reconciler.simulator.costs import Profile
+from reconciler.simulator.edits import Edit
 from reconciler.simulator.options import PortalOptions
 from reconciler.simulator.seed import SeedSpec
 from reconciler.simulator.server import serve
@@ -23,36 +25,78 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from reconciler.simulator.http import Request, Response
     from reconciler.simulator.portal import Portal
 
 #: Seconds that a stop may take at most; a request of this portal takes far less than one of a real one.
 STOP_MAX = 80
-#: Longer than anything else here takes, on the busiest machine.
-PATIENCE = 60
 #: An update takes a thirtieth of a second, so that a signal falls into the middle of a request.
 SLOW = Profile(write_median=0.03)
 
 
+class Happenings:
+    """What the other process logs and does to the portal, as it comes about."""
+
+    def __init__(self, portal: Portal) -> None:
+        self.log: list[str] = []
+        #: Requests that have arrived.
+        self.requests = 0
+        self._told = 0
+        self._news = threading.Condition()
+        handle, edits = portal.handle, portal._edits
+        happenings = self
+
+        class Told(list[Edit]):
+            def append(self, edit: Edit) -> None:
+                super().append(edit)
+                happenings.tell()
+
+        def handled(request: Request) -> Response:
+            self.requests += 1
+            self.tell()
+            return handle(request)
+
+        edits.history, portal.handle = Told(), handled  # type: ignore[method-assign]
+
+    def tell(self, *lines: str) -> None:
+        """Note that something has happened."""
+        with self._news:
+            self.log += lines
+            self._told += 1
+            self._news.notify_all()
+
+    def logged(self, event: str) -> int:
+        """Count the lines of an event."""
+        return sum(f'"event": "{event}"' in line for line in self.log)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something to come about in the other process, which shows in its log or at the portal."""
+        give_up, told = time.monotonic() + PATIENCE, self._told
+        while not condition():  # without the lock: the portal tells while it holds its own, which a condition may want
+            with self._news:
+                left = give_up - time.monotonic()
+                assert self._news.wait_for(lambda known=told: self._told > known, left), self.log
+                told = self._told
+
+
 @contextmanager
-def service(folder: Path, url: str) -> Iterator[subprocess.Popen[bytes]]:
+def service(folder: Path, url: str, happenings: Happenings, **settings: str) -> Iterator[subprocess.Popen[str]]:
     """Start the service; whatever the test finds, it does not outlive it."""
-    env = {URL: url, "PATH": os.environ["PATH"], "RECONCILER_WEB__PORT": "0"}
-    with (
-        (folder / "log").open("ab") as log,
-        subprocess.Popen([*PROGRAM, "--log-format", "json"], cwd=folder, env=env, stderr=log) as process,
-    ):
+    env = {URL: url, "PATH": os.environ["PATH"], "RECONCILER_WEB__PORT": "0", **settings}
+    command = [*PROGRAM, "--log-format", "json"]
+    with subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True) as process:
+
+        def listen() -> None:
+            for line in process.stderr or ():
+                happenings.tell(line)
+
+        ear = threading.Thread(target=listen)
+        ear.start()
         try:
             yield process
         finally:
             process.kill()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for something to come about in the other process."""
-    give_up = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.005)
+            ear.join()
 
 
 def journalled(folder: Path) -> dict[int, str | None]:
@@ -83,9 +127,10 @@ def test_ended_after_so_many_updates(tmp_path: Path, number: signal.Signals, upd
         profile=SLOW,
         options=PortalOptions(token=TOKEN),
     )
+    happenings = Happenings(portal)
     with serve(portal) as address:
-        with service(tmp_path, address.webhook_url) as process:
-            until(lambda: len(written(portal)) >= updates and portal.stats()["requests"] > 0)
+        with service(tmp_path, address.webhook_url, happenings) as process:
+            happenings.until(lambda: happenings.requests > 0 and len(written(portal)) >= updates)
             asked = time.monotonic()
             process.send_signal(number)
             process.wait(STOP_MAX)
@@ -93,17 +138,16 @@ def test_ended_after_so_many_updates(tmp_path: Path, number: signal.Signals, upd
         assert process.returncode == (0 if number == signal.SIGTERM else -signal.SIGKILL)
         assert took < STOP_MAX
         # A portal finishes the request that it has begun, whether or not somebody waits for the answer.
-        requests = -1
-        while requests != (requests := len(written(portal))):
-            time.sleep(0.3)
+        at_rest(address)
         known = journalled(tmp_path)
         assert set(written(portal)) <= known.keys()
         if number == signal.SIGTERM:
             assert None not in known.values()
         a_minute_passes(tmp_path)
-        with service(tmp_path, address.webhook_url) as process:
-            until(lambda: portal.drift() <= _left_alone(portal))
-            until(lambda: (tmp_path / "log").read_text().count('"event": "run.finished"') >= 1)
+        ended = happenings.logged("run.finished")
+        with service(tmp_path, address.webhook_url, happenings) as process:
+            happenings.until(lambda: portal.drift() <= _left_alone(portal))
+            happenings.until(lambda: happenings.logged("run.finished") > ended)
             process.send_signal(signal.SIGTERM)
             assert process.wait(STOP_MAX) == 0
     assert None not in journalled(tmp_path).values()
@@ -139,37 +183,31 @@ def test_a_disk_that_is_really_full(small_disk: Path, tmp_path: Path) -> None:
     """The service stays up and writes nothing; with room again it does its work without a restart."""
     spec = SeedSpec(companies=40, contacts=400, owners=6)
     portal = build(spec, limits="self-hosted", options=PortalOptions(token=TOKEN))
-    env = {URL: "", "PATH": os.environ["PATH"], "RECONCILER_WEB__PORT": "0"}
-    env |= {"RECONCILER_SERVICE__INTERVAL_MINUTES": "0.02", "RECONCILER_JOURNAL__URL": f"sqlite:///{small_disk}/j.db"}
-    log, ballast = tmp_path / "log", small_disk / "ballast"
-
-    def told(event: str) -> int:
-        return log.read_text(encoding="utf-8").count(f'"event": "{event}"')
-
-    with serve(portal) as address, log.open("w") as stream:
-        env[URL] = address.webhook_url
-        with subprocess.Popen([*PROGRAM, "--log-format", "json"], cwd=tmp_path, env=env, stderr=stream) as process:
-            try:
-                until(lambda: log.exists() and told("run.finished") > 1)
-                with ballast.open("wb", buffering=0) as file, suppress(OSError):
-                    while file.write(b"\0" * 4_096):
-                        pass
-                until(lambda: told("service.run_failed") > 0)
-                left, before = _left_alone(portal), len(written(portal))
-                company = portal.database.rows(
-                    "SELECT company_id AS id FROM contact WHERE company_id > 0 AND category_id = 0 LIMIT 1"
-                )[0]["id"]
-                portal.people.edit_company(company, 1, assigned_by_id=1)
-                until(lambda: told("service.run_failed") > 2)
-                assert process.poll() is None
-                assert len(written(portal)) == before
-                assert portal.drift() > left
-                ballast.unlink()
-                until(lambda: portal.drift() <= _left_alone(portal))
-                assert len(written(portal)) > before
-                process.send_signal(signal.SIGTERM)
-                assert process.wait(STOP_MAX) == 0
-            finally:
-                process.kill()
-    assert "the disk is full: make room" in log.read_text(encoding="utf-8")
-    assert told("service.run_crashed") == 0
+    settings = {
+        "RECONCILER_SERVICE__INTERVAL_MINUTES": "0.02",
+        "RECONCILER_JOURNAL__URL": f"sqlite:///{small_disk}/j.db",
+    }
+    ballast, happenings = small_disk / "ballast", Happenings(portal)
+    until, logged = happenings.until, happenings.logged
+    with serve(portal) as address, service(tmp_path, address.webhook_url, happenings, **settings) as process:
+        until(lambda: logged("run.finished") > 1)
+        with ballast.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(b"\0" * 4_096):
+                pass
+        until(lambda: logged("service.run_failed") > 0)
+        left, before = _left_alone(portal), len(written(portal))
+        company = portal.database.rows(
+            "SELECT company_id AS id FROM contact WHERE company_id > 0 AND category_id = 0 LIMIT 1"
+        )[0]["id"]
+        portal.people.edit_company(company, 1, assigned_by_id=1)
+        until(lambda: logged("service.run_failed") > 2)
+        assert process.poll() is None
+        assert len(written(portal)) == before
+        assert portal.drift() > left
+        ballast.unlink()
+        until(lambda: portal.drift() <= _left_alone(portal))
+        assert len(written(portal)) > before
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STOP_MAX) == 0
+    assert "the disk is full: make room" in "".join(happenings.log)
+    assert logged("service.run_crashed") == 0

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 TOKEN = "k3yk3y/k3yk3y0".replace("/", "_")
 SMALL = SeedSpec(companies=30, contacts=120, owners=6, drift=0.1)
 URL = "RECONCILER_PORTAL__WEBHOOK_URL"
+#: Seconds, longer than anything takes here on the busiest machine.
+PATIENCE = 60
 RUN_KEYS = {
     *("schema", "run", "status", "companies", "contacts", "drift", "standing"),
     *("applied", "already", "conflict", "gone", "denied", "failed", "unknown", "reasons", "causes"),
@@ -78,11 +80,21 @@ class Served:
         """Let these things go wrong."""
         self.portal.faults.load(list(faults))
 
+    def at_rest(self) -> None:
+        """Wait until the portal has done all that it was asked for, by clients that have ended meanwhile."""
+        at_rest(self.address)
+
     def reset(self) -> None:
         reseed(self.portal.database)
         self.portal.reset()
         self.portal.clock_offset = 0.0
         self.portal.options = self._options
+
+
+def at_rest(address: Address) -> None:
+    """Wait until a portal has done all that it was asked for, by clients that have ended meanwhile."""
+    httpx.get(address.stats_url)  # whoever had knocked before is inside when this is answered
+    assert address.visitors.wait_until_gone(PATIENCE)
 
 
 @contextmanager

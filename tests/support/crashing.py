@@ -22,6 +22,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 from support.world import CONTACT_UPDATE, _clients
 
+from reconciler.portal.deadline import Transport
 from reconciler.simulator.http import Request
 
 if TYPE_CHECKING:
@@ -225,14 +226,14 @@ def die_with_the_first_write(kind: Kind) -> None:
         if moment in moments:
             come_to(moments[moment], "portal")
 
-    send = httpx.HTTPTransport.handle_request
+    send = Transport.handle_request
 
-    def handle_request(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+    def handle_request(self: Transport, request: httpx.Request) -> httpx.Response:
         writing["portal"] = CONTACT_UPDATE.encode() in request.read()
         request.extensions["trace"] = trace
         return send(self, request)
 
-    httpx.HTTPTransport.handle_request = handle_request  # type: ignore[method-assign]
+    Transport.handle_request = handle_request  # type: ignore[method-assign]
 
 
 def intents(journal: Path) -> dict[int, list[tuple[int, int]]]:
