@@ -11,12 +11,14 @@ import shutil
 import sys
 import traceback
 from contextlib import ExitStack, contextmanager
+from syslog import LOG_ERR, LOG_WARNING
 from typing import TYPE_CHECKING, Any, Literal
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.errors import ReconcilerError, Stopped, UsageError
 from reconciler.ops.answers import json_text
 from reconciler.ops.display import display
+from reconciler.ops.journald import is_journal, marked
 from reconciler.portal.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -179,7 +181,8 @@ class Shell:
         if self.json:
             self.say(json_text({"schema": 1, "status": "failed", "error": sentence, "exit_code": code}))
         else:
-            self.tell(f"reconciler: {display(sentence)}")
+            text = f"reconciler: {display(sentence)}"
+            self.tell(marked(text, LOG_ERR if code else LOG_WARNING) if is_journal(sys.stderr) else text)
         return code
 
     @property
@@ -201,11 +204,15 @@ def require_writable(output: Path | None) -> None:
     """Find out that a file cannot be written before the work is done whose result it is to hold. Raises UsageError."""
     if output is None:
         return
-    if output.is_dir():
-        raise _not_writable(output, "it is a directory")
-    if not output.parent.is_dir():
-        raise _not_writable(output, "there is no such directory")
-    if not os.access(output if output.exists() else output.parent, os.W_OK):
+    try:
+        if output.is_dir():
+            raise _not_writable(output, "it is a directory")
+        if not output.parent.is_dir():
+            raise _not_writable(output, "there is no such directory")
+        writable = os.access(output if output.exists() else output.parent, os.W_OK)
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise _not_writable(output, error.strerror) from error
+    if not writable:
         raise _not_writable(output, "no permission")
 
 

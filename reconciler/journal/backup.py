@@ -33,15 +33,18 @@ def back_up(url: str, target: Path, clock: Clock, *, replace: bool) -> int:
     place = Path(os.path.realpath(target))
     if place in {journal, *(journal.with_name(journal.name + end) for end in ("-wal", "-shm", ".lease"))}:
         raise UsageError(f"{target} is the journal itself; name another file for the copy")
-    if place.is_dir():
-        raise UsageError(f"{target} is a directory; name a file in it")
-    if place.exists() and not replace:
-        raise UsageError(f"{target} is there already; name another file, or write over it with --replace")
+    try:
+        if place.is_dir():
+            raise UsageError(f"{target} is a directory; name a file in it")
+        if place.exists() and not replace:
+            raise UsageError(f"{target} is there already; name another file, or write over it with --replace")
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise _not_writable(target, error) from error
     part = place.with_name(f"{place.name}.{os.getpid()}.part")
     try:
         os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     except OSError as error:
-        raise UsageError(f"{target} cannot be written ({error.strerror}); name a file in a folder of yours") from error
+        raise _not_writable(target, error) from error
     try:
         _copy(journal, part, clock)
         _put(part, place, replace=replace)
@@ -49,6 +52,10 @@ def back_up(url: str, target: Path, clock: Clock, *, replace: bool) -> int:
         for rest in (part, part.with_name(f"{part.name}-journal")):
             rest.unlink(missing_ok=True)
     return place.stat().st_size
+
+
+def _not_writable(target: Path, error: OSError) -> UsageError:
+    return UsageError(f"{target} cannot be written ({error.strerror}); name a file in a folder of yours")
 
 
 def _copy(journal: Path, part: Path, clock: Clock) -> None:

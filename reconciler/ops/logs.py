@@ -19,6 +19,7 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.stdlib import LoggerFactory, ProcessorFormatter, add_logger_name
 
 from reconciler.ops.display import display
+from reconciler.ops.journald import is_journal, marked, priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +34,14 @@ _TEXT_BLOCKS = ("exception", "stack")
 
 class _Handler(logging.StreamHandler[TextIO]):
     """Writes to the stream, and never falls back to printing a record that was not masked."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._journal = is_journal(stream)
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return marked(text, priority(record.levelno)) if self._journal else text
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         # The standard library would print the message with its arguments, straight from the record.

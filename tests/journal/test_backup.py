@@ -75,6 +75,7 @@ def test_an_existing_file_is_only_written_over_on_request(url: str, clock: Virtu
         ("journal.db-wal", "is the journal itself"),
         (".", "is a directory; name a file in it"),
         ("nowhere/copy", "cannot be written (No such file or directory)"),
+        ("x" * 300, "cannot be written (File name too long)"),
     ],
 )
 def test_a_target_that_cannot_be(url: str, clock: VirtualClock, tmp_path: Path, name: str, words: str) -> None:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 import threading
 import warnings
 from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import httpx
 import pytest
 import structlog
 
 from reconciler.ops import logs
+from reconciler.options import Common
 from reconciler.portal.redaction import Redactor
+from reconciler.shell import Shell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TOKEN = "k3yk3yk3yk3yk3y0"
 ADDRESS = f"https://acme.bitrix24.com/rest/17/{TOKEN}/batch"
@@ -258,3 +265,59 @@ def test_a_closed_pipe_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     start("info", "json", Closed())
     structlog.get_logger().info("run.started")
     assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TextIO]:
+    """Open a file that is to be taken for systemd's journal."""
+    with (tmp_path / "journal").open("w+", encoding="utf-8") as file:
+        there = os.fstat(file.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{there.st_dev}:{there.st_ino}")
+        yield file
+
+
+def written(file: TextIO) -> list[str]:
+    """Return the lines of a file that is open."""
+    file.flush()
+    return Path(file.name).read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize(("level", "mark"), [("debug", 7), ("info", 6), ("warning", 4), ("error", 3), ("critical", 2)])
+def test_in_the_journal_each_line_has_its_priority(journal: TextIO, level: str, mark: int) -> None:
+    """As sd-daemon(3) has it, so that `journalctl -p warning` finds what went wrong; behind it the line is JSON."""
+    logs.configure("debug", "json", Redactor([TOKEN]), journal)
+    getattr(structlog.get_logger(), level)("something.happened")
+    (line,) = written(journal)
+    assert line.startswith(f"<{mark}>")
+    assert json.loads(line[3:])["level"] == level
+
+
+def test_in_the_journal_each_line_of_a_traceback_has_its_priority(journal: TextIO) -> None:
+    """For people a record has several lines, and the journal takes each for itself."""
+    logs.configure("debug", "console", Redactor([TOKEN]), journal)
+    structlog.get_logger().error("something.broke", exc_info=ValueError("two\nlines"))
+    lines = written(journal)
+    assert len(lines) > 2
+    assert {line[:3] for line in lines} == {"<3>"}
+
+
+@pytest.mark.parametrize("named", [None, "", "1:1", "nonsense"])
+def test_elsewhere_no_line_has_a_mark(journal: TextIO, monkeypatch: pytest.MonkeyPatch, named: str | None) -> None:
+    """Also in a process that inherited the variable, and writes to a file of its own."""
+    if named is None:
+        monkeypatch.delenv("JOURNAL_STREAM")
+    else:
+        monkeypatch.setenv("JOURNAL_STREAM", named)
+    logs.configure("debug", "json", Redactor([TOKEN]), journal)
+    structlog.get_logger().error("something.happened")
+    assert [line[0] for line in written(journal)] == ["{"]
+
+
+@pytest.mark.parametrize(("code", "mark"), [(2, 3), (0, 4)])
+def test_the_sentence_of_a_failure_has_its_priority_too(
+    journal: TextIO, monkeypatch: pytest.MonkeyPatch, code: int, mark: int
+) -> None:
+    """Wrong settings are told before there are logs."""
+    monkeypatch.setattr(sys, "stderr", journal)
+    Shell(Common()).fail("the settings are wrong", code)
+    assert written(journal) == [f"<{mark}>reconciler: the settings are wrong"]
