@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -11,27 +14,30 @@ from faults.catalogue import Fault, Level
 from faults.phases import CONTACTS, Phase, request_of, world_of
 from faults.told import Told
 from structlog.testing import capture_logs
+from support.crashing import ask
 from support.portal_fixture import ANN
 from support.world import MEMORY, audit
 
-from reconciler.core.model import Result
+from reconciler.journal.tables import metadata
 from reconciler.reconcile import Order, reconcile
 
 if TYPE_CHECKING:
     from faults.line import FaultWorld
 
-    from reconciler.journal.records import ChangeRecord
     from reconciler.reconcile import Finished
 
 #: Written nowhere: the webhook is a password.
 TOKEN = "simulatedtoken0"
+#: Seconds from the one run to the next.
+SLOT = 600.0
+_APPLIED = "SELECT contact_id, owner_after FROM change WHERE result = 'applied'"
 
 
 def play(phase: Phase, fault: Fault, ends: dict[str, str]) -> Told:
     """Let it happen, hold what must hold in every cell, and tell the rest.
 
     `ends` keeps the status of the next run by all that it begins with: from the same it goes the same way, so it is
-    played once.
+    played once. Nothing else is shared by cells.
     """
     request_of(phase)  # in a world of its own, and worlds share their line
     with TemporaryDirectory(dir=MEMORY) as folder, capture_logs() as logs:
@@ -56,9 +62,9 @@ def _play(world: FaultWorld, order: dict[str, Any], phase: Phase, fault: Fault, 
     assert Counter({str(k): v for k, v in finished.report.outcomes.items()}) <= Counter(outcomes)
     _quiet(finished)
 
-    rows = _seen(world)
+    _seen(world)
     overruled = audit(world)
-    begins = _state(world, rows)
+    begins = f"{phase.story} {_state(world)}"
     if begins not in ends:
         ends[begins] = _next_run(world, order)
     return Told(
@@ -77,6 +83,7 @@ def _run(world: FaultWorld, order: dict[str, Any]) -> Finished:
 
 def _next_run(world: FaultWorld, order: dict[str, Any]) -> str:
     """Run without the fault: nothing is left open, no drift, and an undo has put back what nobody else touched."""
+    world.witness.clock.sleep(SLOT)  # the portal's meters have forgotten the run before
     world.faults()
     world.witness.before = lambda _: None
     world.portal.revoked = False
@@ -95,21 +102,30 @@ def _next_run(world: FaultWorld, order: dict[str, Any]) -> str:
     return following.report.status.value
 
 
-def _state(world: FaultWorld, rows_of_journal: list[ChangeRecord]) -> str:
-    """Return all that the next run begins with: the portal's records, and what the journal knows."""
+def _state(world: FaultWorld) -> str:
+    """Return all that the next run begins with: the portal's records, the journal, and the time.
+
+    But for what the journal keeps of a run for reports alone: what it took, and the sentence that it failed with.
+    """
+    with closing(sqlite3.connect(world.journal.path)) as connection:
+        journal = [connection.execute(question).fetchall() for question in _questions()]
     rows = world.portal.database.rows
     records = [
-        [tuple(row) for row in rows("SELECT id, assigned_by_id, company_id FROM contact ORDER BY id")],
-        [tuple(row) for row in rows("SELECT id, assigned_by_id FROM company ORDER BY id")],
+        [tuple(row) for row in rows(f"SELECT * FROM {table} ORDER BY 1, 2, 3")]  # noqa: S608 - names of the schema
+        for table in ("contact", "company", "contact_company", "user")
     ]
-    roster, last = world.journal.sweeps.roster("portal"), world.journal.sweeps.last("portal")
-    known = [
-        roster and (roster.owners, roster.vanished),
-        last and last.companies,
-        world.journal.sweeps.halfway("portal"),
-    ]
-    changes = [(row.change.contact, row.change.after, row.result) for row in rows_of_journal]
-    return repr((records, known, changes, sorted(e.entry.contact for e in world.journal.exceptions.entries("portal"))))
+    return repr((journal, records, world.clock.monotonic()))
+
+
+@cache
+def _questions() -> list[str]:
+    """Return what asks for all that is in a journal."""
+    for_reports = {"error", "requests", "commands", "operating_seconds", "duration_seconds"}
+    asked = {
+        table.name: ", ".join(column.name for column in table.columns if column.name not in for_reports)
+        for table in metadata.sorted_tables
+    }
+    return [f"SELECT {columns} FROM {table} ORDER BY 1, 2, 3" for table, columns in asked.items()]  # noqa: S608
 
 
 def _arm(world: FaultWorld, phase: Phase, fault: Fault) -> None:
@@ -141,15 +157,12 @@ def _planned(finished: Finished, written: list[Any]) -> None:
     assert {(edit.id, edit.after) for edit in written} <= plan
 
 
-def _seen(world: FaultWorld) -> list[ChangeRecord]:
-    """Return all changes of the journal: none is told as applied that no answer has shown to the worker."""
-    rows = [row for record in world.journal.runs(10) for row in world.journal.changes(record.report.run or 0)]
-    for row in rows:
-        if row.result is Result.APPLIED:
-            first = next(w.number for w in world.witness.writes if row.change.contact in w.updates)
-            shown = [asked.shown.get(row.change.contact) for asked in world.witness.asked[first - 1 :]]
-            assert row.change.after in shown, f"contact {row.change.contact} was never read back"
-    return rows
+def _seen(world: FaultWorld) -> None:
+    """Hold the journal against the answers: none is told as applied that no answer has shown to the worker."""
+    for contact, after in ask(world.journal.path, _APPLIED):
+        first = next(w.number for w in world.witness.writes if contact in w.updates)
+        shown = [asked.shown.get(contact) for asked in world.witness.asked[first - 1 :]]
+        assert after in shown, f"contact {contact} was never read back"
 
 
 def _quiet(finished: Finished) -> None:

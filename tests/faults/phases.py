@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from faults.line import FaultWorld
+from support.snapshots import Snapshot, taken
 from support.world import COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, MEMORY
 
 from reconciler.core.roster import Strategy
@@ -197,22 +198,39 @@ PHASES = (
 
 
 def world_of(story: str, folder: Path) -> tuple[FaultWorld, dict[str, Any]]:
-    """Return a world at the beginning of a story's last run, and what that run is ordered to do."""
+    """Return a world at the beginning of a story's last run, and what that run is ordered to do.
+
+    The story is told once; each world goes on from a copy of what it led to, journal and portal, and shares nothing.
+    """
+    snapshot, order = world_after(story)
+    snapshot.put_files(folder)
+    world = _new(story, folder)
+    snapshot.put_portal(world)
+    return world, order
+
+
+def _new(story: str, folder: Path) -> FaultWorld:
     strategy = Strategy.PAGES if story == "pages" else Strategy.DRIFT
-    world = FaultWorld(folder, chunks=ChunkLimits(start=CHUNK, most=CHUNK), tactics=Tactics(strategy=strategy))
-    if story == "look":
+    return FaultWorld(folder, chunks=ChunkLimits(start=CHUNK, most=CHUNK), tactics=Tactics(strategy=strategy))
+
+
+@cache
+def world_after(story: str) -> tuple[Snapshot, dict[str, Any]]:
+    """Tell a story up to its last run; return what it led to, and that run's order."""
+    with TemporaryDirectory(dir=MEMORY) as folder:
+        world = _new(story, Path(folder))
         world.drift(CONTACTS, each=2)
-        world.run()
-        for company in (101, 102, 103):
-            world.portal.people.edit_company(company, 1, assigned_by_id=7)
-        return world, {}
-    world.drift(CONTACTS, each=2)
-    if story == "killed":
-        _die(world)
-    if story == "undo":
-        run = world.run().report.run
-        return world, {"command": "undo", "undo": Undo(run=run)}
-    return world, {}
+        order: dict[str, Any] = {}
+        if story == "look":
+            world.run()
+            for company in (101, 102, 103):
+                world.portal.people.edit_company(company, 1, assigned_by_id=7)
+        if story == "killed":
+            _die(world)
+        if story == "undo":
+            order = {"command": "undo", "undo": Undo(run=world.run().report.run)}
+        world.close()
+        return taken(world), order
 
 
 def _die(world: FaultWorld) -> None:
@@ -227,7 +245,6 @@ def _die(world: FaultWorld) -> None:
         world.run()
     except Killed:
         world.witness.after = lambda _: None
-        world.restart()
 
 
 @cache

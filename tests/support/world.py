@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -120,6 +120,7 @@ class Witness:
         return [exchange for exchange in self.exchanges if exchange.updates]
 
 
+@lru_cache(maxsize=4096)
 def _parsed(command: str) -> tuple[str, dict[str, list[str]]]:
     method, _, query = command.partition("?")
     return method, parse_qs(query)
@@ -163,7 +164,8 @@ class World:
         self._limits = Limits(attempts=attempts, read_timeout=read_timeout, lanes=lanes)
         self._chunks = chunks or ChunkLimits()
         self._tactics = tactics or Tactics()
-        shutil.copy(template(), folder / "journal.db")
+        if not (folder / "journal.db").exists():
+            shutil.copy(template(), folder / "journal.db")
         self.start()
 
     def start(self) -> None:
