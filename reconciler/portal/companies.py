@@ -132,10 +132,11 @@ class Looking:
         for commands in (beside, ()):
             answers = self._ask(commands)
             try:
-                at, count = _began(answers[0]), _count(answers[0])
+                # One of them may have been asked for again much later: the next look begins where the first was given.
+                began = began or min(map(_began, answers[:3]))
+                count = _count(answers[0])
             except (ValueError, TypeError) as doubt:
                 raise IncompleteReadError(_UNKNOWN_SHAPE) from doubt
-            began = began or at
             if commands:
                 take(answers[3:])
             if self._due(began) or not self._absorb(answers[1:3]):
