@@ -113,8 +113,11 @@ def listing(company: int | None = None, owner: int | None = None) -> Listing[tup
 class Looking:
     """Looks at what changed since the roster was refreshed; other questions may travel along."""
 
-    def __init__(self, client: Client, roster: Roster, *, relist: timedelta, field: str) -> None:
-        """All companies are due to be read after `relist`; `field` is the yes/no field of companies, or empty."""
+    def __init__(self, client: Client, roster: Roster, *, relist: timedelta | None, field: str) -> None:
+        """All companies are due to be read after `relist`; None: not while it can be helped, in a sweep that goes on.
+
+        `field` is the yes/no field of companies, or empty.
+        """
         self._client = client
         self._roster = roster
         self._relist = relist
@@ -132,10 +135,11 @@ class Looking:
         for commands in (beside, ()):
             answers = self._ask(commands)
             try:
-                at, count = _began(answers[0]), _count(answers[0])
+                # One of them may have been asked for again much later: the next look begins where the first was given.
+                began = began or min(map(_began, answers[:3]))
+                count = _count(answers[0])
             except (ValueError, TypeError) as doubt:
                 raise IncompleteReadError(_UNKNOWN_SHAPE) from doubt
-            began = began or at
             if commands:
                 take(answers[3:])
             if self._due(began) or not self._absorb(answers[1:3]):
@@ -147,9 +151,10 @@ class Looking:
 
     def _due(self, began: datetime) -> bool:
         """Tell whether it is time to read all companies, also because the portal's clock was set back."""
-        roster = self._roster
-        relist = min(self._relist, AFTER_LOSS) if roster.vanished else self._relist
-        return began < roster.refreshed_at or began - roster.listed_at >= relist
+        roster, relist = self._roster, self._relist
+        if relist is not None and roster.vanished:
+            relist = min(relist, AFTER_LOSS)
+        return began < roster.refreshed_at or (relist is not None and began - roster.listed_at >= relist)
 
     def _ask(self, beside: Sequence[Command]) -> list[Answer]:
         count = Command(
@@ -163,7 +168,8 @@ class Looking:
 
     def _absorb(self, answers: Sequence[Answer]) -> bool:
         """Take in what changed; False: so much that it is better to read all."""
-        if max(answer.total or 0 for answer in answers) > max(1000, MANY * len(self.owners)):
+        many = max(answer.total or 0 for answer in answers) > max(1000, MANY * len(self.owners))
+        if many and self._relist is not None:
             return False
         queue: Queue[_Row] = Queue(self._client)
         found = queue.absorb(self._windows, answers)

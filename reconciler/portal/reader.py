@@ -27,6 +27,7 @@ from reconciler.portal.windows import WindowReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from reconciler.core.model import User
     from reconciler.core.roster import Group
@@ -105,14 +106,14 @@ class Reader:
         refresh, seen, early = None, None, []
         if roster is not None and (halfway is None or comparing is not None):
             # A sweep that goes on over hours would else read all companies again and again.
-            relist = timedelta.max if comparing else self._tactics.relist
+            relist = None if comparing else self._tactics.relist
             early = [] if comparing else self._early(roster)
             looking = Looking(self._client, roster, relist=relist, field=wants.company_field)
             refresh = looking.look(comparison.along(early), comparison.take)
         if refresh is None:
             seen = survey(self._client)
             refresh = self._all_companies(seen, roster, halfway)
-        if comparing is not None and not timedelta(0) <= refresh.at - comparing.began <= STALE:
+        if comparing is not None and not _goes_on(comparing, refresh.at):
             comparing, comparison = None, Comparison(self._client, wants.contact_field, self._progress)
         comparison.review(refresh.owners)
         strategy = Strategy.DRIFT
@@ -182,7 +183,7 @@ class Reader:
         """Read all companies, or those that a sweep which was broken off has left."""
         began, after = seen.at, 0
         owners: dict[int, int] = {}
-        if halfway is not None and halfway.companies_up_to is not None and seen.at - halfway.began <= STALE:
+        if halfway is not None and halfway.companies_up_to is not None and _goes_on(halfway, seen.at):
             began, after, owners = halfway.began, halfway.companies_up_to, dict(halfway.owners)
         highest = seen.highest_company
         reader = WindowReader(self._client, listing(), highest=highest, after=after, rows=seen.companies)
@@ -196,7 +197,7 @@ class Reader:
                 self._slot.keep(so_far, reader.position / highest / 2)
         if after:  # what an earlier run has read may have changed since; which are gone, the next look will tell
             so_far_known = Roster(owners=owners, refreshed_at=began, listed_at=seen.at)
-            looking = Looking(self._client, so_far_known, relist=timedelta.max, field="")
+            looking = Looking(self._client, so_far_known, relist=None, field="")
             looking.look((), lambda _: None)
             owners = looking.owners
         known = roster.owners if roster else {}
@@ -256,6 +257,11 @@ class Reader:
         """Look closer at what drifted, as far as that is not known yet."""
         known = Details(contacts=comparison.details, companies=refresh.details if refresh else {})
         return read_details(self._client, comparison.mismatches, wants, known)
+
+
+def _goes_on(halfway: Halfway, now: datetime) -> bool:
+    """Tell whether a sweep is worth going on with; not one that began in the future, before a clock was set back."""
+    return timedelta(0) <= now - halfway.began <= STALE
 
 
 def _matches_nothing(scope: Scope) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,6 +120,22 @@ def test_a_row_that_shows_up_after_its_date_is_found(watcher: Watcher) -> None:
     hold(watcher)
     late = int(watcher.roster.refreshed_at.timestamp()) - 119
     watcher.line.office.database.write("UPDATE company SET assigned_by_id = 9, date_modify = ? WHERE id = 20", (late,))
+    hold(watcher)
+
+
+def test_a_change_while_a_part_of_the_look_is_asked_for_again_is_found(watcher: Watcher) -> None:
+    """The count fails at first, and comes ten minutes after the question what changed: the next look begins there."""
+    line, portal = watcher.line, watcher.line.office.portal
+    line.clock.sleep(600)
+    began = line.clock.now()
+    first = portal.stats()["requests"] + 1
+    refused = [{"kind": "operation_limit", "method": "batch", "request": first + more} for more in (1, 2)]
+    portal.faults.load([{"kind": "missing_result", "method": "crm.company.list", "times": 1}, *refused])
+    line.office.clock.call_later(1.0, lambda: portal.people.edit_company(20, 1, assigned_by_id=CLEO))
+    watcher.look()
+    assert line.clock.now() - began > timedelta(minutes=10)
+    assert watcher.roster.refreshed_at - began < timedelta(seconds=1)
+    portal.faults.load([])
     hold(watcher)
 
 

@@ -224,6 +224,20 @@ def test_people_who_work_in_what_was_read_already(
 
 
 @STRATEGIES
+def test_most_companies_change_hands_while_they_are_read(large: Callable[..., World], strategy: Strategy) -> None:
+    """More than are worth looking at one by one elsewhere: here there is no other way to know."""
+    world = large(strategy)
+    until(world, "companies")
+    now = int(world.clock.now().timestamp())
+    world.portal.database.write("UPDATE company SET assigned_by_id = 9, date_modify = ? WHERE id <= 1200", (now,))
+    finished = to_the_end(world, seconds=None)[-1]
+    assert finished.report.status is Status.REFUSED
+    assert finished.proposal is not None
+    assert finished.proposal.snapshot.roster == companies_of(world.office)
+    assert set(finished.proposal.snapshot.mismatches) == truth(world.office)
+
+
+@STRATEGIES
 def test_what_was_written_meanwhile_is_nobodys_change_back(large: Callable[..., World], strategy: Strategy) -> None:
     """A run with a limit is not remembered, as one that is killed: what it wrote must not look like a fight."""
     world = large(strategy)
@@ -325,13 +339,19 @@ def test_deletions_in_each_slot_do_not_begin_it_anew(large: Callable[..., World]
     assert drift_of(runs[-1]) == set(DRIFTED)
 
 
-def test_a_clock_that_is_set_back_begins_the_comparison_anew(large: Callable[..., World]) -> None:
-    """What was kept would lie in the future."""
+@GOING_ON
+@pytest.mark.parametrize("phase", ["companies", "contacts"])
+def test_a_clock_that_is_set_back_begins_it_anew(
+    large: Callable[..., World], phase: str, seconds: float | None
+) -> None:
+    """What was kept would lie in the future, and nobody could ask what has changed since."""
     world = large(Strategy.DRIFT)
-    until(world, "contacts")
+    until(world, phase)
     world.portal.clock_offset = -7200.0
-    runs = to_the_end(world)
-    assert drift_of(runs[-1]) == set(DRIFTED)
+    world.portal.people.edit_company(2, 1, assigned_by_id=CLEO)
+    runs = to_the_end(world, seconds=seconds)
+    assert drift_of(runs[-1]) == {*DRIFTED, 3601}
+    assert world.owner_of(1) == CLEO
     last = world.journal.sweeps.last("portal")
     assert last is not None
     assert last.taken_at < world.clock.now() - timedelta(hours=1)
