@@ -18,7 +18,7 @@ from reconciler.clock import Clock, SystemClock
 from reconciler.errors import ReconcilerError, Stopped, UsageError
 from reconciler.ops.answers import json_text
 from reconciler.ops.display import display
-from reconciler.ops.journald import is_journal, marked
+from reconciler.ops.systemd import is_journal, marked
 from reconciler.portal.redaction import Redactor
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from reconciler import heartbeat
 from reconciler.core.matters import locks_out
 from reconciler.core.model import Status
 from reconciler.ops.facts import lasting
+from reconciler.ops.systemd import notify
 from reconciler.portal.listener import Deaf
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Watch:
         """Note that the service's loop turns, and tell other processes; say once when readiness goes or comes."""
         self._beat_at = self._clock.monotonic()
         self._tell_readiness()
+        if not self.not_alive():  # systemd starts a service anew that it hears nothing of
+            notify("READY=1", "WATCHDOG=1", f"STATUS={self._state()}")
         if self._beat_file is None:
             return
         beat = heartbeat.Beat(
@@ -162,6 +165,13 @@ class Watch:
         if self.locked_out:
             reasons.append(f"the portal does not let the worker in: {self.locked_out}")
         return reasons
+
+    def _state(self) -> str:
+        """Say for `systemctl status` how it goes; without reasons, which the log masks."""
+        if self.last_success is None:
+            return "No sweep has been complete yet."
+        last = f"the last complete sweep ended {self.last_success:%Y-%m-%d %H:%M} UTC"
+        return f"Ready; {last}." if self._was_ready else f"Not ready: {last}; the log says why."
 
     def _tell_readiness(self) -> None:
         reasons = self.not_ready()

@@ -19,7 +19,7 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.stdlib import LoggerFactory, ProcessorFormatter, add_logger_name
 
 from reconciler.ops.display import display
-from reconciler.ops.journald import is_journal, marked, priority
+from reconciler.ops.systemd import is_journal, marked, priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

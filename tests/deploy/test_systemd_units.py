@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import heartbeat
 from reconciler.config import load_settings
 
 UNITS = Path(__file__).parent.parent.parent / "deploy" / "systemd"
@@ -59,6 +60,13 @@ def test_the_service_comes_back_but_not_with_wrong_settings() -> None:
     unit = keys("reconciler.service")
     assert (unit["Restart"], unit["RestartPreventExitStatus"]) == (["on-failure"], ["2 CREDENTIALS"])
     assert int(unit["RestartSec"][0]) >= 10
+
+
+def test_the_service_is_up_when_it_says_so_and_started_anew_when_it_says_nothing() -> None:
+    """The watchdog waits longer than a request (80 s) and its beat; what it ends leaves no memory on the disk."""
+    unit = keys("reconciler.service")
+    assert (unit["Type"], unit["WatchdogSignal"]) == (["notify"], ["SIGKILL"])
+    assert int(unit["WatchdogSec"][0]) >= 80 + heartbeat.STALE
 
 
 def test_the_timer_runs_the_one_shot_unit_in_the_place_of_the_service() -> None:

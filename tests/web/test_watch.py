@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,7 +28,7 @@ from reconciler.service import Service
 from reconciler.watch import Pulse, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from support.world import World
@@ -316,3 +318,87 @@ def test_a_sweep_of_a_part_of_its_slot_is_a_success(make_world: Callable[..., Wo
     shop.slot()
     assert world.journal.runs()[0].report.status is Status.REFUSED
     assert shop.readyz == ""
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Be systemd: listen where a service of `Type=notify` is to tell how it goes."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind("")  # the kernel finds a name in the abstract namespace
+        ear.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{ear.getsockname()[1:].decode()}")
+        yield ear
+
+
+def told(manager: socket.socket) -> list[str]:
+    """Return what systemd was told since it was asked last."""
+    heard: list[str] = []
+    with suppress(BlockingIOError):
+        while True:
+            heard.append(manager.recv(4096).decode())
+    return heard
+
+
+def said(watch: Watch, manager: socket.socket) -> str:
+    """Let the heart beat once; return the state that systemd is told."""
+    told(manager)  # what is not read fills the queue
+    watch.beat()
+    [words] = told(manager)
+    return words.removeprefix("READY=1\nWATCHDOG=1\nSTATUS=")
+
+
+def ended(shop: Shop) -> str:
+    """Return when the last complete sweep ended, for people."""
+    return f"{shop.watch.last_success:%Y-%m-%d %H:%M}"
+
+
+def test_systemd_hears_that_the_service_lives_and_how_it_goes(
+    make_world: Callable[..., World], manager: socket.socket
+) -> None:
+    """With each beat; that it is not ready is no reason to start it anew."""
+    world = make_world()
+    shop = Shop(world)
+    shop.watch.beat()
+    assert told(manager) == ["READY=1\nWATCHDOG=1\nSTATUS=No sweep has been complete yet."]
+    shop.slot()
+    assert said(shop.watch, manager) == f"Ready; the last complete sweep ended {ended(shop)} UTC."
+    world.clock.sleep(2.6 * SLOT)
+    shop.watch.begun()
+    assert shop.readyz != ""
+    assert said(shop.watch, manager) == f"Not ready: the last complete sweep ended {ended(shop)} UTC; the log says why."
+
+
+def test_systemd_hears_nothing_of_a_service_that_hangs(manager: socket.socket) -> None:
+    """So that it starts it anew; the loop alone turning is not enough."""
+    clock = VirtualClock()
+    watch = Watch(clock, interval=SLOT)
+    watch.begun()
+    watch.beat()
+    assert len(told(manager)) == 1
+    clock.sleep(1_801)
+    watch.beat()
+    assert watch.not_alive() != ""
+    assert told(manager) == []
+    watch.moved()
+    watch.beat()
+    assert len(told(manager)) == 1
+
+
+@pytest.mark.parametrize("address", ["", "@nobody-listens-here", "/nowhere/notify", "x" * 300])
+def test_a_manager_that_does_not_listen_disturbs_nobody(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """A container engine may hand on the address of a socket that is not there."""
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    watch = Watch(VirtualClock(), interval=SLOT)
+    watch.beat()
+    assert watch.not_alive() == ""
+
+
+def test_a_socket_of_the_file_system_is_heard_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As systemd has it: /run/systemd/notify."""
+    monkeypatch.chdir(tmp_path)  # an address has room for 107 bytes
+    monkeypatch.setenv("NOTIFY_SOCKET", "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind("notify")
+        ear.setblocking(False)
+        Watch(VirtualClock(), interval=SLOT).beat()
+        assert len(told(ear)) == 1

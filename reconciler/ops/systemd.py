@@ -1,11 +1,13 @@
-"""Priorities for the journal of systemd, which takes them from `<N>` in front of a line (sd-daemon(3)) and hides it.
+"""What systemd wants of a service: a priority for each line of its journal, and word that the service lives.
 
-So `journalctl -p warning` finds what went wrong. A terminal, a file, a pipe and a container get no such mark.
+Without libraries of systemd's: both are a line of text, and where there is no systemd nothing is said.
 """
 
 from __future__ import annotations
 
 import os
+import socket
+from contextlib import suppress
 from syslog import LOG_CRIT, LOG_DEBUG, LOG_ERR, LOG_INFO, LOG_WARNING
 from typing import TextIO
 
@@ -27,11 +29,29 @@ def is_journal(stream: TextIO) -> bool:
     return named == f"{there.st_dev}:{there.st_ino}"
 
 
+def notify(*words: str) -> None:
+    """Tell the service manager, as in sd_notify(3): READY=1, WATCHDOG=1, STATUS=...
+
+    It is never waited for: one that does not listen is not worth a run, and hears the next word.
+    """
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):  # of the abstract namespace
+        address = f"\0{address[1:]}"
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
+        line.setblocking(False)
+        line.sendto("\n".join(words).encode(), address)
+
+
 def priority(level: int) -> int:
     """Return the priority of a level of `logging`."""
     return next((number for least, number in _PRIORITIES if level >= least), LOG_DEBUG)
 
 
 def marked(text: str, number: int) -> str:
-    """Put a priority in front of each line: each becomes a record of its own."""
+    """Put a priority in front of each line, as sd-daemon(3) has it: the journal takes each for a record, and hides it.
+
+    So `journalctl -p warning` finds what went wrong.
+    """
     return "\n".join(f"<{number}>{line}" for line in text.split("\n"))
