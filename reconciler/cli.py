@@ -362,8 +362,13 @@ def _shape(common: Common, wanted: Format | None, output: Path | None) -> Format
         raise typer.BadParameter("--json and --format say different things; give one of them")
     if common.json:
         return Format.JSON
-    ending = output.suffix.lower() if output else ""
-    return wanted or Format(ENDINGS.get(ending, "text"))
+    if wanted is not None:
+        return wanted
+    ending = output.suffix if output else ""
+    if ending.lower() not in ENDINGS:
+        known = ", ".join(filter(None, ENDINGS))
+        raise typer.BadParameter(f"--output: {ending} is none of {known}; name the file otherwise, or give --format")
+    return Format(ENDINGS[ending.lower()])
 
 
 def _work_list(common: Common, wanted: Format | None) -> Format:
