@@ -276,7 +276,7 @@ def test_a_journal_that_cannot_be_written_is_not_ready(make_world: Callable[...,
     with world.journal._database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA query_only = ON")
         connection.connection.driver_connection.execute("COMMIT")  # type: ignore[union-attr]
-    assert shop.readyz.startswith(f"The journal {world.journal.path} is not writable: ")
+    assert shop.readyz.startswith(f"the journal {world.journal.path} is not writable: ")
     assert shop.metric("reconciler_ready") == 0
     assert shop.metric("reconciler_journal_bytes") > 0
 
