@@ -99,7 +99,9 @@ def _misused(error: TyperException) -> int:
     path = context.command_path if context else "reconciler"
     # typer's own parsers put "Value error," before what a person needs to know.
     message = error.format_message().strip().rstrip(".").replace("Value error, ", "")
-    message = message.removeprefix("Invalid value: ")
+    message = (
+        message.removeprefix("Invalid value: ").replace(": Input should", ": should").split(", unable to parse")[0]
+    )
     joint = "" if message.endswith("?") else ";"
     return Shell(Common(json="--json" in sys.argv)).fail(f"{message}{joint} `{path} -h` tells more", error.exit_code)
 

@@ -175,6 +175,7 @@ ROWS: dict[str, tuple[Callable[[Table], object], str, int, str]] = {
     "no such owner": (lambda _: None, "--once --owner 4000", 2, "check --owner"),
     "output in no directory": (lambda _: None, "plan --output no/plan.html", 2, "another file with --output"),
     "output is a directory": (directory_as_output, "plan --output plan", 2, "another file with --output"),
+    "no share": (lambda _: None, "demo --skew much", 2, "'--skew': should be a valid number; `reconciler demo -h`"),
     "output of no format": (lambda _: None, "plan --output plan.xlsx", 2, ".csv, .html, .htm; name the file otherwise"),
     "output on a full disk": (lambda _: None, "plan --output /dev/full", 2, "another file with --output"),
     "run is no number": (lambda _: None, "show x", 2, "`latest`"),
