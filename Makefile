@@ -28,6 +28,7 @@ setup: $(READY) ## virtual environment with the locked dependencies
 
 demo: $(READY)  ## the whole story on an embedded portal, no account needed
 	@$(BIN)/reconciler demo
+	@command -v reconciler >/dev/null || echo "(\`source $(BIN)/activate\` puts it on the path of this shell.)"
 
 test: $(READY)  ## the fast tests: no browser, no server, no long stories
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --ignore=tests/browser

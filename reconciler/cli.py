@@ -99,7 +99,9 @@ def _misused(error: TyperException) -> int:
     path = context.command_path if context else "reconciler"
     # typer's own parsers put "Value error," before what a person needs to know.
     message = error.format_message().strip().rstrip(".").replace("Value error, ", "")
-    message = message.removeprefix("Invalid value: ")
+    message = (
+        message.removeprefix("Invalid value: ").replace(": Input should", ": should").split(", unable to parse")[0]
+    )
     joint = "" if message.endswith("?") else ";"
     return Shell(Common(json="--json" in sys.argv)).fail(f"{message}{joint} `{path} -h` tells more", error.exit_code)
 
@@ -362,8 +364,13 @@ def _shape(common: Common, wanted: Format | None, output: Path | None) -> Format
         raise typer.BadParameter("--json and --format say different things; give one of them")
     if common.json:
         return Format.JSON
-    ending = output.suffix.lower() if output else ""
-    return wanted or Format(ENDINGS.get(ending, "text"))
+    if wanted is not None:
+        return wanted
+    ending = output.suffix if output else ""
+    if ending.lower() not in ENDINGS:
+        known = ", ".join(filter(None, ENDINGS))
+        raise typer.BadParameter(f"--output: {ending} is none of {known}; name the file otherwise, or give --format")
+    return Format(ENDINGS[ending.lower()])
 
 
 def _work_list(common: Common, wanted: Format | None) -> Format:

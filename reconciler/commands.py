@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from reconciler.core.model import Names, Status
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.foreground import in_foreground
-from reconciler.ops.display import display
+from reconciler.ops.display import display, hanging
 from reconciler.ops.facts import counted, undo_line
 from reconciler.ops.report import (
     change_row,
@@ -359,7 +359,8 @@ def check(shell: Shell) -> int:
         "status": "failed" if failed else "ok",
         "checks": [{"subject": f.subject, "state": f.state, "sentence": f.sentence} for f in findings],
     }
-    shell.answer(document, lambda: "\n".join(display(f"{f.state:<9}{f.subject:<24}{f.sentence}") for f in findings))
+    lines = (hanging(f"{f.state:<9}{f.subject:<24}{f.sentence}", 33, shell.columns) for f in findings)
+    shell.answer(document, lambda: "\n".join(lines))
     return 1 if failed else 0
 
 

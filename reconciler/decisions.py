@@ -61,11 +61,13 @@ def exceptions(shell: Shell) -> int:
 
 
 def release(shell: Shell, number: int) -> int:
-    """Let an exception, or all those of a contact, be looked after again."""
+    """Let a contact be looked after again; the number of an exception serves as well, where no contact has it."""
     settings = shell.settings()
     portal = settings.portal.key
     with open_journal(settings.journal.url, shell.clock, read_only=_for_reading(settings)) as journal:
-        entries = [entry for entry in journal.exceptions.entries(portal) if number in {entry.id, entry.entry.contact}]
+        # The list shows contacts: an exception that happens to have a contact's number is not what was meant.
+        every = journal.exceptions.entries(portal)
+        entries = [one for one in every if one.entry.contact == number] or [one for one in every if one.id == number]
         if not entries:
             raise UsageError(f"no exception {number} is in force; `reconciler exceptions` lists them")
         from reconciler.gate import who

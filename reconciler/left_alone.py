@@ -32,7 +32,7 @@ def list_exceptions(
 @exceptions.command()
 def release(
     ctx: typer.Context,
-    number: Annotated[int, typer.Argument(metavar="ID", parser=positive, help="Of the exception, or of its contact.")],
+    number: Annotated[int, typer.Argument(metavar="ID", parser=positive, help="Of the contact, or of the exception.")],
     *,
     config: Config = None,
     json: Json = False,

@@ -26,7 +26,7 @@ Exit codes:
   0  done, or in sync
   1  failed, or incomplete and nothing written
   2  wrong usage or settings
-  3  refused, nothing written
+  3  refused by the guard, or by you when asked; nothing of that is written
   4  finished, but some changes were denied, failed, or nobody knows
   5  another run is at work on the same journal
 """

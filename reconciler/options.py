@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 from reconciler import __version__
 
 #: How a plan or a run is written into a file whose name ends so.
-ENDINGS = {".json": "json", ".md": "markdown", ".csv": "csv", ".html": "html", ".htm": "html"}
+ENDINGS = {"": "text", ".txt": "text", ".json": "json", ".md": "markdown", ".csv": "csv"}
+ENDINGS |= {".html": "html", ".htm": "html"}
 #: Digits of a number that fits into any database, and of no longer one.
 _MOST_DIGITS = 18
 

@@ -130,6 +130,7 @@ class View:
                     said = ""
                 except JournalError as error:
                     said = str(error).rstrip(".")
+                    said = said[:1].lower() + said[1:]  # it stands among others
                 self._writable = (now, said)
             return self._writable[1]
 

@@ -197,6 +197,8 @@ def require_verified_owners(proposal: Proposal) -> None:
 def _apply(worker: Worker, order: Order, run: int, proposal: Proposal, progress: _Progress) -> None:
     """Write what was let through, fresh before old (DESIGN 5), until the slot is over."""
     through = progress.passage.through
+    if not through:
+        return
     links = replace(proposal.links, approvals=progress.passage.approvals)
 
     def settle(outcomes: Sequence[Outcome]) -> None:

@@ -14,8 +14,11 @@ from reconciler.core.policy import DismissedOwner, MultiCompany, PersonEdit, Pol
 
 
 def split_commas(value: object) -> object:
-    """Read a list as the environment holds it, with commas between."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    """Read a list as the environment holds it, with commas between; brackets and quotes around are no part of it."""
+    if not isinstance(value, str):
+        return value
+    parts = (part.strip().strip("\"'") for part in value.strip().removeprefix("[").removesuffix("]").split(","))
+    return [part for part in parts if part]
 
 
 class Section(BaseModel):

@@ -186,6 +186,11 @@ class Shell:
         return code
 
     @property
+    def columns(self) -> int | None:
+        """Columns of the terminal that shows the answer; None: it goes to a program or a file."""
+        return self.width if sys.stdout.isatty() else None
+
+    @property
     def width(self) -> int:
         """Columns of the terminal, or what is easy to read elsewhere; never so few that numbers would be cut."""
         return max(_NARROWEST, shutil.get_terminal_size((100, 24)).columns)

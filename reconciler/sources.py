@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
     from pydantic_settings import BaseSettings
 
 PREFIX = "RECONCILER_"
@@ -74,12 +75,25 @@ def merged(layers: Sequence[Layer]) -> dict[str, Any]:
 def sentence(error: ValidationError, layers: Sequence[Layer]) -> str:
     """Say which setting has which wrong kind of value, and where it stands; the value itself is never told."""
     first, *others = error.errors(include_url=False, include_context=False, include_input=False)
-    name = ".".join(map(str, first["loc"]))
-    # pydantic says "Input should be ...", "String should have ..." or, for our own checks, "Value error, should ...".
-    expected = re.sub(r"^(Input|String|Value error,) ", "", first["msg"])
+    name, entry = _named(first)
     place = next((f" ({layer.place(name)})" for layer in reversed(layers) if _holds(layer, name)), "")
-    more = ", ".join(f"`{'.'.join(map(str, other['loc']))}`" for other in others)
-    return f"`{name}`{place} {expected}" + (f"; wrong too: {more}." if more else ".")
+    told = dict.fromkeys(f"`{other}`" for other, _ in map(_named, others) if other != name)
+    return f"`{name}`{place}{entry} {_expected(first)}" + (f"; wrong too: {', '.join(told)}." if told else ".")
+
+
+def _named(error: ErrorDetails) -> tuple[str, str]:
+    """Return the dotted name of the setting, and which entry of its list is meant."""
+    entries = [part for part in error["loc"] if isinstance(part, int)]
+    name = ".".join(part for part in error["loc"] if isinstance(part, str))
+    return name, f", entry {entries[0] + 1}," if entries else ""
+
+
+def _expected(error: ErrorDetails) -> str:
+    if error["type"] == "tuple_type":
+        return "should be a list, in square brackets"
+    # pydantic says "Input should be ...", "String should have ..." or, for our own checks, "Value error, should ...".
+    expected = re.sub(r"^(Input|String|Value error,) ", "", error["msg"]).partition(", unable to parse")[0]
+    return re.sub(r"\d+\.\d{5,}", lambda found: f"{float(found[0]):.4g}", expected)
 
 
 def _names(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, bool]]:

@@ -70,8 +70,8 @@ class Watch:
         )
         #: Why the portal does not let us in; empty: it does.
         self.locked_out = ""
-        #: How the last run ended, if it told.
-        self.finished: Finished | None = None
+        #: What kept the last run from seeing the portal as a whole, if it told; empty: nothing.
+        self.obstacle = ""
         self._was_ready: bool | None = None
         self._beat_failed = False
 
@@ -84,11 +84,12 @@ class Watch:
 
     def ended(self, finished: Finished) -> None:
         """Note how a run ended."""
-        self.finished = finished
         if finished.report.status in COMPLETE:
             self._success_at, self.last_success = self._clock.monotonic(), self._clock.now()
-            self.locked_out = ""
-        elif locks_out(finished.failure):
+            self.locked_out = self.obstacle = ""
+            return
+        self.obstacle = finished.report.error or ""
+        if locks_out(finished.failure):
             self.locked_out = str(finished.failure)
 
     def moved(self) -> None:
@@ -158,10 +159,12 @@ class Watch:
         """Say why the service does not do its work, one sentence each; the journal is asked by whoever asks here."""
         reasons = [reason] if (reason := self.not_alive()) else []
         age, limit = self.success_age, PATIENCE * self.interval
+        # Said once, below, where it is the same.
+        why = f": {self.obstacle}" if self.obstacle and self.obstacle != self.locked_out else ""
         if age is None:
-            reasons.append("no sweep has been complete yet")
+            reasons.append(f"no sweep has been complete yet{why}")
         elif age > limit:
-            reasons.append(f"the last complete sweep ended {lasting(age)} ago (limit {lasting(limit)})")
+            reasons.append(f"the last complete sweep ended {lasting(age)} ago (limit {lasting(limit)}){why}")
         if self.locked_out:
             reasons.append(f"the portal does not let the worker in: {self.locked_out}")
         return reasons

@@ -150,9 +150,11 @@ def test_the_webhook_may_stand_in_a_secret_file(
 
 
 def test_the_environment_is_read_leniently(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names in any case, lists with commas, empty means not set; a Service called reconciler is no mistake."""
+    """Names in any case, lists in two ways, empty means not set; a Service called reconciler is no mistake."""
     monkeypatch.setenv("reconciler_log__level", "WARNING")
     monkeypatch.setenv("RECONCILER_PORTAL__HTTP_HOSTS", "a.example, b.example")
+    monkeypatch.setenv("RECONCILER_WEB__ALLOWED_HOSTS", '["c.example", "d.example"]')
+    monkeypatch.setenv("RECONCILER_POLICY__LEAVE_COMPANIES", "[17,42]")
     monkeypatch.setenv("RECONCILER_PORTAL__PROXY", "")
     monkeypatch.setenv("RECONCILER_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("RECONCILER_PORT_8080_TCP_ADDR", "10.0.0.1")
@@ -160,6 +162,8 @@ def test_the_environment_is_read_leniently(monkeypatch: pytest.MonkeyPatch) -> N
     settings = load_settings(None)
     assert (settings.log.level, settings.portal.proxy, settings.retry.attempts) == ("warning", None, 2)
     assert settings.portal.http_hosts == ("a.example", "b.example")
+    assert settings.web.allowed_hosts == ("c.example", "d.example")
+    assert settings.policy.leave_companies == (17, 42)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +344,14 @@ def test_policies_that_contradict_each_other_are_refused(policy: dict[str, Any],
         ({"portal.proxy": f"http://[{TOKEN}"}, "should be an address like http://proxy.example:3128"),
         ({"portal.ca_bundle": "nowhere.pem"}, "should be a file that can be read (No such file or directory)"),
         ({"portal.ca_bundle": str(EXAMPLE)}, "should be a PEM file with at least one certificate"),
-        ({"portal.http_hosts": 5}, "`portal.http_hosts` (command line) should be a valid"),
+        ({"portal.http_hosts": 5}, "`portal.http_hosts` (command line) should be a list"),
+        ({"portal.http_hosts": [3]}, "`portal.http_hosts` (command line), entry 1, should be a valid string."),
+        (
+            {"policy.leave_companies": 42},
+            "`policy.leave_companies` (command line) should be a list, in square brackets.",
+        ),
+        ({"policy.leave_companies": [1, "x", "y"]}, "(command line), entry 2, should be a valid integer."),
+        ({"service.interval_minutes": 0}, "should be greater than or equal to 0.01667."),
         ({"portal.name": ""}, "should have at least 1 character"),
         ({"portal.webhook_url": 5}, "`portal.webhook_url` (command line) should be a valid string"),
         ({"portal.webhook_url": TOKEN}, "has no https:// in front"),

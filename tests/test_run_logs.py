@@ -93,6 +93,7 @@ def test_every_line_of_a_run_has_its_number_and_none_a_name(make_world: Callable
     service.tick()
     seen = lines(log)
     assert {"run.refused", "run.finished", "matter.told"} <= {line["event"] for line in seen}
+    assert "run.gap" not in {line["event"] for line in seen}  # nothing was written
     world.journal.approvals.approve("portal", world.journal.approvals.open("portal")[0].digest, by="me", how="here")
     world.faults(
         {"kind": "cut_before", "every": 3}, {"kind": "lost_answer", "method": "crm.contact.update", "times": 1}

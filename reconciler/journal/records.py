@@ -153,7 +153,7 @@ class NoApproval(StrEnum):
 
 
 _NO_APPROVAL_SENTENCES = {
-    NoApproval.UNKNOWN: "no plan with this digest was refused here",
+    NoApproval.UNKNOWN: "no plan with this digest was refused here; `reconciler approve` lists what waits",
     NoApproval.AMBIGUOUS: "this may be the beginning of several digests: give more of it",
     NoApproval.EXPIRED: "it has expired; if its changes are still wanted, the next refusal shows a new digest",
     NoApproval.USED: "all of its changes are done",

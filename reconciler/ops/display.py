@@ -6,6 +6,7 @@ bidirectional override may show another name than the one that is there.
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 
 #: Control, surrogate, invisible format, line and paragraph separator.
@@ -27,3 +28,11 @@ def _shown(character: str) -> str:
     if character in _JOINERS or unicodedata.category(character) not in _UNWANTED:
         return character
     return ""
+
+
+def hanging(line: str, indent: int, columns: int | None) -> str:
+    """Return the line for display; on a terminal of so many columns, what does not fit stands below, indented."""
+    shown = display(line)
+    if columns is None:
+        return shown
+    return textwrap.fill(shown, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)

@@ -106,6 +106,11 @@ def status_words(status: Status) -> str:
     return status.value.replace("_", " ")
 
 
+def saw(report: RunReport) -> bool:
+    """Whether a run got as far as to know what there is; where it did not, its zeros are no numbers."""
+    return report.taken_at is not None or bool(report.companies or report.drift)
+
+
 def summary_line(report: RunReport) -> str:
     """Tell a run in one sentence without its full stop."""
     parts = [_story(report)]
@@ -160,9 +165,10 @@ def facts(report: Report, zone: tzinfo | None, *, brief: bool = False) -> list[t
         found.append(("Status", status_words(counts.status) if report.finished_at else "not finished"))
     if report.kind == "undo":
         found.append(("Changes", _undo_words(counts)))
-    else:
-        looked_at = counted(counts.companies, "company", "companies"), counted(counts.contacts, "linked contact")
-        found.append(("Looked at", ", ".join(looked_at)))
+    elif report.kind == "plan" or saw(counts):
+        if report.command != "undo":  # which looks at what we wrote, and no further
+            looked_at = counted(counts.companies, "company", "companies"), counted(counts.contacts, "linked contact")
+            found.append(("Looked at", ", ".join(looked_at)))
         found.append(("Drift", _drift_words(report)))
     if counts.causes and not brief:
         found.append(("Causes", cause_words(counts.causes)))

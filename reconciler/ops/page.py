@@ -65,8 +65,11 @@ def _tiles(report: Report) -> list[tuple[int, str]]:
             return [(planned, "to change"), left, (counts.contacts, "linked contacts"), (counts.companies, "companies")]
         case "undo":
             return [(planned, "to put back"), (counts.standing, "not put back")]
+    if not facts.saw(counts):
+        return []
     results = [(counts.outcomes[result], result.value) for result in Result if counts.outcomes.get(result)]
-    return [*(results or [(planned, "to change")]), left, (counts.contacts, "linked contacts")]
+    linked = [] if report.command == "undo" else [(counts.contacts, "linked contacts")]
+    return [*(results or [(planned, "to change")]), left, *linked]
 
 
 def hashed(text: str) -> str:
@@ -95,6 +98,7 @@ def template(name: str) -> Template:
         "outcome_words": facts.outcome_words,
         "person": facts.person,
         "reason_sentence": facts.reason_sentence,
+        "saw": facts.saw,
         "share": _share,
         "status_words": facts.status_words,
     }

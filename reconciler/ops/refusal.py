@@ -109,7 +109,7 @@ def refusal_text(
 
     from reconciler.ops import tables  # noqa: PLC0415 - as above
 
-    made = tables.table(("More than passes without approval", {}), ("here", tables.RIGHT), ("limit", tables.RIGHT))
+    made = tables.table(("Over the limits of the guard", {}), ("here", tables.RIGHT), ("limit", tables.RIGHT))
     whole = [breach for breach in breaches if not breach.person]
     people = [breach for breach in breaches if breach.person]
     for breach in (*whole, *people[:_MOST_PEOPLE]):
@@ -168,9 +168,9 @@ def _label(breach: Breach, names: Mapping[int, str]) -> str:
         case Limit.CHANGES:
             return "changes"
         case Limit.SHARE:
-            return "of the linked contacts"
+            return "share of the linked contacts"
         case Limit.COMPANIES:
-            return "of the companies missing"
+            return "share of the companies missing"
         case Limit.RIVAL:
             return "changed back under the webhook's own account"
         case Limit.GAINED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from reconciler.ops.facts import lasting, outcome_words, status_words
+from reconciler.ops.facts import lasting, outcome_words, saw, status_words
 from reconciler.ops.report import run_json
 
 if TYPE_CHECKING:
@@ -75,8 +75,12 @@ def runs_text(runs: Iterable[Run], *, width: int = 100, color: bool = False, zon
         cells = [Text(str(counts.run or "")), Text(f"{run.started_at.astimezone(zone):%Y-%m-%d %H:%M}")]
         cells += [tables.name(run.portal)] if several else []
         cells += [tables.name(run.command), Text(status, style=tables.STATUS_COLORS.get(status, ""))]
-        cells += [Text(f"{counts.companies:,}"), Text(f"{counts.contacts:,}")] if wide else []
-        cells += [Text(f"{counts.drift:,}"), Text(f"{counts.standing:,}"), Text(outcome_words(counts.outcomes) or "·")]
+        seen = saw(counts)
+        # An undo looks at what we wrote, and no further.
+        portal = [counts.companies, counts.contacts] if seen and run.command != "undo" else [None, None]
+        numbers = [*(portal if wide else []), *([counts.drift, counts.standing] if seen else [None, None])]
+        cells += [Text("·" if number is None else f"{number:,}") for number in numbers]
+        cells += [Text(outcome_words(counts.outcomes) or "·")]
         cells += [Text(lasting(counts.usage.duration_seconds) if run.finished_at else "·")]
         made.add_row(*cells)
     return tables.draw(made, width=width, color=color)

@@ -162,22 +162,21 @@ def _changes(report: Report, width: int, most_rows: int) -> list[RenderableType]
     # A column that says the same in each row takes room from the names.
     caused = len({row.cause for row in report.changes}) > 1
     ruled = any(rule_word(row.rule) for row in rows)
+    # The journal keeps no names of contacts.
+    named = any(row.contact_name for row in rows)
     before, after, _ = heads(report)
-    columns: list[tuple[str, dict[str, object]]] = [("#", RIGHT), ("Contact", {}), ("Company", {})]
-    columns += [(before, {}), (after, {})]
+    columns: list[tuple[str, dict[str, object]]] = [("#" if named else "Contact", RIGHT)]
+    columns += [("Contact", {})] if named else []
+    columns += [("Company", {}), (before, {}), (after, {})]
     columns += [("By rule", FOLD)] if ruled else []
     columns += [("Cause", FOLD)] if caused else []
     columns += [("Result", WHOLE)] if report.kind == "run" else []
     columns += [("Card", WHOLE)] if linked else []
     made = table(*columns)
     for row in rows:
-        cells = [
-            Text(str(row.contact)),
-            name(row.contact_name),
-            name(row.company_name or f"#{row.company}"),
-            name(person(row.before, row.before_name)),
-            name(person(row.after, row.after_name)),
-        ]
+        cells = [Text(str(row.contact)), *([name(row.contact_name)] if named else [])]
+        cells += [name(row.company_name or f"#{row.company}")]
+        cells += [name(person(row.before, row.before_name)), name(person(row.after, row.after_name))]
         cells += [name(rule_word(row.rule))] if ruled else []
         cells += [name(cause_word(row.cause))] if caused else []
         cells += [_result(row.result)] if report.kind == "run" else []

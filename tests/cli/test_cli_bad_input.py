@@ -176,6 +176,8 @@ ROWS: dict[str, tuple[Callable[[Table], object], str, int, str]] = {
     "output in no directory": (lambda _: None, "plan --output no/plan.html", 2, "another file with --output"),
     "output is a directory": (directory_as_output, "plan --output plan", 2, "another file with --output"),
     "output with a long name": (lambda _: None, f"plan --output {'x' * 300}.csv", 2, "another file with --output"),
+    "no share": (lambda _: None, "demo --skew much", 2, "'--skew': should be a valid number; `reconciler demo -h`"),
+    "output of no format": (lambda _: None, "plan --output plan.xlsx", 2, ".csv, .html, .htm; name the file otherwise"),
     "output on a full disk": (lambda _: None, "plan --output /dev/full", 2, "another file with --output"),
     "run is no number": (lambda _: None, "show x", 2, "`latest`"),
     "run beyond any": (lambda _: None, f"show {'9' * 5000}", 2, "`latest`"),

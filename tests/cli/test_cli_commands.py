@@ -159,9 +159,10 @@ def test_a_plan_comes_in_many_formats(arguments: list[str], beginning: str, desk
         ("plan.csv", [], "\ufeff"),
         ("plan.txt", [], "plan for"),
         ("plan", ["--format", "html"], "<!doctype html>"),
+        ("plan.xlsx", ["--format", "csv"], "\ufeff"),
         ("plan.html", ["--json"], "{"),
     ],
-    ids=["html", "markdown", "json", "csv", "other", "format wins", "--json wins"],
+    ids=["html", "markdown", "json", "csv", "text", "format of none", "format wins", "--json wins"],
 )
 def test_a_file_is_written_as_its_name_ends(name: str, arguments: list[str], beginning: str, desk: Desk) -> None:
     """`--output` leaves standard output empty; without --format the ending decides."""

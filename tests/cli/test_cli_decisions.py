@@ -205,10 +205,11 @@ def test_an_approval_expires(strict: Desk, portal: Served) -> None:
     [
         (["abcdefabcdef"], "abcdefabcdef cannot be approved: no plan with this digest was refused here"),
         (["abcdefabcdef", "--withdraw"], "abcdefabcdef cannot be withdrawn: no plan with this digest"),
+        (["fedcba"], "no plan with this digest was refused here; `reconciler approve` lists what waits"),
         (["abc"], "abc cannot be approved: this may be the beginning of several digests: give more of it"),
         (["--withdraw"], "--withdraw needs the digest"),
     ],
-    ids=["unknown", "unknown to withdraw", "too short", "none to withdraw"],
+    ids=["unknown", "unknown to withdraw", "the way out", "too short", "none to withdraw"],
 )
 def test_a_digest_that_cannot_be_meant(arguments: list[str], told: str, strict: Desk) -> None:
     """One sentence, exit code 2; with --json the same as an object."""
@@ -457,6 +458,18 @@ def test_what_is_released_is_corrected_again(by: str, desk: Desk, portal: Served
     assert ended.out == f"Released: the next sweep looks after contact {one['contact']} again.\n"
     assert desk.run("--once", "--json").json["applied"] == 1
     assert portal.portal.drift() == DRIFT - 1
+
+
+def test_a_number_is_first_of_all_a_contacts(desk: Desk) -> None:
+    """An exception that happens to have the number of another contact stays: the list shows contacts' numbers."""
+    desk.run("--once")
+    desk.run("undo", "1")
+    one, other = desk.run("exceptions", "--json").json["exceptions"][:2]
+    sql(desk.journal, f"UPDATE exception SET id = {one['contact']} WHERE contact_id = {other['contact']}")  # noqa: S608
+    ended = desk.run("exceptions", "release", str(one["contact"]))
+    assert ended.out == f"Released: the next sweep looks after contact {one['contact']} again.\n"
+    left = {one["contact"] for one in desk.run("exceptions", "--json").json["exceptions"]}
+    assert (one["contact"] in left, other["contact"] in left, len(left)) == (False, True, DRIFT - 1)
 
 
 def test_a_release_is_an_object_too(desk: Desk) -> None:

@@ -44,6 +44,19 @@ def test_a_plan_is_refused_by_ctrl_c(desk: Desk, portal: Served, monkeypatch: py
     assert "Stopped, nothing written" in terminal.shown
 
 
+def test_the_sentences_of_check_stand_in_a_column(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal breaks them below themselves; elsewhere each thing is one line."""
+    lines = desk.run("check").out.splitlines()
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal = Terminal(monkeypatch, "stdout")
+    with terminal.person():
+        assert desk.run("check").code == 0
+    shown = terminal.shown.replace("\r", "").splitlines()
+    assert len(shown) > len(lines) == len([line for line in shown if not line.startswith(" ")])
+    assert [line for line in shown if len(line) > 80 and " " in line[33:]] == []  # a path stays whole
+    assert {line[:33].strip() for line in shown if line.startswith(" ")} == {""}
+
+
 def test_what_was_typed_before_the_question_is_no_answer(
     desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

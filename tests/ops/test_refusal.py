@@ -112,10 +112,10 @@ def test_a_refusal_above_the_question() -> None:
     assert refusal_text([CHANGES, SHARE], changes(3000), NAMES, DIGEST, width=80) == (
         """The guard stops this plan.
 
-  More than passes without approval   here  limit
-  ───────────────────────────────────────────────
-  changes                            3,000  1,000
-  of the linked contacts             30.0%    10%
+  Over the limits of the guard   here  limit
+  ──────────────────────────────────────────
+  changes                       3,000  1,000
+  share of the linked contacts  30.0%    10%
 
   Ida Ito would gain the most: 3,000 contacts.
   Hugo Castro would lose the most: 3,000 contacts.

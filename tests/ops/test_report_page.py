@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from report_values import HOSTILE, NOON, ORIGIN, a_plan, a_run, an_undo, but, names_of_strangers, row
 
-from reconciler.core.model import Status
+from reconciler.core.model import Result, RunReport, Status
 from reconciler.ops.display import display
-from reconciler.ops.report import Report, render
+from reconciler.ops.report import Report, render, run_report
 
 _VOID = {"meta", "link", "img", "br", "input", "hr"}
 _ELEMENTS = {"html", "head", "meta", "title", "style", "body", "main", "h1", "ul", "li", "dl", "dt", "dd", "a", "small"}
@@ -219,6 +219,26 @@ def test_a_page_without_rows_has_no_script_to_search_them() -> None:
     """Nor a box that would find nothing."""
     reading = Reading(page(a_plan(0, skips=False)))
     assert reading.all("script") == reading.all("form") == []
+
+
+@pytest.mark.parametrize(
+    ("report", "command", "told"),
+    [
+        pytest.param(RunReport(run=4, status=Status.FAILED, error="no network"), "once", "", id="failed"),
+        pytest.param(
+            RunReport(run=4, status=Status.APPLIED, drift=3, taken_at=NOON, outcomes={Result.APPLIED: 3}),
+            "undo",
+            "3 applied 0 left alone",
+            id="undone",
+        ),
+    ],
+)
+def test_what_a_run_did_not_look_at_is_no_zero(report: RunReport, command: str, told: str) -> None:
+    """Neither in the tiles nor in the head."""
+    document = run_report(report, portal="acme", command=command, started_at=NOON, finished_at=NOON, rows=[], origin="")
+    text = " ".join("".join(Reading(page(document)).text).split())
+    assert ("Looked at" in text, "linked contacts" in text, "Drift" in text) == (False, False, bool(told))
+    assert told in text
 
 
 def test_a_run_that_wrote_nothing_starts_with_what_it_meant_to() -> None:

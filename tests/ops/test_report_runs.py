@@ -53,6 +53,17 @@ def test_a_wide_terminal_shows_the_size_of_the_portal() -> None:
     assert "other" in shown
 
 
+def test_what_a_run_did_not_see_is_no_zero() -> None:
+    """A run that failed before it saw the portal has no numbers; an undo does not look at the portal at all."""
+    failed = Record(RunReport(run=4, status=Status.FAILED, error="no network"))
+    undone = Record(RunReport(run=5, status=Status.APPLIED, drift=3, taken_at=NOON), command="undo")
+    told = runs_text([failed, undone], zone=UTC, width=140).splitlines()[2:]
+    assert [line.split()[4:] for line in told] == [
+        ["applied", "·", "·", "3", "0", "·", "0.0", "s"],
+        ["failed", "·", "·", "·", "·", "·", "0.0", "s"],
+    ]
+
+
 def test_a_narrow_terminal_cuts_no_number() -> None:
     """Outcomes fold instead."""
     shown = runs_text(RUNS, zone=UTC, width=70)

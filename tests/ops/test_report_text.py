@@ -150,6 +150,14 @@ def test_any_name_fits_and_keeps_the_table_whole(names: list[str], width: int) -
     assert all(cell_len(line) <= width for line in shown.split("\n"))
 
 
+def test_contacts_without_names_are_one_column() -> None:
+    """The journal keeps none: a run from it shows no empty column."""
+    lines = render(a_run(row(contact_name="", result="applied")), "text").splitlines()
+    head = next(line for line in lines if "Company" in line)
+    assert head.split() == ["Contact", "Company", "Before", "After", "Result"]
+    assert "     15  Delta Machines  Hugo Castro  Ida Ito  applied" in "\n".join(lines)
+
+
 def test_causes_stand_beside_the_changes_where_they_differ() -> None:
     """A large plan tells what they mean; where all have one cause, a column of it would only take room."""
     shown = text(a_plan(30, causes=True), width=100)

@@ -230,6 +230,31 @@ def test_the_backlog_and_the_time_left(run: RunRecord | None, left: int, seconds
     assert says in " ".join(Reading(shown.text).text.split())
 
 
+def test_what_goes_on_failing_is_told_once() -> None:
+    """The sentence stands at the newest run of several that ended alike; none of them knows of any drift."""
+    dead, closed = "the webhook is dead", "the portal is closed"
+    runs = [
+        record(Status.FAILED, run=9 - k, error=error, taken_at=None, companies=0)
+        for k, error in enumerate([dead, dead, closed])
+    ]
+    text = " ".join(Reading(status_page(empty(runs=runs), UTC).text).text.split())
+    assert re.findall(r"failed (.+?) · · · 0 0.0 s", text) == [dead, "as above", closed]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "wrong", "says"),
+    [(0, (), "in order"), (1_200, (), "waits for approval"), (1_200, ("the disk is full",), "not in order")],
+    ids=["good", "waiting", "bad"],
+)
+def test_the_title_says_how_it_goes(waiting: int, wrong: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    """A tab in the background is all that somebody may see of it."""
+    with month(tmp_path / "journal.db", runs=2, changes=0) as journal:
+        if waiting:
+            refuse(journal, waiting)
+        shown = status_page(read(journal, wrong=wrong), UTC).text
+    assert f"<title>{PORTAL}: {says} " in shown
+
+
 def test_an_approval_in_force_is_shown(tmp_path: Path) -> None:
     """With who gave it and how long it lasts, and no command any more."""
     with month(tmp_path / "journal.db", runs=2, changes=0) as journal:

@@ -118,7 +118,9 @@ def test_a_failing_portal_makes_it_not_ready_after_two_and_a_half_intervals(
     shop.slot(1)
     assert shop.readyz == ""
     shop.slot(2)
-    assert shop.readyz == "the last complete sweep ended 40 min 00 s ago (limit 25 min 00 s)"
+    said, _, why = shop.readyz.partition(": ")
+    assert said == "the last complete sweep ended 40 min 00 s ago (limit 25 min 00 s)"
+    assert why.startswith("something that is not the REST interface answers (HTTP 502, no JSON); check ")
     assert shop.watch.not_alive() == ""
     assert shop.metric("reconciler_sweeps_started_total") == 4
     assert shop.metric('reconciler_sweeps_total{result="in_sync"}') == 1
@@ -143,6 +145,7 @@ def test_a_webhook_that_is_revoked(make_world: Callable[..., World], tmp_path: P
     before = world.portal.stats()["requests"]
     shop.slot(1)
     assert shop.readyz.startswith("the portal does not let the worker in: ")
+    assert shop.readyz.count("not accept the webhook") + shop.readyz.count("not know this webhook") == 1
     assert "simulatedtoken0" not in shop.readyz
     assert shop.watch.not_alive() == ""
     assert (shop.metric("reconciler_authorized"), shop.metric("reconciler_ready")) == (0, 0)
@@ -274,7 +277,7 @@ def test_a_journal_that_cannot_be_written_is_not_ready(make_world: Callable[...,
     shop.watch.beat()
     with world.journal._database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA query_only = ON")
-    assert shop.readyz.startswith(f"The journal {world.journal.path} is not writable: ")
+    assert shop.readyz.startswith(f"the journal {world.journal.path} is not writable: ")
     assert shop.metric("reconciler_ready") == 0
     assert shop.metric("reconciler_journal_bytes") > 0
 
