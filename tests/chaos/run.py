@@ -24,7 +24,7 @@ from chaos.invariants import nothing_grows
 from chaos.scene import TOKEN
 from chaos.story import Told, play
 from chaos.summary import Summary, write
-from support.world import MEMORY
+from support.world import MEMORY, template
 
 from reconciler.ops.logs import configure
 from reconciler.portal.redaction import Redactor
@@ -66,8 +66,8 @@ def many(seeds: range, processes: int, chunk: int, warm: int) -> tuple[Summary, 
     """Play seeds in several processes; return what they were, and what grew."""
     summary, samples = Summary(), dict[int, list[tuple[int, int, int]]]()
     chunks = [seeds[start : start + chunk] for start in range(0, len(seeds), chunk)]
-    # What is loaded by now stays, and no collection has to look at it again.
-    with ProcessPoolExecutor(max_workers=processes, initializer=gc.freeze) as pool:
+    template()  # migrated once, and not by each process
+    with ProcessPoolExecutor(max_workers=processes) as pool:
         for part, process, sample in pool.map(several, chunks):
             summary.join(part)
             for seed, breaches in part.violations.items():
@@ -81,7 +81,8 @@ def many(seeds: range, processes: int, chunk: int, warm: int) -> tuple[Summary, 
 
 def several(seeds: range) -> tuple[Summary, int, tuple[int, int, int]]:
     """Play seeds one after the other; return what they were, the process, and how much it holds."""
-    gc.disable()  # a collection in the middle of a seed may be most of its time; between seeds it is little
+    gc.disable()  # a collection in the middle of a seed may be most of its time; between seeds it is little,
+    gc.freeze()  # when it looks at nothing that is loaded or compiled by now
     summary, began = Summary(), time.process_time()
     for seed in seeds:
         summary.add(one(seed))
