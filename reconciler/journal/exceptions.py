@@ -125,7 +125,9 @@ class Exceptions:
         with self._database.writing() as connection:
             key = rows.portal_key(connection, portal, now)
             release_over(connection, key, now)
-            if wanted and kind in _UNTIL_OWNER_CHANGES:
+            if not wanted:
+                return []
+            if kind in _UNTIL_OWNER_CHANGES:
                 # One that the company's new owner has ended must not stand in the way of its successor.
                 these = {"key": key, "now": now, "by": BY_COMPANY_OWNER, "of_kind": kind.value}
                 connection.execute(

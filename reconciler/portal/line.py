@@ -10,6 +10,7 @@ import re
 import ssl
 import threading
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
 import httpx
@@ -85,7 +86,7 @@ class Line:
         self._depart()
         content = bytearray()
         try:
-            with self._http.stream("POST", self._url(), content=body) as response:
+            with self._http.stream("POST", _batch_url(self.webhook.base_url), content=body) as response:
                 codings = response.headers.get_list("content-encoding", split_commas=True)
                 if len(codings) > 1 or not _UNPACKED.issuperset(map(str.lower, codings)):
                     _give_up("the answer is packed in a way that was not asked for")
@@ -107,9 +108,6 @@ class Line:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as cause:
             raise NotJsonError(f"{self.webhook.host} sent an answer that cannot be read") from cause
 
-    def _url(self) -> str:
-        return f"{self.webhook.base_url}{BATCH}.json"
-
     def _follow(self, new: httpx.URL) -> None:
         """Take over the portal's new address, for the same path inside the cloud's family only (F6, DESIGN 12).
 
@@ -118,7 +116,7 @@ class Line:
         host = new.raw_host.decode("ascii")
         old, name = _CLOUD.fullmatch(self.webhook.host), _CLOUD.fullmatch(host)
         same_family = old and name and old["family"].casefold() == name["family"].casefold()
-        same_path = new.path == httpx.URL(self._url()).path
+        same_path = new.path == _batch_url(self.webhook.base_url).path
         if self._moved or not (same_family and same_path and new.scheme == "https" and new.port is None):
             raise MovedError(
                 f"{self.webhook.host} redirects to {new.scheme}://{host}, which is not followed; "
@@ -142,6 +140,11 @@ def _reason(failure: httpx.TransportError) -> str:
     if isinstance(root, ssl.SSLCertVerificationError):
         return "its certificate is not trusted; for one of your own authority set portal.ca_bundle"
     return type(failure).__name__ if not isinstance(root, OSError) else (root.strerror or type(root).__name__)
+
+
+@lru_cache(maxsize=2)  # to parse an address takes as long as to send a small request
+def _batch_url(base_url: str) -> httpx.URL:
+    return httpx.URL(f"{base_url}{BATCH}.json")
 
 
 def http_client(

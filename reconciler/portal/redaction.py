@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _CODE_BY_SHAPE = re.compile(
 )
 
 
+@lru_cache(maxsize=256)  # of one character, which tells nobody the secret
 def _spellings(character: str) -> str:
     """Return a pattern for one character of a secret, however it was escaped on the way."""
     encoded = character.encode("utf-8", "surrogatepass")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 _ABSOLUTE = re.compile(
     r"""
@@ -84,4 +85,9 @@ def _zone(text: str | None, utc_offset: int) -> timezone:
 
 def iso(seconds: float, utc_offset: int) -> str:
     """Write a moment with the server's offset, in whole seconds."""
-    return datetime.fromtimestamp(int(seconds), timezone(timedelta(seconds=utc_offset))).isoformat()
+    return _iso(int(seconds), utc_offset)
+
+
+@lru_cache(maxsize=1024)  # the rows of a page often have one, and so have the calls of a batch
+def _iso(seconds: int, utc_offset: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone(timedelta(seconds=utc_offset))).isoformat()

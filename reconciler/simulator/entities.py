@@ -70,6 +70,9 @@ class Entity:
         Unknown names are ignored and ID always comes along (F2).
         """
         everything = not select or "*" in select
+        if not everything and "UF_*" not in select:  # names only, as most ask
+            named = {"ID", *select}
+            return [f for f in self.fields.values() if f.name in named and f.kind is not Kind.WRITE_ONLY]
         return [
             field
             for field in self.fields.values()

@@ -24,12 +24,13 @@ from chaos.invariants import nothing_grows
 from chaos.scene import TOKEN
 from chaos.story import Told, play
 from chaos.summary import Summary, write
-from support.world import MEMORY
+from support.world import MEMORY, template
 
 from reconciler.ops.logs import configure
 from reconciler.portal.redaction import Redactor
 
 _stream = io.StringIO()
+_mask = Redactor([TOKEN])
 
 
 def main(arguments: list[str]) -> int:
@@ -65,6 +66,7 @@ def many(seeds: range, processes: int, chunk: int, warm: int) -> tuple[Summary, 
     """Play seeds in several processes; return what they were, and what grew."""
     summary, samples = Summary(), dict[int, list[tuple[int, int, int]]]()
     chunks = [seeds[start : start + chunk] for start in range(0, len(seeds), chunk)]
+    template()  # migrated once, and not by each process
     with ProcessPoolExecutor(max_workers=processes) as pool:
         for part, process, sample in pool.map(several, chunks):
             summary.join(part)
@@ -79,11 +81,12 @@ def many(seeds: range, processes: int, chunk: int, warm: int) -> tuple[Summary, 
 
 def several(seeds: range) -> tuple[Summary, int, tuple[int, int, int]]:
     """Play seeds one after the other; return what they were, the process, and how much it holds."""
-    gc.disable()  # a collection in the middle of a seed is most of its time; between chunks it is not
+    gc.disable()  # a collection in the middle of a seed may be most of its time; between seeds it is little,
+    gc.freeze()  # when it looks at nothing that is loaded or compiled by now
     summary, began = Summary(), time.process_time()
     for seed in seeds:
         summary.add(one(seed))
-    gc.collect()
+        gc.collect()
     summary.cpu = time.process_time() - began
     return summary, os.getpid(), holding()
 
@@ -92,7 +95,7 @@ def one(seed: int) -> Told:
     """Play one seed in a folder of its own, its log at its most talkative."""
     _stream.seek(0)
     _stream.truncate()
-    configure("debug", "json", Redactor([TOKEN]), _stream)
+    configure("debug", "json", _mask, _stream)
     with TemporaryDirectory(dir=MEMORY, prefix="chaos-") as folder:
         try:
             return play(seed, Path(folder), _stream.getvalue)

@@ -490,23 +490,11 @@ def _check(request: Request, response: Response, arrived: float, left: float) ->
     """Return what a request's check was answered; None where it has none, or the answer does not get through."""
     if response.status != 200 or response.cut_after is not None:
         return None
-    commands = json.loads(request.body)["cmd"]
-    parsed = {key: _parsed(command) for key, command in commands.items() if "list" in command.partition("?")[0]}
-    keys = list(parsed)
-    for contacts_key, companies_key in pairwise(keys):
-        (_, contacts), (method, companies) = parsed[contacts_key], parsed[companies_key]
-        selected = contacts.get("select[]"), companies.get("select[]")
-        if method == COMPANY_LIST and selected == (_LINKED_OWNERS, _OWNERS):
-            break
-    else:
+    found = _keys_of_check(json.loads(request.body)["cmd"])
+    if found is None:
         return None
-    check = Check(
-        arrived=arrived,
-        left=left,
-        asked={int(number) for number in contacts["filter[@ID][]"]},
-        contacts={},
-        owners={},
-    )
+    contacts_key, companies_key, asked = found
+    check = Check(arrived=arrived, left=left, asked=asked, contacts={}, owners={})
     with suppress(ValueError, TypeError, KeyError, AttributeError):  # spoilt on its way, as a fault has it
         results = json.loads(response.body)["result"]["result"]
         for row in results[contacts_key]:
@@ -516,6 +504,17 @@ def _check(request: Request, response: Response, arrived: float, left: float) ->
     return check
 
 
-def _parsed(command: str) -> tuple[str, dict[str, list[str]]]:
-    method, _, query = command.partition("?")
-    return method, parse_qs(query)
+def _keys_of_check(commands: dict[str, str]) -> tuple[str, str, set[int]] | None:
+    """Return the keys of the two commands of a check, and the contacts it asks for; None: the request has none."""
+    lists = [(key, command) for key, command in commands.items() if "list" in command.partition("?")[0]]
+    for (contacts_key, of_contacts), (companies_key, of_companies) in pairwise(lists):
+        if not of_companies.startswith(f"{COMPANY_LIST}?"):
+            continue
+        contacts, companies = _parameters(of_contacts), _parameters(of_companies)
+        if (contacts.get("select[]"), companies.get("select[]")) == (_LINKED_OWNERS, _OWNERS):
+            return contacts_key, companies_key, {int(number) for number in contacts["filter[@ID][]"]}
+    return None
+
+
+def _parameters(command: str) -> dict[str, list[str]]:
+    return parse_qs(command.partition("?")[2])
