@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import httpx
-from support.world import CONTACT_LIST, Witness, World, _clients, _parsed
+from support.world import CONTACT_LIST, Witness, World, _parsed
 
 if TYPE_CHECKING:
     from reconciler.simulator.http import Request, Response
@@ -61,21 +60,10 @@ class FaultWorld(World):
     """A world with such a witness."""
 
     witness: Listener
+    #: No fault here lasts as long as a time-out.
+    in_one_thread = True
 
     def start(self) -> None:
         if not isinstance(self.witness, Listener):
             self.witness = Listener(self.portal)
         super().start()
-        _, line = _clients(self._limits.read_timeout)
-        line.end = _AtOnce(line.end)
-
-
-class _AtOnce(httpx.BaseTransport):
-    """A line whose portal answers in the thread that asks: no fault here lasts as long as a time-out."""
-
-    def __init__(self, end: httpx.BaseTransport) -> None:
-        self._end = end
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.extensions = {key: value for key, value in request.extensions.items() if key != "timeout"}
-        return self._end.handle_request(request)
