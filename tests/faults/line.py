@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -41,19 +42,22 @@ class Listener(Witness):
         self.asked.append(asked)
         response = super().handle(request)
         if response.status == 200 and response.cut_after is None:
-            for key, (method, _) in zip(keys, asked.commands, strict=True):
-                if method == CONTACT_LIST:
-                    asked.shown.update(_rows(response.body, key))
+            lists = [key for key, (method, _) in zip(keys, asked.commands, strict=True) if method == CONTACT_LIST]
+            asked.shown.update(_shown(response.body, lists) if lists else {})
         return response
 
 
-def _rows(body: bytes, key: str) -> dict[int, int]:
-    """Return contact -> owner as one command of a batch shows them; nothing of what is no answer."""
+def _shown(body: bytes, keys: list[str]) -> dict[int, int]:
+    """Return contact -> owner as these commands of a batch show them; nothing of what is no answer."""
+    found: dict[int, int] = {}
     try:
-        rows = json.loads(body)["result"]["result"][key]
-        return {int(row["ID"]): int(row["ASSIGNED_BY_ID"]) for row in rows}
+        answers = json.loads(body)["result"]["result"]
     except (ValueError, TypeError, KeyError):
-        return {}
+        return found
+    for key in keys:
+        with suppress(ValueError, TypeError, KeyError):
+            found |= {int(row["ID"]): int(row["ASSIGNED_BY_ID"]) for row in answers[key]}
+    return found
 
 
 class FaultWorld(World):
