@@ -3,8 +3,9 @@
     python tests/crashes/kill_everywhere.py [--json] [STORY [POINT]]
     python tests/crashes/kill_everywhere.py --json --asked     each story whose name comes in
 
-A server of forks: a story is told up to its moment once; for each point a fork of it has a portal of its own, starts
-the worker that is killed, and then another one that must bring everything to the end it has where nobody is killed.
+A story is told up to its moment once, and to its end by a worker that nobody kills. Then another worker goes on from
+that moment, and at each of its points a fork of it is killed. What is left, the portal and the files of the journal, is
+copied, and from the copy one more worker must bring everything to that same end.
 """
 
 from __future__ import annotations
@@ -14,14 +15,12 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import sqlite3
 import sys
-import time
 import traceback
 from collections import Counter
-from contextlib import closing
-from multiprocessing import Pipe
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -31,13 +30,14 @@ import structlog
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from crashes.stories import MEMORY, STORIES, Story
-from support.crashing import Kind, ask, intents, run_and_kill
+from support.crashing import Death, Kind, ask, carry_out_late, intents, work
+from support.snapshots import Snapshot, taken
 from support.world import audit
 
 from reconciler.journal.lease import hold_lease
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Iterator
 
     from support.trust import TrustWorld
     from support.world import Exchange
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reliability.md"
 START, END = "<!-- crash points -->\n", "<!-- end of crash points -->\n"
 _KILLED = -9
+#: The story in which not only forks are killed.
+THEMSELVES = "writes"
 #: What must be the same whether or not a worker was killed: name -> question to the journal's file.
 _SAME = {
     "exceptions": """
@@ -95,123 +97,137 @@ class Witnessed:
                 self.wrong.append(f"contact {contact} is to be written, and no such intent was stored before")
 
 
-def left_behind(world: TrustWorld) -> str:
-    """Return all that a dead worker has left to the next one, in short: the journal, the portal and the time."""
-    with closing(sqlite3.connect(world._folder / "journal.db")) as connection:
-        journal = "".join(connection.iterdump())
-    rest = [(edit.id, edit.at, edit.after) for edit in world.portal.history], world.witness.clock.monotonic()
-    return hashlib.sha256(f"{journal}{rest}".encode()).hexdigest()
+class Remains:
+    """What killed processes of one story left behind, and what came of it."""
+
+    def __init__(self, name: str, place: Path, moment: Snapshot, only: int | None) -> None:
+        """`moment`: when the worker starts that is killed; `only`: the number of a point, None for all."""
+        self._name = name
+        self._story = STORIES[name]
+        self._place = place
+        self._only = only
+        self._noop = moment.known["edits"]["noop"]
+        #: Content of the database and its log -> of what is in it.
+        self._journals: dict[bytes, str] = {}
+        self.deaths: list[Death] = []
+        self.states: set[str] = set()
+        self.wrong: list[str] = []
+        self._end: dict[str, Any] = {}
+        wrong, self._end = self._to_the_end(moment, self._story.act)
+        self.wrong += [f"{name}, nobody killed: {sentence}" for sentence in wrong]
+
+    def look(self, death: Death) -> None:
+        """Hold what must hold wherever a process is killed."""
+        self.deaths.append(death)
+        wrong = [] if death.ended == _KILLED else [f"a fork of the worker ended with {death.ended}"]
+        state = f"{self.state(death.left, wrong)} {death.late is not None}"
+        if state not in self.states and self._only in (None, len(self.deaths)):
+            self.states.add(state)  # what follows depends on nothing but what was left behind
+            late = death.late
+            wrong += self._to_the_end(death.left, lambda world: late and carry_out_late(world, late))[0]
+        self.wrong += [f"{self._name} {len(self.deaths)} ({death.kind}): {sentence}" for sentence in wrong]
+
+    def state(self, left: Snapshot, wrong: list[str]) -> str:
+        """Return all that the next worker finds: the journal in short, what was done to the portal, and the time."""
+        history = [(edit.id, edit.at, edit.after) for edit in left.known["edits"]["history"]]
+        return f"{self._journal(left, wrong)} {history} {left.seconds}"
+
+    def _journal(self, left: Snapshot, wrong: list[str]) -> str:
+        """Return the content of a journal, in short, and hold its file against SQLite's own checks."""
+        files = {name: content for name, content in left.files.items() if name in ("journal.db", "journal.db-wal")}
+        raw = hashlib.sha256(repr(sorted(files.items())).encode()).digest()
+        if raw not in self._journals:
+            with self.folder(left) as folder, closing(sqlite3.connect(folder / "journal.db")) as connection:
+                for pragma in ("integrity_check", "foreign_key_check"):
+                    wrong += [f"{pragma}: {row}" for row in connection.execute(f"PRAGMA {pragma}") if row != ("ok",)]
+                content = "".join(connection.iterdump())
+            self._journals[raw] = hashlib.sha256(content.encode()).hexdigest()
+        return self._journals[raw]
+
+    @contextmanager
+    def folder(self, left: Snapshot) -> Iterator[Path]:
+        """Lay out a journal's files as they were left."""
+        with TemporaryDirectory(dir=self._place) as folder:
+            left.put_files(Path(folder))
+            yield Path(folder)
+
+    def _to_the_end(self, left: Snapshot, act: Callable[[TrustWorld], object]) -> tuple[list[str], dict[str, Any]]:
+        """Start a worker on what there is, act, and tell the story to its end; return what is wrong there, and all."""
+        with self.folder(left) as folder, closing(self._story.resumed(folder, left)) as world:
+            witnessed = Witnessed(world)
+            try:
+                act(world)
+                self._story.then(world)
+                audit(world)
+            except Exception:  # noqa: BLE001 - told with the others
+                return [traceback.format_exc()], {}
+            end = told(self._story, world)
+            wrong = witnessed.wrong + at_its_end(self._story, world, end, self._noop)
+            for what, expected in self._end.items():
+                if end[what] != expected and what not in self._story.differs:
+                    wrong.append(f"{what} at the end are {end[what]} and not {expected}")
+            return wrong, end
 
 
-def one(story: Story, world: TrustWorld, fatal: int, known: Collection[str]) -> dict[str, Any]:
-    """Kill a worker at a point, 0 for nowhere, and tell the story to its end; for a process of its own.
-
-    What follows depends on nothing but what the dead worker left behind. Where that is `known` from another point, the
-    end is, too.
-    """
-    folder = Path(shutil.copytree(world._folder, world._folder.with_name(f"point-{fatal}")))
-    world._folder = folder
-    witnessed = Witnessed(world)
-    noop = world.portal.stats()["noop_updates"]
-    points, ended, late = run_and_kill(world, story.act, fatal)
-    wrong = witnessed.wrong
-    if ended != (_KILLED if fatal else 0) or (fatal and len(points) != fatal):
-        wrong.append(f"the worker ended with {ended} after {len(points)} points")
-    left = f"{left_behind(world)} {late}"
-    for pragma in ("integrity_check", "foreign_key_check"):
-        wrong += [f"{pragma}: {row}" for row in ask(folder / "journal.db", f"PRAGMA {pragma}") if row != ("ok",)]
-    with hold_lease(folder / "journal.db", world.clock, 0):
-        pass
-    end: dict[str, Any] = {}
-    if left not in known:
-        world.start()
-        with closing(world):
-            story.then(world)
-            audit(world)
-            end = told(story, world)
-            wrong += at_its_end(world, end, noop)
-    shutil.rmtree(folder)
-    return {
-        "points": [kind.name for kind in points],
-        "wrong": wrong,
-        "left": left,
-        "end": json.loads(json.dumps(end)),
-    }
-
-
-def at_its_end(world: TrustWorld, end: dict[str, Any], noop: int) -> list[str]:
+def at_its_end(story: Story, world: TrustWorld, end: dict[str, Any], noop: int) -> list[str]:
     """Return what is wrong at the end of a story, whoever was killed in it."""
     wrong = []
     if world.journal.open_intents("portal"):
         wrong.append("intents are open")
     if world.portal.stats()["noop_updates"] != noop:
         wrong.append("an update changed nothing")
-    applied = [row[:3] for row in end["applied"]]
-    if applied != end["writes"]:
-        wrong.append(f"the portal has {end['writes']}, the journal {applied}")
+    writes, applied = (
+        [row[:3] for row in end[what] if row[0] not in story.touched]  # of the others nobody can know
+        for what in ("writes", "applied")
+    )
+    if applied != writes:
+        wrong.append(f"the portal has {writes}, the journal {applied}")
     return wrong
-
-
-def forked(story: Story, world: TrustWorld, fatal: int, known: Collection[str]) -> dict[str, Any]:
-    """Do `one` in a fork, so that the next point finds the story as it was."""
-    here, there = Pipe(duplex=False)
-    process = os.fork()
-    if process == 0:
-        try:
-            there.send(one(story, world, fatal, known))
-        except BaseException:  # noqa: BLE001 - told by the parent
-            there.send({"points": [], "wrong": [traceback.format_exc()], "left": "", "end": {}})
-        os._exit(0)
-    there.close()
-    try:
-        found: dict[str, Any] = here.recv()
-    finally:
-        os.waitpid(process, 0)
-        here.close()
-    return found
-
-
-def rehearse(story: Story, folder: Path) -> None:
-    """Tell the story once in this process: what is imported and compiled now, no fork has to."""
-    world = story.world(folder)
-    world.start()
-    story.act(world)
-    story.then(world)
-    told(story, world)
-    world.close()
 
 
 def kill_everywhere(name: str, only: int | None = None) -> dict[str, Any]:
     """Tell a story with a kill at each of its points; return the points by kind, and what was wrong."""
     story = STORIES[name]
-    began = time.process_time() + sum(os.times()[2:4])
+    began = sum(os.times()[:4])
+    gc.collect()
+    gc.disable()  # what a collector touches the forks no longer share
     with TemporaryDirectory(dir=MEMORY) as place:
-        rehearsal, folder = Path(place) / "rehearsal", Path(place) / "story"
-        rehearsal.mkdir()
-        rehearse(story, rehearsal)
+        folder = Path(place) / "story"
         folder.mkdir()
         world = story.world(folder)
-        gc.collect()
-        gc.freeze()
-        gc.disable()  # pages that no collector touches are shared by the forks
-        whole = forked(story, world, 0, ())
-        known: set[str] = set()
-        wrong = [f"{name}, nobody killed: {sentence}" for sentence in whole["wrong"]]
-        points = whole["points"]
-        for fatal in range(1, len(points) + 1) if only is None else [only]:
-            found = forked(story, world, fatal, known)
-            known.add(found["left"])
-            where = f"{name} {fatal} ({Kind[points[fatal - 1]]})"
-            wrong += [f"{where}: {sentence}" for sentence in found["wrong"]]
-            wrong += [
-                f"{where}: {what} at the end are {found['end'].get(what)} and not {expected}"
-                for what, expected in whole["end"].items()
-                if found["end"] and found["end"].get(what) != expected
-            ]
-        gc.enable()
-        gc.unfreeze()
-    seconds = time.process_time() + sum(os.times()[2:4]) - began
-    return {"story": name, "points": Counter(points), "wrong": wrong, "states": len(known), "seconds": seconds}
+        moment = taken(world)
+        remains = Remains(name, Path(place), moment, only)
+        witnessed = Witnessed(world)
+        ended = work(world, story.act, remains.look)
+        wrong = [f"{name}, the worker that lives: {sentence}" for sentence in witnessed.wrong]
+        wrong += remains.wrong
+        if ended:
+            wrong.append(f"{name}: the worker that lives ended with {ended}")
+        if name == THEMSELVES and only is None:
+            # Not where the portal is still at work: that is no other point of the worker.
+            last = {death.kind: number for number, death in enumerate(remains.deaths, 1) if death.late is None}
+            for number in last.values():
+                wrong += killed_itself(world, moment, remains, number)
+    gc.enable()
+    kinds = Counter(death.kind.name for death in remains.deaths)
+    seconds = sum(os.times()[:4]) - began
+    return {"story": name, "points": kinds, "wrong": wrong, "states": len(remains.states), "seconds": seconds}
+
+
+def killed_itself(world: TrustWorld, moment: Snapshot, remains: Remains, fatal: int) -> list[str]:
+    """Kill the worker itself, with all its locks, at a point: it must leave what its killed fork left there."""
+    fork = remains.deaths[fatal - 1]
+    with remains.folder(moment) as folder:
+        moment.put_portal(world)
+        world._folder = folder
+        ended = work(world, STORIES[THEMSELVES].act, lambda _: None, fatal)
+        where = f"the worker itself, at {fatal} ({fork.kind})"
+        wrong = [] if ended == _KILLED else [f"{where}, ended with {ended}"]
+        left = taken(world)
+        with hold_lease(folder / "journal.db", world.clock, 0):
+            if remains.state(left, wrong) != remains.state(replace(fork.left, seconds=left.seconds), wrong):
+                wrong.append(f"{where}, did not leave what its fork left")
+    return wrong
 
 
 def table(found: list[dict[str, Any]]) -> str:
@@ -240,7 +256,7 @@ def main() -> int:
     """Kill; 1 if anything was wrong."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     words = [word for word in sys.argv[1:] if not word.startswith("--")]
-    names, only = (words[:1], int(words[1])) if len(words) == 2 else (words or [*STORIES], None)
+    names, only = (words[:1], int(words[1])) if len(words) == 2 and words[1].isdigit() else (words or [*STORIES], None)
     found = []
     for name in map(str.strip, sys.stdin) if "--asked" in sys.argv else names:
         found.append(kill_everywhere(name, only))

@@ -20,7 +20,9 @@ from reconciler.simulator.costs import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from support.snapshots import Snapshot
     from support.world import Exchange
 
 __all__ = ["MEMORY", "STORIES", "Story"]
@@ -30,6 +32,15 @@ YEAR = timedelta(days=365)
 GUARD = {"guard": {"changes": 4}}
 #: Chunks of 3 and 4: several requests that write, and few contacts.
 CHUNKS = ChunkLimits(start=3, most=4)
+
+
+_OPTIONS: dict[str, Any] = {"chunks": CHUNKS, "limits": "self-hosted"}
+
+
+class CrashWorld(TrustWorld):
+    """A world whose process can be forked at any time, because nobody waits for a portal in a thread."""
+
+    in_one_thread = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +57,22 @@ class Story:
     options: dict[str, Any] = field(default_factory=dict)
     #: What of the journal must be as if nobody had been killed, besides what always must.
     also: Callable[[TrustWorld], object] = lambda _: None
+    #: What of the end depends on when the worker was killed, because people were at work meanwhile.
+    differs: frozenset[str] = frozenset()
+    #: Contacts that people came to before anybody could see what had become of the dead worker's write.
+    touched: frozenset[int] = frozenset()
 
-    def world(self, folder: Any) -> TrustWorld:
+    def world(self, folder: Path) -> CrashWorld:
         """Make the world up to the moment, with no journal open."""
-        # Without a time-out nobody waits for a portal in a thread, and a process with threads cannot be forked.
-        world = TrustWorld(folder, **({"chunks": CHUNKS, "limits": "self-hosted"} | self.options))
+        world = CrashWorld(folder, **(_OPTIONS | self.options))
         self.before(world)
         world.close()
+        return world
+
+    def resumed(self, folder: Path, snapshot: Snapshot) -> CrashWorld:
+        """Start a worker anew, as it was then, with the journal that is in the folder."""
+        world = CrashWorld(folder, timeline=snapshot.timeline(), **(_OPTIONS | self.options))
+        snapshot.put_portal(world)
         return world
 
 
@@ -80,18 +100,56 @@ def _approved(world: TrustWorld) -> None:
     world.approve(waiting.digest)
 
 
-def _slow_portal(world: TrustWorld) -> None:
-    """Make so many owners that the portal is asked in two rounds, more than a minute apart."""
-    world.drift(3)
-    for owner in range(1000, 1055):
-        world.office.user(owner)
-        world.office.company(owner, owner)
+def _owners(number: int) -> Callable[[TrustWorld], None]:
+    """Make so many owners, each of whom is a question, and three contacts that drift."""
+
+    def before(world: TrustWorld) -> None:
+        world.drift(3)
+        for owner in range(1000, 1000 + number):
+            world.office.user(owner)
+            world.office.company(owner, owner)
+
+    return before
+
+
+#: Asked in two rounds, and where the portal is slow, they are more than a minute apart.
+_slow_portal = _owners(55)
+_SLOW: dict[str, Any] = {"profile": Profile(read=1.5), "tactics": Tactics(strategy=Strategy.DRIFT)}
 
 
 def _sweep_slowly(world: TrustWorld) -> None:
     kept = []
     world.run(reading=lambda *_: kept.append(world.journal.sweeps.halfway("portal")))
     assert any(halfway is not None for halfway in kept)
+
+
+def _half_swept(world: TrustWorld) -> None:
+    """Let an earlier worker have died in its first sweep, when the first part was kept."""
+    _slow_portal(world)
+
+    def die(_: Exchange) -> None:
+        if world.journal.sweeps.halfway("portal") is not None:
+            raise _Dead
+
+    world.witness.after = die
+    try:
+        world.tick()
+    except _Dead:
+        world.witness.after = lambda _: None
+    assert world.journal.sweeps.halfway("portal") is not None
+
+
+#: Of the first chunk, and of the second.
+_TOUCHED = frozenset({2, 5})
+
+
+def _people_at_work(world: TrustWorld) -> None:
+    """Let people come before the next worker does: to two contacts, and to a company."""
+    for contact in _TOUCHED:
+        world.give(contact, CLEO)
+    world.hand_over(102, DORA)
+    world.tick()
+    assert world.owners(*range(1, 9)) == [BOB] * 5 + [DORA] * 3
 
 
 def _fought_over(world: TrustWorld) -> None:
@@ -278,7 +336,29 @@ STORIES = {
         before=_slow_portal,
         act=_sweep_slowly,
         then=_tick,
-        options={"profile": Profile(read=1.5), "tactics": Tactics(strategy=Strategy.DRIFT)},
+        options=_SLOW,
+    ),
+    "half-swept": Story(
+        title="a first sweep that goes on where a killed one was",
+        before=_half_swept,
+        act=_tick,
+        then=_tick,
+        options=_SLOW,
+    ),
+    "lanes": Story(
+        title="a sweep that reads in three lanes",
+        before=_owners(105),
+        act=_tick,
+        then=_tick,
+        options=_SLOW | {"lanes": 3},
+    ),
+    "people": Story(
+        title="a run after whose end people were at work first",
+        before=_drift(8),
+        act=_tick,
+        then=_people_at_work,
+        differs=frozenset({"writes", "applied", "companies"}),
+        touched=_TOUCHED,
     ),
     "quarantine": Story(title="a run that puts a contact in quarantine", before=_fought_over, act=_tick, then=_tick),
     "respected": Story(

@@ -105,7 +105,7 @@ def _next_run(world: FaultWorld, order: dict[str, Any]) -> str:
 def _state(world: FaultWorld) -> str:
     """Return all that the next run begins with: the portal's records, the journal, and the time.
 
-    But for what the journal keeps of a run for reports alone: what it took, and the sentence that it failed with.
+    But for what the journal keeps for reports alone: what a run took, and the sentences that tell a failure.
     """
     with closing(sqlite3.connect(world.journal.path)) as connection:
         journal = [connection.execute(question).fetchall() for question in _questions()]
@@ -120,9 +120,14 @@ def _state(world: FaultWorld) -> str:
 @cache
 def _questions() -> list[str]:
     """Return what asks for all that is in a journal."""
-    for_reports = {"error", "requests", "commands", "operating_seconds", "duration_seconds"}
+    for_reports = {
+        "run": {"error", "requests", "commands", "operating_seconds", "duration_seconds"},
+        "change": {"detail"},
+    }
     asked = {
-        table.name: ", ".join(column.name for column in table.columns if column.name not in for_reports)
+        table.name: ", ".join(
+            column.name for column in table.columns if column.name not in for_reports.get(table.name, ())
+        )
         for table in metadata.sorted_tables
     }
     return [f"SELECT {columns} FROM {table} ORDER BY 1, 2, 3" for table, columns in asked.items()]  # noqa: S608

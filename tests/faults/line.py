@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import httpx
-from support.world import CONTACT_LIST, Witness, World, _clients, _parsed
+from support.world import CONTACT_LIST, Witness, World, _parsed
 
 if TYPE_CHECKING:
     from reconciler.simulator.http import Request, Response
@@ -42,40 +42,32 @@ class Listener(Witness):
         self.asked.append(asked)
         response = super().handle(request)
         if response.status == 200 and response.cut_after is None:
-            for key, (method, _) in zip(keys, asked.commands, strict=True):
-                if method == CONTACT_LIST:
-                    asked.shown.update(_rows(response.body, key))
+            lists = [key for key, (method, _) in zip(keys, asked.commands, strict=True) if method == CONTACT_LIST]
+            asked.shown.update(_shown(response.body, lists) if lists else {})
         return response
 
 
-def _rows(body: bytes, key: str) -> dict[int, int]:
-    """Return contact -> owner as one command of a batch shows them; nothing of what is no answer."""
+def _shown(body: bytes, keys: list[str]) -> dict[int, int]:
+    """Return contact -> owner as these commands of a batch show them; nothing of what is no answer."""
+    found: dict[int, int] = {}
     try:
-        rows = json.loads(body)["result"]["result"][key]
-        return {int(row["ID"]): int(row["ASSIGNED_BY_ID"]) for row in rows}
+        answers = json.loads(body)["result"]["result"]
     except (ValueError, TypeError, KeyError):
-        return {}
+        return found
+    for key in keys:
+        with suppress(ValueError, TypeError, KeyError):
+            found |= {int(row["ID"]): int(row["ASSIGNED_BY_ID"]) for row in answers[key]}
+    return found
 
 
 class FaultWorld(World):
     """A world with such a witness."""
 
     witness: Listener
+    #: No fault here lasts as long as a time-out.
+    in_one_thread = True
 
     def start(self) -> None:
         if not isinstance(self.witness, Listener):
             self.witness = Listener(self.portal)
         super().start()
-        _, line = _clients(self._limits.read_timeout)
-        line.end = _AtOnce(line.end)
-
-
-class _AtOnce(httpx.BaseTransport):
-    """A line whose portal answers in the thread that asks: no fault here lasts as long as a time-out."""
-
-    def __init__(self, end: httpx.BaseTransport) -> None:
-        self._end = end
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.extensions = {key: value for key, value in request.extensions.items() if key != "timeout"}
-        return self._end.handle_request(request)

@@ -204,14 +204,15 @@ def world_of(story: str, folder: Path) -> tuple[FaultWorld, dict[str, Any]]:
     """
     snapshot, order = world_after(story)
     snapshot.put_files(folder)
-    world = _new(story, folder)
+    world = _new(story, folder, timeline=snapshot.timeline())
     snapshot.put_portal(world)
     return world, order
 
 
-def _new(story: str, folder: Path) -> FaultWorld:
+def _new(story: str, folder: Path, **options: Any) -> FaultWorld:
     strategy = Strategy.PAGES if story == "pages" else Strategy.DRIFT
-    return FaultWorld(folder, chunks=ChunkLimits(start=CHUNK, most=CHUNK), tactics=Tactics(strategy=strategy))
+    chunks, tactics = ChunkLimits(start=CHUNK, most=CHUNK), Tactics(strategy=strategy)
+    return FaultWorld(folder, chunks=chunks, tactics=tactics, **options)
 
 
 @cache

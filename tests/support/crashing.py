@@ -3,6 +3,10 @@
 The worker is a forked process. Its points are not listed anywhere: they are where SQLAlchemy says that a transaction
 begins, is about to be committed, and has ended, and where a request leaves and an answer comes. The portal stays in the
 parent, on the other end of a pipe; each message carries the sender's time, so both go by one virtual time.
+
+A worker passes all its points in one life: at each one a fork of it is killed, with the journal open, and the files
+are copied as they are then. What a killed process leaves in them is what was written before; a worker that is killed
+itself, with the locks that a fork does not have, is held against the copy.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import signal
 import sqlite3
 import traceback
 from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from multiprocessing import Pipe
@@ -20,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
+from support.snapshots import Snapshot, taken
 from support.world import CONTACT_UPDATE, _clients
 
 from reconciler.portal.deadline import Transport
@@ -34,6 +40,8 @@ if TYPE_CHECKING:
     from support.trust import TrustWorld
     from support.world import Exchange
 
+    from reconciler.clock import VirtualClock
+
 #: Seconds after which the portal carries out a request whose sender is dead: it may, for as long as it lets one run
 #: (F5.3).
 LATE = 50.0
@@ -45,7 +53,7 @@ class Kind(StrEnum):
     BEGIN = "before the first transaction"
     COMMIT = "in a transaction, before its commit"
     COMMITTED = "after a commit, before what follows"
-    REQUEST = "before the first request"
+    REQUEST = "before a request"
     CARRIED_OUT = "request carried out, no answer yet"
     LATE = f"request carried out {LATE:.0f} s after the kill"
     ANSWERED = "after an answer, before what follows"
@@ -55,29 +63,31 @@ class Kind(StrEnum):
 _AFTER = (Kind.COMMITTED, Kind.ANSWERED)
 
 
-class Points:
-    """Counts the points that this process passes, tells of each, and ends the process at the fatal one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Death:
+    """A process with the journal open was killed at a point: what it left behind."""
 
-    def __init__(self, fatal: int, tell: Callable[[Kind], None]) -> None:
-        """`fatal`: from 1; 0 for a worker that lives."""
-        self._fatal = fatal
+    kind: Kind
+    #: How it ended, as `os.waitstatus_to_exitcode` has it.
+    ended: int
+    #: The journal's files as they were then, and the portal.
+    left: Snapshot
+    #: The request that the portal is still at work on.
+    late: Request | None = None
+
+
+class Points:
+    """Tells of each point that this process passes."""
+
+    def __init__(self, tell: Callable[[Kind], None]) -> None:
         self._tell = tell
-        self._passed = 0
         self._last: Kind | None = None
 
     def at(self, kind: Kind) -> None:
         """Come to a point."""
         last, self._last = self._last, kind
-        if kind in {Kind.BEGIN, Kind.REQUEST} and last in _AFTER:
-            return
-        self._passed += 1
-        self._tell(kind)
-        if self._passed == self._fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def left(self) -> int:
-        """Return how many points further the fatal one is; 0 or less: there is none."""
-        return self._fatal - self._passed
+        if not (kind in {Kind.BEGIN, Kind.REQUEST} and last in _AFTER):
+            self._tell(kind)
 
     def watch_journals(self) -> None:
         """Take the transactions of every database for points, but for those that only read."""
@@ -104,10 +114,29 @@ class Points:
 class _Leash(httpx.BaseTransport):
     """The worker's end of the pipe."""
 
-    def __init__(self, line: Line, points: Points, world: TrustWorld) -> None:
+    def __init__(self, line: Line, clock: VirtualClock, fatal: int) -> None:
         self._line = line
-        self._points = points
-        self._clock = world.clock
+        self._clock = clock
+        self._fatal = fatal
+        self._passed = 0
+        self.points = Points(self._die)
+
+    def _die(self, kind: Kind) -> None:
+        """Let a fork of this process be killed here, and wait until its remains are looked at.
+
+        The fork has the journal's files open as this process has, and its transaction is as far as this one's.
+        """
+        self._passed += 1
+        if self._fatal:
+            if self._passed == self._fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return
+        process = os.fork()
+        if process == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+        self._line.send((self._clock.monotonic(), kind, os.waitstatus_to_exitcode(status)))
+        self._line.recv()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         body = request.read()
@@ -117,51 +146,46 @@ class _Leash(httpx.BaseTransport):
             headers=dict(request.headers.items()),
             body=body,
         )
-        writes = CONTACT_UPDATE.encode() in body
-        self._points.at(Kind.REQUEST)
-        late = writes and self._points.left() == 2  # the second point from here
-        self._line.send((self._clock.monotonic(), late, asked))
-        self._points.at(Kind.CARRIED_OUT)
-        if writes:
-            self._points.at(Kind.LATE)
-        moment, response = self._line.recv()
+        self.points.at(Kind.REQUEST)
+        self._line.send((self._clock.monotonic(), asked))
+        moment, response = self._line.recv()  # here, but nobody has looked at it
+        self.points.at(Kind.CARRIED_OUT)
+        if CONTACT_UPDATE.encode() in body:
+            self.points.at(Kind.LATE)
         self._clock.sleep(moment - self._clock.monotonic())
-        self._points.at(Kind.ANSWERED)
+        self.points.at(Kind.ANSWERED)
         return httpx.Response(response.status, headers=dict(response.headers), content=response.body)
 
 
-def run_and_kill(world: TrustWorld, act: Callable[[TrustWorld], object], fatal: int) -> tuple[list[Kind], int, bool]:
-    """Let a process of its own start a worker and act, and be killed at a point.
+def work(
+    world: TrustWorld, act: Callable[[TrustWorld], object], look: Callable[[Death], object], fatal: int = 0
+) -> int:
+    """Let a process of its own start a worker and act; be its portal, and look at what is left at each of its points.
 
-    Return the points that it passed, how it ended, as `os.waitstatus_to_exitcode` has it, and whether the portal is
-    still at work for it. Whoever calls has no journal open: SQLite's connections do not survive a fork.
+    At each point a fork of the worker is killed; with `fatal`, from 1, only the worker itself is, at that point. Return
+    how the worker ended, as `os.waitstatus_to_exitcode` has it. Whoever calls has no journal open: SQLite's connections
+    do not survive a fork.
     """
     here, there = Pipe()
-    seen, tell = os.pipe()
     process = os.fork()
     if process == 0:
         with suppress(BaseException):
             here.close()
-            os._exit(_work(world, act, there, Points(fatal, lambda kind: _tell(tell, kind))))
+            os._exit(_work(world, act, there, fatal))
         os._exit(2)
     there.close()
-    os.close(tell)
-    late = _serve(world, here)
+    with closing(here):
+        _serve(world, here, look)
     _, status = os.waitpid(process, 0)
-    with os.fdopen(seen, encoding="ascii") as stream:
-        passed = [Kind(line.rstrip("\n")) for line in stream]
-    return passed, os.waitstatus_to_exitcode(status), late
+    return os.waitstatus_to_exitcode(status)
 
 
-def _tell(pipe: int, kind: Kind) -> None:
-    os.write(pipe, f"{kind}\n".encode("ascii"))
-
-
-def _work(world: TrustWorld, act: Callable[[TrustWorld], object], line: Line, points: Points) -> int:
+def _work(world: TrustWorld, act: Callable[[TrustWorld], object], line: Line, fatal: int) -> int:
     try:
-        points.watch_journals()
+        leash = _Leash(line, world.witness.clock, fatal)
+        leash.points.watch_journals()
         world.start()
-        _clients(world._limits.read_timeout)[1].end = _Leash(line, points, world)
+        _clients(world._limits.read_timeout)[1].end = leash
         act(world)
     except BaseException:  # noqa: BLE001 - nobody else would tell
         traceback.print_exc()
@@ -169,27 +193,32 @@ def _work(world: TrustWorld, act: Callable[[TrustWorld], object], line: Line, po
     return 0
 
 
-def _serve(world: TrustWorld, line: Line) -> bool:
-    """Be the portal until the worker is gone; tell whether it is still at work then."""
+def _serve(world: TrustWorld, line: Line, look: Callable[[Death], object]) -> None:
     clock, witness = world.witness.clock, world.witness
-    at_work = False
+    request, before = None, None
     while True:
         try:
-            moment, late, request = line.recv()
+            moment, *told = line.recv()
         except (EOFError, ConnectionError):
-            return at_work
-        clock.sleep(moment - clock.monotonic())
-        if late:
-            clock.timeline.run_aside(clock.monotonic(), partial(_at_leisure, world, request))
-            clock.sleep(0)  # it has arrived, and the portal is at work on it
-            at_work = True
+            return
+        clock.sleep(max(0.0, moment - clock.monotonic()))
+        if len(told) == 1:
+            (request,) = told
+            before = taken(world) if CONTACT_UPDATE.encode() in request.body else None
+            response = witness.handle(request)
+            with suppress(ConnectionError):
+                line.send((clock.monotonic(), response))
             continue
-        response = witness.handle(request)
-        with suppress(ConnectionError):
-            line.send((clock.monotonic(), response))
+        kind, ended = told
+        left = taken(world)
+        if kind is Kind.LATE and before is not None:
+            left = replace(before, files=left.files)
+        look(Death(kind=kind, ended=ended, left=left, late=request if kind is Kind.LATE else None))
+        line.send(None)
 
 
-def _at_leisure(world: TrustWorld, request: Request) -> None:
+def carry_out_late(world: TrustWorld, request: Request) -> None:
+    """Let the portal be at work on a request that it carries out only when `LATE` has passed."""
     number = len(world.witness.exchanges) + 1
     before = world.witness.before
 
@@ -199,7 +228,9 @@ def _at_leisure(world: TrustWorld, request: Request) -> None:
             world.witness.clock.sleep(LATE)
 
     world.witness.before = wait
-    world.witness.handle(request)
+    clock = world.witness.clock
+    clock.timeline.run_aside(clock.monotonic(), partial(world.witness.handle, request))
+    clock.sleep(0)  # it has arrived
 
 
 def die_with_the_first_write(kind: Kind) -> None:

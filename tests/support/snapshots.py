@@ -6,6 +6,8 @@ from copy import copy, deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reconciler.clock import Timeline
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -20,7 +22,6 @@ _KNOWN = {
     "bell": ("shown", "_last"),
     "bucket": ("_levels",),
     "portal": ("revoked", "clock_offset"),
-    "timeline": ("elapsed",),
 }
 
 
@@ -28,12 +29,20 @@ _KNOWN = {
 class Snapshot:
     """The portal, the time, and the files of the journal: name -> content."""
 
+    #: Of virtual time.
+    seconds: float
     tables: bytes
     known: dict[str, dict[str, Any]]
     accounts: dict[str, Any]
     #: What the witness wrote down.
     passed: dict[str, list[Any]]
     files: dict[str, bytes]
+
+    def timeline(self) -> Timeline:
+        """Return a time that goes on from that moment."""
+        timeline = Timeline()
+        timeline.elapsed = self.seconds
+        return timeline
 
     def put_files(self, folder: Path) -> None:
         """Give a world that is not made yet its journal."""
@@ -43,7 +52,8 @@ class Snapshot:
             path.write_bytes(content)
 
     def put_portal(self, world: World) -> None:
-        """Let a new world's portal, made with the same options, be as that one was."""
+        """Let a world's portal, made with the same options, be as that one was."""
+        world.witness.clock.timeline.elapsed = self.seconds
         database = world.portal.database
         database.connection.deserialize(self.tables)
         database.changed()
@@ -63,6 +73,7 @@ def taken(world: World) -> Snapshot:
     """
     meter = world.portal.meter
     return Snapshot(
+        seconds=world.witness.clock.monotonic(),
         tables=world.portal.database.connection.serialize(),
         known={name: {key: copy(getattr(part, key)) for key in _KNOWN[name]} for name, part in _parts(world)},
         accounts=deepcopy(meter._accounts) if meter is not None else {},
@@ -78,6 +89,5 @@ def _parts(world: World) -> Iterator[tuple[str, Any]]:
     yield "bin", portal.people._bin
     yield "bell", portal.bell
     yield "portal", portal
-    yield "timeline", world.witness.clock.timeline
     if portal.bucket is not None:
         yield "bucket", portal.bucket
