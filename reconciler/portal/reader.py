@@ -127,6 +127,7 @@ class Reader:
         details = self._details(comparison, wants, refresh)
         return Snapshot(
             taken_at=comparing.began if comparing else refresh.at,
+            ended_at=self._client.heard_at,
             roster=refresh.owners,
             contacts=refresh.contacts,
             mismatches=comparison.mismatches,
@@ -163,6 +164,7 @@ class Reader:
         linked = {company for detail in details.contacts.values() for company in detail.companies}
         return Snapshot(
             taken_at=seen.at,
+            ended_at=self._client.heard_at,
             roster={**owners, **read_owners(self._client, linked - owners.keys())},
             contacts=seen.contacts if scope.company is None else count_contacts(self._client, owners),
             mismatches=comparison.mismatches,
