@@ -291,6 +291,14 @@ def test_what_others_spent_falls_away_minute_by_minute() -> None:
     assert budget.wait(M, 6) == 60
 
 
+@pytest.mark.parametrize(("reset_at", "wait"), [(600, 600), (300, 540), (0, 540)])
+def test_no_longer_is_waited_than_until_all_is_forgotten(reset_at: float, wait: float) -> None:
+    """For more calls than will ever fit: what others spent is gone with the window in which they did."""
+    budget = Budget(VirtualClock(), limit=480)
+    budget.observe(M, told(100, reset_at=reset_at), 0)
+    assert budget.wait(M, 1000) == wait
+
+
 def test_calls_under_way_are_planned_for() -> None:
     """Lanes share the budget; what one has sent is not spent by another, answered or not."""
     budget = Budget(VirtualClock(), limit=480)
