@@ -233,8 +233,9 @@ class Budget:
             now = self._clock.monotonic()
             meter, limit = self._meters[method], self._limit(now)
             used = self._proven(meter, now)
-            if used > 2 * RESERVE and (limit is None or used < limit):
-                self._learned_limit, self._learned_until = used - (meter.cost or 0.0), now + HOLD
+            allowed = used - (meter.cost or 0.0)
+            if allowed > 2 * RESERVE and (limit is None or used < limit):  # less is too low to be true
+                self._learned_limit, self._learned_until = allowed, now + HOLD
             meter.blocked_until = max(now + UNKNOWN_WAIT, meter.falls_at)
 
     def _proven(self, meter: _Meter, now: float) -> float:

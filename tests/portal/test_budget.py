@@ -249,6 +249,15 @@ def test_a_figure_of_a_while_ago_teaches_nothing() -> None:
     assert budget.affordable(M) == (480 - RESERVE) / 1.5
 
 
+def test_a_limit_that_hardly_a_call_fits_into_is_not_believed() -> None:
+    """It would hold for hours, with one call in each window: somebody else has used up the rest, or is banned."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    budget.observe(M, told(45.0, reset_at=600, duration=40), 0)
+    budget.exhausted(M)
+    clock.sleep(1200)
+    assert budget.affordable(M) == (480 - RESERVE) / 60
+
+
 def test_a_refusal_at_the_limit_is_no_news() -> None:
     """The last call went beyond it, as far as it was long."""
     budget = Budget(clock := VirtualClock(), limit=480)
