@@ -134,10 +134,11 @@ def save(connection: Connection, key: int, snapshot: Snapshot) -> None:
     assert refresh is not None  # noqa: S101 - a sweep of a part is not remembered
     _save_refresh(connection, key, refresh, snapshot.outside_roster)
     _clear(connection, key)
-    found = connection.execute(
-        select(_progress.c.state).where(_progress.c.portal_id == key, _progress.c.kind == _SWEEP)
-    ).scalar()
-    seconds = dict((found or {}).get("seconds", {}))
+    found = {row.kind: row for row in connection.execute(select(_progress).where(_progress.c.portal_id == key))}
+    last, seconds = found.get(_SWEEP), {}
+    # What was measured holds until all companies are read anew: the strategy that is not used is not measured again.
+    if last is not None and found[_LISTED].complete_since <= last.complete_since:
+        seconds = dict((last.state or {}).get("seconds", {}))
     if snapshot.strategy is not None and snapshot.seconds is not None:
         seconds[snapshot.strategy.value] = snapshot.seconds
     _watermark(
