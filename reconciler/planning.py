@@ -20,7 +20,8 @@ from reconciler.journal.records import NewException, NothingToUndo, OurWrites
 from reconciler.journal.rows import Links
 from reconciler.portal.details import Wants
 from reconciler.portal.looks import look_at
-from reconciler.portal.reader import Reader, Scope
+from reconciler.portal.people import read_users
+from reconciler.portal.reader import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from reconciler.core.check import ContactRow
     from reconciler.journal.store import Journal
     from reconciler.portal.client import Client
+    from reconciler.portal.reader import Reader
 
 log = structlog.get_logger("reconciler.plan")
 
@@ -217,7 +219,7 @@ def propose_undo(
     contacts: dict[int, ContactRow] = {}
     for start in range(0, len(applied), most):
         contacts.update(look_at(client, clock, applied[start : start + most], companies=False).contacts)
-    users = Reader(client, lambda *_: None).users({o for c in applied for o in (c.before, c.after)})
+    users = read_users(client, {o for c in applied for o in (c.before, c.after)})
     if users is None:
         raise MissingScopeError(NO_USER_SCOPE)
     changes, left = restore(applied, contacts, users)

@@ -173,6 +173,8 @@ class Snapshot:
 
     #: The portal's own clock when the sweep began.
     taken_at: datetime
+    #: The same when it ended, hours later where it took several runs; None: at once.
+    ended_at: datetime | None = None
     #: Company -> owner; own companies left out.
     roster: Mapping[int, int]
     #: Contacts with a company, as counted with the latest read of all companies.

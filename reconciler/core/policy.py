@@ -221,8 +221,9 @@ def _held_back(mismatch: Mismatch, cause: Cause, case: Case) -> Standing | None:
     edited_since = forgiven is None or (detail is not None and detail.modified > forgiven)
     if policies.person_edit is PersonEdit.RESPECT and cause in PERSON_EDITS and edited_since:
         return Standing.RESPECTED
-    # A card saved since the sweep began settles too; a date far ahead is of a portal's clock that was set back.
-    if cause in CONTACT_SIDE and detail is not None and abs(case.snapshot.taken_at - detail.modified) < policies.settle:
+    now = case.snapshot.ended_at or case.snapshot.taken_at
+    # A card saved since then settles too; a date far ahead is of a portal's clock that was set back.
+    if cause in CONTACT_SIDE and detail is not None and abs(now - detail.modified) < policies.settle:
         return Standing.SETTLING
     if cause is Cause.NEWLY_LINKED and mismatch.owner in case.snapshot.vanished_owners:
         # Deleted or merged by mistake, perhaps: what becomes of its contacts waits for one more look (DESIGN 4.2).

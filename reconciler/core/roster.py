@@ -8,7 +8,7 @@ pages     for all linked contacts; the worker compares                 a command
 ========  ===========================================================  =============================================
 
 Both find the same. The cheaper one is chosen by the commands that it will take, and by the seconds that such a
-command took the last time.
+command took the last time since all companies were read: who was slow once gets another try after that.
 """
 
 from __future__ import annotations

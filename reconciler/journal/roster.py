@@ -56,7 +56,7 @@ _VANISHED = select(_company.c.company_id, _company.c.owner_id).where(
     _of_portal, _company.c.vanished_at >= bindparam("since")
 )
 _EARLIER = select(*_OWNERS).where(_of_portal, _company.c.company_id.in_(rows.CHOSEN))
-_STATE = select(_progress.c.state).where(_progress.c.portal_id == rows.KEY, _progress.c.kind == bindparam("of_kind"))
+_PROGRESS_HERE = select(_progress).where(_progress.c.portal_id == rows.KEY)
 # The sweep under way.
 _FORGET_SIGHTINGS = delete(_sighting).where(_sighting.c.portal_id == rows.KEY)
 _FORGET_COMPARISON = delete(_progress).where(_progress.c.portal_id == rows.KEY, _progress.c.kind == _COMPARING)
@@ -169,8 +169,11 @@ def save(connection: Connection, key: int, snapshot: Snapshot) -> None:
     assert refresh is not None  # noqa: S101 - a sweep of a part is not remembered
     _save_refresh(connection, key, refresh, snapshot.outside_roster)
     _clear(connection, key)
-    found = connection.execute(_STATE, {"key": key, "of_kind": _SWEEP}).scalar()
-    seconds = dict((found or {}).get("seconds", {}))
+    found = {row.kind: row for row in connection.execute(_PROGRESS_HERE, {"key": key})}
+    last, seconds = found.get(_SWEEP), {}
+    # What was measured holds until all companies are read anew: the strategy that is not used is not measured again.
+    if last is not None and found[_LISTED].complete_since <= last.complete_since:
+        seconds = dict((last.state or {}).get("seconds", {}))
     if snapshot.strategy is not None and snapshot.seconds is not None:
         seconds[snapshot.strategy.value] = snapshot.seconds
     _watermark(

@@ -33,6 +33,7 @@ from reconciler.portal.wire import Answer, BatchAnswer, Command, batch_body, dec
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
+    from datetime import datetime
 
     import httpx
 
@@ -107,6 +108,8 @@ class Client:
         self.throttle = throttle
         self.budget = budget
         self.usage = Usage()
+        #: The portal's clock when it began with its latest answer; None before the first.
+        self.heard_at: datetime | None = None
         #: Told of each request, from whichever lane; whoever wants to know takes its place.
         self.listener: Listener = Deaf()
         self._lock = threading.Lock()
@@ -375,4 +378,5 @@ class Client:
         for method in limited:
             self.budget.exhausted(method)
         with self._lock:
+            self.heard_at = batch.began
             self.usage = replace(self.usage, operating_seconds=self.usage.operating_seconds + counted)

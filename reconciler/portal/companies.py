@@ -1,9 +1,9 @@
 """The companies: all of them, or what changed since the last look (DESIGN 4.2).
 
 A look costs three commands. It asks for companies modified since the last one, by the portal's own clock and with an
-overlap, because a row becomes visible some time after its date (F11.14); for numbers above the highest known; and
-for the count of all companies, which tells what moves no date: one that was deleted or merged, or came into view.
-Where the count differs twice, all companies are read anew, as they are on a slower beat.
+overlap, because a row becomes visible some time after its date (F11.14), and that clock may be set; for numbers above
+the highest known; and for the count of all companies, which tells what moves no date: one that was deleted or merged,
+or came into view. Where the count differs twice, all companies are read anew, as they are on a slower beat.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("reconciler.portal")
 
-#: How far before the last look the next one begins (DESIGN 4.2).
-OVERLAP = timedelta(minutes=2)
+#: How far before the last look the next one begins: more than an interval of the service, because dates may be older
+#: than the last look by as much as the portal's clock was set back since. By more than has passed, it shows.
+OVERLAP = timedelta(minutes=15)
 #: When more than this share of the companies were modified, it is cheaper to read all: each page of those that were
 #: walks over every company, because their dates have no index (F14).
 MANY = 0.25

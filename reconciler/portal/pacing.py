@@ -36,6 +36,8 @@ RESERVE = 10.0
 HOLD = 8 * 3600.0
 #: Requests that must pass until a throttled rate is whole again, from nothing.
 RECOVERY = 400
+#: More than sums of seconds are wrong by.
+_ROUNDING = 1e-6
 #: Cost of a command nobody has measured yet, in seconds: the tail of what updates really take (F16).
 UNMEASURED = 1.0
 
@@ -128,20 +130,24 @@ class _Meter:
         return sum(seconds for answered_at, seconds in self.spent if answered_at + WINDOW > at)
 
     def used(self, at: float) -> float:
-        """Return the seconds in the window at a moment of the future, by what is known now.
+        """Return the seconds in the window at a moment of the future, by what is known now."""
+        # One of the `moments` may fall short of its minute by a rounding.
+        gone = 0 if at < self.falls_at else 1 + (at - self.falls_at + _ROUNDING) // MINUTE
+        return self.own(at) + self.others * max(0.0, 1 - gone / self._parts())
 
-        When others spent theirs is not known: as evenly as could be, and the portal forgets by the minute (F5.2).
+    def _parts(self) -> int:
+        """Return how many minutes what others spent falls away in, a part with each, as the portal forgets (F5.2).
+
+        When they spent it is not known: as evenly as could be.
         """
-        minutes = max(1, math.ceil((self.reported_at + WINDOW - self.falls_at) / MINUTE))
-        gone = 0 if at < self.falls_at else 1 + (at - self.falls_at) // MINUTE
-        return self.own(at) + self.others * max(0.0, 1 - gone / minutes)
+        return max(1, math.ceil((self.reported_at + WINDOW - self.falls_at) / MINUTE))
 
     def moments(self) -> Iterator[float]:
         """Yield when something of the window falls away."""
         yield self.blocked_until
         yield from (answered_at + WINDOW for answered_at, _ in self.spent)
         if self.others:
-            yield from (self.falls_at + minute * MINUTE for minute in range(round(WINDOW / MINUTE) + 1))
+            yield from (self.falls_at + minute * MINUTE for minute in range(self._parts()))
 
 
 class Budget:
@@ -227,8 +233,9 @@ class Budget:
             now = self._clock.monotonic()
             meter, limit = self._meters[method], self._limit(now)
             used = self._proven(meter, now)
-            if used > 2 * RESERVE and (limit is None or used < limit):
-                self._learned_limit, self._learned_until = used - (meter.cost or 0.0), now + HOLD
+            allowed = used - (meter.cost or 0.0)
+            if allowed > 2 * RESERVE and (limit is None or used < limit):  # less is too low to be true
+                self._learned_limit, self._learned_until = allowed, now + HOLD
             meter.blocked_until = max(now + UNKNOWN_WAIT, meter.falls_at)
 
     def _proven(self, meter: _Meter, now: float) -> float:

@@ -22,14 +22,12 @@ from reconciler.portal.companies import Looking, gone, listing, moved, survey
 from reconciler.portal.comparing import Comparison, count_contacts
 from reconciler.portal.details import Details, Wants, read_details, read_owners
 from reconciler.portal.dialect import BATCH_COMMANDS
-from reconciler.portal.people import read_users
 from reconciler.portal.windows import WindowReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import datetime
 
-    from reconciler.core.model import User
     from reconciler.core.roster import Group
     from reconciler.portal.client import Client
     from reconciler.portal.companies import Survey
@@ -127,6 +125,7 @@ class Reader:
         details = self._details(comparison, wants, refresh)
         return Snapshot(
             taken_at=comparing.began if comparing else refresh.at,
+            ended_at=self._client.heard_at,
             roster=refresh.owners,
             contacts=refresh.contacts,
             mismatches=comparison.mismatches,
@@ -140,10 +139,6 @@ class Reader:
             strategy=strategy,
             seconds=comparison.seconds,
         )
-
-    def users(self, ids: Iterable[int]) -> dict[int, User] | None:
-        """Return the people among `ids`; None where the webhook may not ask. Raises IncompleteReadError."""
-        return read_users(self._client, ids)
 
     def _part(self, scope: Scope, wants: Wants) -> Snapshot:
         """Sweep some companies alone: they are read anew, and the roster is neither asked nor told."""
@@ -163,6 +158,7 @@ class Reader:
         linked = {company for detail in details.contacts.values() for company in detail.companies}
         return Snapshot(
             taken_at=seen.at,
+            ended_at=self._client.heard_at,
             roster={**owners, **read_owners(self._client, linked - owners.keys())},
             contacts=seen.contacts if scope.company is None else count_contacts(self._client, owners),
             mismatches=comparison.mismatches,

@@ -296,6 +296,15 @@ RESPECT, SETTLE = Policies(person_edit=PersonEdit.RESPECT), Policies(settle=time
             id="the-portals-clock-was-set-back",
         ),
         pytest.param(
+            SETTLE,
+            {
+                "contact_details": {1: contact(modified=NOW + timedelta(minutes=117))},
+                "ended_at": NOW + timedelta(hours=2),
+            },
+            Standing.SETTLING,
+            id="saved-before-the-end-of-a-long-sweep",
+        ),
+        pytest.param(
             Policies(),
             {"contact_details": {1: contact(modified=NOW + timedelta(seconds=2))}},
             Cause.CONTACT_CHANGED,

@@ -15,7 +15,7 @@ from reconciler.core.roster import Group
 from reconciler.errors import IncompleteReadError, MovedError, NotJsonError, PortalError, RefusedError
 from reconciler.portal.comparing import drift_query
 from reconciler.portal.diagnosis import diagnose
-from reconciler.portal.people import Structure
+from reconciler.portal.people import Structure, read_users
 from reconciler.portal.questions import ask
 from reconciler.portal.reader import Reader, Scope
 from reconciler.portal.windows import MOST_WINDOWS
@@ -153,7 +153,7 @@ def test_a_name_that_is_no_text(name: Any) -> None:
     row = {"ID": "7", "ACTIVE": True, "NAME": name, "UF_DEPARTMENT": [1]}
     line = tampered(Line(), "user.get", [row], total=1)
     with pytest.raises(IncompleteReadError, match="where a text should be"):
-        Reader(line.client, lambda *_: None).users([7])
+        read_users(line.client, [7])
 
 
 def test_a_finding_stays_a_line() -> None:

@@ -249,6 +249,15 @@ def test_a_figure_of_a_while_ago_teaches_nothing() -> None:
     assert budget.affordable(M) == (480 - RESERVE) / 1.5
 
 
+def test_a_limit_that_hardly_a_call_fits_into_is_not_believed() -> None:
+    """It would hold for hours, with one call in each window: somebody else has used up the rest, or is banned."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    budget.observe(M, told(45.0, reset_at=600, duration=40), 0)
+    budget.exhausted(M)
+    clock.sleep(1200)
+    assert budget.affordable(M) == (480 - RESERVE) / 60
+
+
 def test_a_refusal_at_the_limit_is_no_news() -> None:
     """The last call went beyond it, as far as it was long."""
     budget = Budget(clock := VirtualClock(), limit=480)
@@ -289,6 +298,14 @@ def test_what_others_spent_falls_away_minute_by_minute() -> None:
         clock.sleep(100 if clock.monotonic() < 300 else 60)
     assert left == [450, 450, 450, 370, 290, 210, 130]
     assert budget.wait(M, 6) == 60
+
+
+@pytest.mark.parametrize(("reset_at", "wait"), [(600, 600), (300, 540), (0, 540)])
+def test_no_longer_is_waited_than_until_all_is_forgotten(reset_at: float, wait: float) -> None:
+    """For more calls than will ever fit: what others spent is gone with the window in which they did."""
+    budget = Budget(VirtualClock(), limit=480)
+    budget.observe(M, told(100, reset_at=reset_at), 0)
+    assert budget.wait(M, 1000) == wait
 
 
 def test_calls_under_way_are_planned_for() -> None:

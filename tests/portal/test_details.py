@@ -17,6 +17,7 @@ from reconciler.core.roster import Strategy
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError, ServerFaultError, UsageError
 from reconciler.ops.report import names_of
 from reconciler.portal.details import Wants
+from reconciler.portal.people import read_users
 from reconciler.portal.reader import Reader, Scope, Tactics
 from reconciler.simulator import bindings
 from reconciler.simulator.calls import Result
@@ -393,9 +394,8 @@ def test_a_user_neither_active_nor_dismissed(monkeypatch: pytest.MonkeyPatch) ->
 def test_people_on_request() -> None:
     """Editors, old owners and the like, by number; 0 is nobody."""
     office = line()
-    reader = Reader(office.client, lambda *_: None)
-    assert sorted(reader.users({0, ADMIN, 99}) or {}) == [ADMIN]
-    assert Reader(line(scopes=("crm",)).client, lambda *_: None).users({ADMIN}) is None
+    assert sorted(read_users(office.client, {0, ADMIN, 99}) or {}) == [ADMIN]
+    assert read_users(line(scopes=("crm",)).client, {ADMIN}) is None
 
 
 @pytest.mark.parametrize("method", ["crm.contact.list", "crm.company.list"])

@@ -135,6 +135,21 @@ def test_the_seconds_that_a_command_took_decide_the_next_time() -> None:
         assert watcher.roster.seconds[Strategy.DRIFT] > watcher.roster.seconds[Strategy.PAGES]
 
 
+def test_a_portal_that_was_slow_for_a_while_is_not_held_to_it() -> None:
+    """The figure of the strategy that is not used gets no younger: it is forgotten when all companies are read anew."""
+    from reconciler.simulator.costs import CostModel, Profile  # noqa: PLC0415
+
+    made = filled([8] * 5, 200, office(costs=CostModel(Profile(read=0.025))))
+    with closing(Watcher(made)) as watcher:
+        made.portal.faults.load([{"kind": "slow", "method": "crm.contact.list", "seconds": 1.0}])
+        assert watcher.look().snapshot.strategy is Strategy.DRIFT
+        made.portal.faults.load([])
+        assert [watcher.look().snapshot.strategy for _ in range(3)] == [Strategy.PAGES] * 3
+        watcher.line.clock.sleep(6 * 3600)
+        watcher.look()
+        assert [watcher.look().snapshot.strategy for _ in range(3)] == [Strategy.DRIFT] * 3
+
+
 def test_all_companies_read_anew_do_not_compare_the_contacts_twice() -> None:
     """After a deletion: the queries that went with the look still hold."""
     made = filled([10] * 5, 200)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,11 @@ from support.portal_fixture import ANN, START
 from support.sweeping import companies_of, truth, waiting
 from support.world import CLEO, World, audit
 
-from reconciler.core.model import Cause, Status
+from reconciler.core.model import Cause, Standing, Status
+from reconciler.core.policy import Policies
 from reconciler.core.roster import Strategy
 from reconciler.journal import tables
-from reconciler.planning import Ground, propose
+from reconciler.planning import Ground, Rules, propose
 from reconciler.portal.reader import Reader, Tactics
 from reconciler.reconcile import Order, reconcile
 from reconciler.simulator.costs import Profile
@@ -254,6 +256,34 @@ def test_what_was_written_meanwhile_is_nobodys_change_back(large: Callable[..., 
     assert drift_of(finished) == set(DRIFTED) - written
     assert finished.report.causes == {Cause.UNKNOWN: 3}
     assert halfway(world) is None
+
+
+@STRATEGIES
+@GOING_ON
+def test_a_card_that_is_being_edited_settles_also_when_the_sweep_began_long_ago(
+    large: Callable[..., World], strategy: Strategy, seconds: float | None
+) -> None:
+    """How young an edit is, is told by the end of a sweep: its beginning may lie hours back."""
+    world = large(strategy)
+    to_the_end(world)
+    world.worker = replace(world.worker, rules=Rules(policies=Policies(settle=timedelta(minutes=5))))
+    until(world, "contacts")
+    world.clock.sleep(3 * 3600)
+
+    names = iter("abcdefghijkl")
+
+    def edit() -> None:  # of the last owner's companies, and behind the pages that were read
+        world.portal.people.edit_contact(3718, CLEO, assigned_by_id=CLEO, name=next(names))
+
+    edit()
+    finished = to_the_end(world, edit, seconds=seconds)[-1]
+    assert finished.proposal is not None
+    skips = finished.proposal.plan.skips
+    assert [skip.mismatch.contact for skip in skips if skip.reason is Standing.SETTLING] == [3718]
+    assert world.owner_of(3718) == CLEO
+    world.clock.sleep(600)
+    to_the_end(world)
+    assert truth(world.office) == set()
 
 
 @STRATEGIES
