@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.errors import JournalError
+from reconciler.journal.tables import metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,26 @@ def current_revision(connection: Connection, path: Path) -> str | None:
 
 def migrate(connection: Connection, path: Path) -> None:
     """Bring the database to `HEAD` within the caller's transaction; the caller holds the lease."""
-    current_revision(connection, path)  # again: a newer program may have held the lease before us
+    # Again: a newer program may have held the lease before us.
+    if current_revision(connection, path) is None:
+        _create(connection)
+    else:
+        upgrade(connection)
+
+
+def _create(connection: Connection) -> None:
+    """Make the tables of an empty database as they are now; a test holds the result to that of all revisions."""
+    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    metadata.create_all(connection)
+    connection.exec_driver_sql(
+        "CREATE TABLE alembic_version"
+        " (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+
+
+def upgrade(connection: Connection) -> None:
+    """Carry out the revisions that are missing, within the caller's transaction."""
     from alembic import command  # noqa: PLC0415 - a quarter of a second that only a migration needs to pay
     from alembic.config import Config  # noqa: PLC0415
 

@@ -36,6 +36,16 @@ def test_the_final_stage_only_takes_over_what_was_built() -> None:
     assert FINAL.startswith("FROM ${PYTHON_IMAGE}\n")
 
 
+def test_bytecode_is_read_where_it_was_written() -> None:
+    """Nothing can be written beside the sources, and the base image has none: each start would compile 700 modules."""
+    folder = "PYTHONPYCACHEPREFIX=/opt/reconciler/bytecode "
+    written = BUILD.index(f"export {folder}")
+    for command in ("compileall", "walk_packages", "reconciler demo"):
+        assert BUILD.index(command, written) > written
+    assert folder in FINAL
+    assert "--no-compile" in BUILD[:written]
+
+
 def test_the_image_runs_as_a_number_in_exec_form_and_is_looked_after() -> None:
     """An orchestrator can see that it is not root, and signals reach the program."""
     assert re.search(r"(?m)^USER 10001:10001$", FINAL)

@@ -331,9 +331,14 @@ sys.path[:0] = ["site", {sysconfig.get_path("purelib")!r}]
 import reconciler
 assert reconciler.__file__.startswith({str(tmp_path)!r}), reconciler.__file__
 from reconciler.clock import SystemClock
+from reconciler.journal import schema
 from reconciler.journal.store import open_journal
 with open_journal("sqlite:///journal.db", SystemClock()) as journal:
     print(journal.begin(portal="portal", command="service"))
+assert "alembic" not in sys.modules, "a new journal needs no migration"
+from sqlalchemy import create_engine
+with create_engine("sqlite://").begin() as empty:
+    schema.upgrade(empty)
 """
     # -S: without the link to the source tree that a development environment has.
     tried = subprocess.run(
