@@ -31,6 +31,7 @@ from reconciler.portal.dialect import BATCH_COMMANDS
 from reconciler.portal.line import http_client
 from reconciler.portal.notices import notify
 from reconciler.portal.pacing import Budget, Throttle
+from reconciler.portal.people import read_users
 from reconciler.portal.reader import Reader, Scope, Tactics
 from reconciler.portal.writer import ChunkLimits, Writer, settle_open
 
@@ -257,7 +258,7 @@ def _looks_back(random: Random, client: TamperedClient, clock: VirtualClock) -> 
     ]
     for act in (
         partial(settle_open, client, clock, changes, most=random.choice((1, 25))),
-        partial(Reader(client, lambda *_: None).users, random.sample(range(1, 90), 60)),
+        partial(read_users, client, random.sample(range(1, 90), 60)),
     ):
         try:
             _sound(act(), "answer")
