@@ -171,8 +171,9 @@ def transaction(engine: Engine, path: Path, *, writing: bool) -> Iterator[Connec
     try:
         with engine.connect().execution_options(writing=writing) as connection, connection.begin():
             # A transaction that begins as a reader cannot wait for its turn to write: SQLite fails it at once.
-            # Not in an event of the engine: with one listener all statements look for more of them.
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN DEFERRED")
+            # Not in an event of the engine: with one listener all statements look for more of them. And past the
+            # engine, which makes a result of each statement: there are as many of these as of all others.
+            connection.connection.cursor().execute("BEGIN IMMEDIATE" if writing else "BEGIN DEFERRED")
             yield connection
     except JournalError:
         raise
