@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Integer, MetaData, Table, bindparam, delete, select, update
+from sqlalchemy import Column, Integer, Table, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from reconciler.core.model import Mismatch
@@ -41,7 +41,7 @@ _sighting = tables.sighting
 _OWNERS = (_company.c.company_id, _company.c.owner_id, _company.c.previous_owner_id, _company.c.older_owner_ids)
 _now = Table(
     "roster_now",
-    MetaData(),
+    tables.temporary,
     Column("company_id", Integer, primary_key=True),
     Column("owner_id", Integer, nullable=False),
     prefixes=["TEMPORARY"],
