@@ -168,8 +168,10 @@ def save(connection: Connection, key: int, snapshot: Snapshot) -> None:
     refresh = snapshot.refresh
     assert refresh is not None  # noqa: S101 - a sweep of a part is not remembered
     _save_refresh(connection, key, refresh, snapshot.outside_roster)
-    _clear(connection, key)
     found = {row.kind: row for row in connection.execute(_PROGRESS_HERE, {"key": key})}
+    # Most sweeps get to their end in one run.
+    if any(row.started_at is not None for row in found.values()):
+        _clear(connection, key)
     last, seconds = found.get(_SWEEP), {}
     # What was measured holds until all companies are read anew: the strategy that is not used is not measured again.
     if last is not None and found[_LISTED].complete_since <= last.complete_since:

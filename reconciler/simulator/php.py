@@ -124,14 +124,17 @@ def from_python(value: Any, depth: int = 0) -> Any:
 
 def parse_str(text: str, limit: int = 1000) -> PhpArray:
     """Parse a query string or form body; what is beyond `limit` (max_input_vars) is lost without a word (F14)."""
-    result = PhpArray()
+    result = target = PhpArray()
+    before: tuple[int | str | None, ...] = ()
     for count, pair in enumerate(part for part in text.split("&") if part):
         if count >= limit:
             break
         name, _, value = pair.partition("=")
         path = _path(name)
-        if path:
-            _register(result, path, _unquoted(value))
+        if path == before and path.count(None) == 1 and path[-1] is None:  # the next of an IN list
+            target.append(_unquoted(value))
+        elif path:
+            target, before = _register(result, path, _unquoted(value)), path
     return result
 
 
@@ -139,7 +142,8 @@ def _unquoted(text: str) -> str:
     return unquote_plus(text, errors="surrogateescape") if "%" in text or "+" in text else text
 
 
-def _register(target: PhpArray, path: tuple[int | str | None, ...], value: str) -> None:
+def _register(target: PhpArray, path: tuple[int | str | None, ...], value: str) -> PhpArray:
+    """Set what a path leads to; return the array that it ends in."""
     for key in path[:-1]:
         inner = target.data.get(key) if key is not None else None
         if not isinstance(inner, PhpArray):
@@ -147,6 +151,7 @@ def _register(target: PhpArray, path: tuple[int | str | None, ...], value: str) 
             _set(target, key, inner)
         target = inner
     _set(target, path[-1], value)
+    return target
 
 
 def _set(target: PhpArray, key: int | str | None, value: Any) -> None:
