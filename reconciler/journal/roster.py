@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert
 from reconciler.core.model import Mismatch
 from reconciler.core.roster import Halfway, Roster, Strategy
 from reconciler.journal import rows, tables
-from reconciler.journal.records import Sweep
+from reconciler.journal.records import Known, Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,15 +93,27 @@ _APPEAR = insert(_company).from_select(
 )
 
 
+def known(connection: Connection, portal: str) -> Known:
+    """Return what is known of this portal."""
+    progress = _progress_of(connection, portal)
+    return Known(
+        last=_last(progress),
+        roster=_roster(connection, portal, progress),
+        halfway=_halfway(connection, portal, progress),
+    )
+
+
 def last_sweep(connection: Connection, portal: str) -> Sweep | None:
     """Return the last complete sweep of this portal."""
-    found = _progress_of(connection, portal).get(_SWEEP)
+    return _last(_progress_of(connection, portal))
+
+
+def _last(progress: Mapping[str, Row[Any]]) -> Sweep | None:
+    found = progress.get(_SWEEP)
     return None if found is None else Sweep(taken_at=found.complete_since, companies=found.complete_rows)
 
 
-def load(connection: Connection, portal: str) -> Roster | None:
-    """Return what is known of the companies; None: they were never read to the end."""
-    progress = _progress_of(connection, portal)
+def _roster(connection: Connection, portal: str, progress: Mapping[str, Row[Any]]) -> Roster | None:
     listed, sweep = progress.get(_LISTED), progress.get(_SWEEP)
     if listed is None or listed.complete_since is None:
         return None
@@ -119,9 +131,7 @@ def load(connection: Connection, portal: str) -> Roster | None:
     )
 
 
-def halfway(connection: Connection, portal: str) -> Halfway | None:
-    """Return how far a sweep has come that did not get to its end."""
-    progress = _progress_of(connection, portal)
+def _halfway(connection: Connection, portal: str, progress: Mapping[str, Row[Any]]) -> Halfway | None:
     listed, comparing = progress.get(_LISTED), progress.get(_COMPARING)
     if listed is not None and listed.started_at is not None:
         owners = _owners(connection, portal, listed.read_up_to)
