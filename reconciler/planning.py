@@ -16,7 +16,7 @@ from reconciler.core.plan import Plan, make_plan
 from reconciler.core.policy import Case, DismissedOwner, MultiCompany, Policies
 from reconciler.core.undo import Left, Obstacle, restore
 from reconciler.errors import MissingScopeError, UsageError
-from reconciler.journal.records import NewException, NothingToUndo, OurWrites
+from reconciler.journal.records import Known, NewException, NothingToUndo, OurWrites
 from reconciler.journal.rows import Links
 from reconciler.portal.details import Wants
 from reconciler.portal.looks import look_at
@@ -145,10 +145,10 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
     Not `writing`: nothing is written to the journal either; contacts that would go into quarantine are only shown so.
     """
     rules, portal = ground.rules, ground.portal
-    known = journal.sweeps if journal is not None and ground.scope == Scope() else None
-    last, roster = (known.last(portal), known.roster(portal)) if known else (None, None)
-    before = last.companies if last is not None else None
-    halfway = known.halfway(portal) if known and writing else None
+    known = journal.sweeps.known(portal) if journal is not None and ground.scope == Scope() else Known()
+    roster = known.roster
+    before = known.last.companies if known.last is not None else None
+    halfway = known.halfway if writing else None
     snapshot = reader.sweep(ground.scope, rules.wants, roster, halfway)
     population = _population(snapshot, before)
     _log_reading(snapshot)

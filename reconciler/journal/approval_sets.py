@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import (
     Column,
     Integer,
-    MetaData,
     Table,
     and_,
     bindparam,
@@ -39,7 +38,7 @@ _change = tables.approval_change
 _COLUMNS = ("contact_id", "company_id", "owner_before", "owner_after")
 _now = Table(
     "refused_now",
-    MetaData(),
+    tables.temporary,
     Column("contact_id", Integer, primary_key=True),
     *(Column(name, Integer, nullable=False) for name in _COLUMNS[1:]),
     prefixes=["TEMPORARY"],

@@ -185,12 +185,13 @@ class Approvals:
             _expire(connection, key, now)
             pending = approval_sets.left(connection, portal, (ApprovalState.APPROVED, ApprovalState.WAITING))
             needed = {number for left, number in pending if left in wanted}
-            for before, after in (
+            this = {"key": key, "now": now, "chosen": rows.as_set(needed)}
+            ends = (
                 (ApprovalState.APPROVED, ApprovalState.USED),
                 (ApprovalState.WAITING, ApprovalState.SUPERSEDED),
-            ):
-                idle = {"before": before.value, "chosen": rows.as_set(needed), "then": after.value}
-                connection.execute(_CLOSE_IDLE, {"key": key, "now": now, **idle})
+            )
+            closing = [{**this, "before": before.value, "then": after.value} for before, after in ends]
+            connection.execute(_CLOSE_IDLE, closing)
             approval_sets.forget(connection, key)
 
     def _decide(

@@ -18,7 +18,7 @@ from sqlalchemy.pool import QueuePool
 from reconciler.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
@@ -104,8 +104,11 @@ def is_there(path: Path) -> bool:
         raise JournalError(f"The journal {path} cannot be opened ({error.strerror}): {_give_access()}.") from error
 
 
-def make_engine(path: Path, *, read_only: bool) -> Engine:
-    """Return an engine that never creates the file: one that vanishes in mid-run must not come back world-readable."""
+def make_engine(path: Path, *, read_only: bool, first: Sequence[str] = ()) -> Engine:
+    """Return an engine that never creates the file: one that vanishes in mid-run must not come back world-readable.
+
+    `first` are statements that each of its connections begins with.
+    """
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -119,6 +122,8 @@ def make_engine(path: Path, *, read_only: bool) -> Engine:
         )
         try:
             _prepare(connection, path, read_only=read_only)
+            for statement in first:
+                connection.execute(statement)
         except BaseException:
             connection.close()
             raise
@@ -171,8 +176,9 @@ def transaction(engine: Engine, path: Path, *, writing: bool) -> Iterator[Connec
     try:
         with engine.connect().execution_options(writing=writing) as connection, connection.begin():
             # A transaction that begins as a reader cannot wait for its turn to write: SQLite fails it at once.
-            # Not in an event of the engine: with one listener all statements look for more of them.
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN DEFERRED")
+            # Not in an event of the engine: with one listener all statements look for more of them. And past the
+            # engine, which makes a result of each statement: there are as many of these as of all others.
+            connection.connection.cursor().execute("BEGIN IMMEDIATE" if writing else "BEGIN DEFERRED")
             yield connection
     except JournalError:
         raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Integer, MetaData, Table, Text, and_, bindparam, exists, select, update
+from sqlalchemy import Column, Integer, Table, Text, and_, bindparam, exists, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from reconciler.core.model import Cause, Mismatch
@@ -26,7 +26,7 @@ _WHAT = ("contact_id", "company_id", "owner_id", "company_owner_id")
 _COLUMNS = (*_WHAT, "reason", "cause")
 _now = Table(
     "standing_now",
-    MetaData(),
+    tables.temporary,
     Column("contact_id", Integer, primary_key=True),
     Column("company_id", Integer, nullable=False),
     Column("owner_id", Integer, nullable=False),

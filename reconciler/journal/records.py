@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.core.model import Cause, Change, Mismatch, Result, RunReport, Standing, Status
+    from reconciler.core.roster import Halfway, Roster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,18 @@ class Sweep:
     #: When it began, by the portal's clock.
     taken_at: datetime
     companies: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a sweep can build on."""
+
+    #: The last complete sweep; None: there was none.
+    last: Sweep | None = None
+    #: The companies; None: they were never read to the end.
+    roster: Roster | None = None
+    #: How far a sweep has come that did not get to its end.
+    halfway: Halfway | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

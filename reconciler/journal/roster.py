@@ -9,13 +9,13 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Integer, MetaData, Table, bindparam, delete, select, update
+from sqlalchemy import Column, Integer, Table, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from reconciler.core.model import Mismatch
 from reconciler.core.roster import Halfway, Roster, Strategy
 from reconciler.journal import rows, tables
-from reconciler.journal.records import Sweep
+from reconciler.journal.records import Known, Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ _sighting = tables.sighting
 _OWNERS = (_company.c.company_id, _company.c.owner_id, _company.c.previous_owner_id, _company.c.older_owner_ids)
 _now = Table(
     "roster_now",
-    MetaData(),
+    tables.temporary,
     Column("company_id", Integer, primary_key=True),
     Column("owner_id", Integer, nullable=False),
     prefixes=["TEMPORARY"],
@@ -93,15 +93,27 @@ _APPEAR = insert(_company).from_select(
 )
 
 
+def known(connection: Connection, portal: str) -> Known:
+    """Return what is known of this portal."""
+    progress = _progress_of(connection, portal)
+    return Known(
+        last=_last(progress),
+        roster=_roster(connection, portal, progress),
+        halfway=_halfway(connection, portal, progress),
+    )
+
+
 def last_sweep(connection: Connection, portal: str) -> Sweep | None:
     """Return the last complete sweep of this portal."""
-    found = _progress_of(connection, portal).get(_SWEEP)
+    return _last(_progress_of(connection, portal))
+
+
+def _last(progress: Mapping[str, Row[Any]]) -> Sweep | None:
+    found = progress.get(_SWEEP)
     return None if found is None else Sweep(taken_at=found.complete_since, companies=found.complete_rows)
 
 
-def load(connection: Connection, portal: str) -> Roster | None:
-    """Return what is known of the companies; None: they were never read to the end."""
-    progress = _progress_of(connection, portal)
+def _roster(connection: Connection, portal: str, progress: Mapping[str, Row[Any]]) -> Roster | None:
     listed, sweep = progress.get(_LISTED), progress.get(_SWEEP)
     if listed is None or listed.complete_since is None:
         return None
@@ -119,9 +131,7 @@ def load(connection: Connection, portal: str) -> Roster | None:
     )
 
 
-def halfway(connection: Connection, portal: str) -> Halfway | None:
-    """Return how far a sweep has come that did not get to its end."""
-    progress = _progress_of(connection, portal)
+def _halfway(connection: Connection, portal: str, progress: Mapping[str, Row[Any]]) -> Halfway | None:
     listed, comparing = progress.get(_LISTED), progress.get(_COMPARING)
     if listed is not None and listed.started_at is not None:
         owners = _owners(connection, portal, listed.read_up_to)
@@ -168,8 +178,10 @@ def save(connection: Connection, key: int, snapshot: Snapshot) -> None:
     refresh = snapshot.refresh
     assert refresh is not None  # noqa: S101 - a sweep of a part is not remembered
     _save_refresh(connection, key, refresh, snapshot.outside_roster)
-    _clear(connection, key)
     found = {row.kind: row for row in connection.execute(_PROGRESS_HERE, {"key": key})}
+    # Most sweeps get to their end in one run.
+    if any(row.started_at is not None for row in found.values()):
+        _clear(connection, key)
     last, seconds = found.get(_SWEEP), {}
     # What was measured holds until all companies are read anew: the strategy that is not used is not measured again.
     if last is not None and found[_LISTED].complete_since <= last.complete_since:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Table
+    from sqlalchemy import BindParameter, ClauseElement, ColumnElement, Connection, Row, Table
     from sqlalchemy.dialects.sqlite import Insert
 
     from reconciler.core.model import Outcome
@@ -87,11 +87,10 @@ def as_set(numbers: Iterable[int]) -> str:
 def staged(connection: Connection, table: Table, rows: Iterable[tuple[int | str, ...]]) -> Iterator[None]:
     """Lend a temporary table with these rows (columns in the table's order), for queries that compare all with all.
 
-    The table stays with the connection, empty: SQLite prepares all statements anew after each that is made or dropped.
-    A failure needs no cleaning up: what the table got goes with the transaction.
+    The table stays with the connection, empty. A failure needs no cleaning up: what the table got goes with the
+    transaction.
     """
-    make, fill, empty = _staging(table)
-    connection.exec_driver_sql(make)
+    fill, empty = _staging(table)
     waiting = iter(rows)
     while some := list(islice(waiting, _STAGED_AT_ONCE)):
         connection.exec_driver_sql(fill, some)
@@ -101,9 +100,21 @@ def staged(connection: Connection, table: Table, rows: Iterable[tuple[int | str,
 
 @cache
 def _staging(table: Table) -> tuple[str, ...]:
-    """Return the statements that make a temporary table, fill it and empty it."""
-    statements = CreateTable(table, if_not_exists=True), insert(table), delete(table)
-    return tuple(str(statement.compile(dialect=sqlite.dialect())) for statement in statements)
+    """Return the statements that fill a temporary table and empty it."""
+    return tuple(_in_words(statement) for statement in (insert(table), delete(table)))
+
+
+@cache
+def make_temporary() -> tuple[str, ...]:
+    """Return the statements that make all temporary tables; each connection that writes begins with them.
+
+    SQLite prepares all statements anew after each table that is made, be it a temporary one.
+    """
+    return tuple(_in_words(CreateTable(table)) for table in tables.temporary.sorted_tables)
+
+
+def _in_words(statement: ClauseElement) -> str:
+    return str(statement.compile(dialect=sqlite.dialect()))
 
 
 def run_record(row: Row[Any], outcomes: Mapping[Result, int]) -> RunRecord:

@@ -98,7 +98,7 @@ def open_journal(url: str, clock: Clock, *, read_only: bool = False) -> Journal:
         database.create_file(path)
     elif not database.is_there(path):
         raise _no_run_yet(path)
-    engine = database.make_engine(path, read_only=read_only)
+    engine = database.make_engine(path, read_only=read_only, first=() if read_only else rows.make_temporary())
     try:
         _check_schema(engine, path, clock, read_only=read_only)
     except BaseException:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from reconciler.clock import Clock
     from reconciler.core.model import Cause, Mismatch, Snapshot
-    from reconciler.core.roster import Halfway, Roster
+    from reconciler.core.roster import Halfway
     from reconciler.journal.database import Database
-    from reconciler.journal.records import StandingDrift, Sweep
+    from reconciler.journal.records import Known, StandingDrift
 
 #: The reason of drift that would be written, but was not: refused by the guard, stopped, denied, in conflict.
 WAITING = "waiting"
@@ -31,10 +31,10 @@ class Sweeps:
         self._database = database
         self._clock = clock
 
-    def last(self, portal: str) -> Sweep | None:
-        """Return the last complete sweep; None: there was none."""
+    def known(self, portal: str) -> Known:
+        """Return what the next sweep can build on."""
         with self._database.reading() as connection:
-            return roster.last_sweep(connection, portal)
+            return roster.known(connection, portal)
 
     def evidence(self, portal: str, mismatches: Sequence[Mismatch]) -> Evidence:
         """Return what is known from before the sweep that found these; so ask before `remember`."""
@@ -47,16 +47,6 @@ class Sweeps:
                 known=drift.known(connection, portal, mismatches),
                 written=writes.last_written(connection, portal, [mismatch.contact for mismatch in mismatches]),
             )
-
-    def roster(self, portal: str) -> Roster | None:
-        """Return what is known of the companies; None: they were never read to the end."""
-        with self._database.reading() as connection:
-            return roster.load(connection, portal)
-
-    def halfway(self, portal: str) -> Halfway | None:
-        """Return how far a sweep has come that did not get to its end."""
-        with self._database.reading() as connection:
-            return roster.halfway(connection, portal)
 
     def keep(self, portal: str, so_far: Halfway) -> None:
         """Store how far a sweep has come, so that the next run can go on with it."""

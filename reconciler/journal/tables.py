@@ -62,6 +62,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+#: Tables of a connection's own, in memory: what is to be compared with what is stored.
+temporary = MetaData()
 #: Constraints have names, so that a later revision can take one away.
 metadata = MetaData(
     naming_convention={

@@ -238,7 +238,7 @@ class Client:
         calls = Counter(command.method for command in commands)
         try:
             with self.budget.sending(calls):
-                status, body = self._line.post(batch_body([command.encode() for command in commands]))
+                status, body = self._line.post(batch_body([command.encoded for command in commands]))
             batch = self._decode(body, status, len(commands))
         except RateLimitedError:
             self._reached = True
@@ -281,7 +281,7 @@ class Client:
         if len(commands) == 1:
             return False
         if isinstance(failure, TooLargeError):
-            refused = sum(len(command.encode()) + _BESIDE for command in commands) + _ENVELOPE
+            refused = sum(len(command.encoded) + _BESIDE for command in commands) + _ENVELOPE
             self._body_bytes = min(self._body_bytes, refused // 2)
             return True
         return self._was_cut()  # and the budget has taken note of how long it took
@@ -353,7 +353,7 @@ class Client:
         room, seconds = self._body_bytes - _ENVELOPE, READ_SECONDS
         affordable = {m: self.budget.affordable(m) - beside[m] for m in {command.method for command in commands}}
         for count, command in enumerate(commands):
-            room -= len(command.encode()) + _BESIDE
+            room -= len(command.encoded) + _BESIDE
             seconds -= self.budget.cost(command.method)
             affordable[command.method] -= 1
             if (count or beside) and (room < 0 or seconds < 0 or affordable[command.method] < 0):

@@ -142,6 +142,13 @@ def _reason(failure: httpx.TransportError) -> str:
     return type(failure).__name__ if not isinstance(root, OSError) else (root.strerror or type(root).__name__)
 
 
+class _NoCookies(http.cookiejar.CookieJar):
+    """Keeps nothing. A policy that allows nothing would do, too, but has each answer's headers parsed once more."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Leave an answer's cookies where they are."""
+
+
 @lru_cache(maxsize=2)  # to parse an address takes as long as to send a small request
 def _batch_url(base_url: str) -> httpx.URL:
     return httpx.URL(f"{base_url}{BATCH}.json")
@@ -162,8 +169,9 @@ def http_client(
     """
     if transport is None:
         transport = Transport(connect_timeout + 2 * read_timeout, tls=_tls(ca_bundle), proxy=proxy)
-    client = httpx.Client(
+    return httpx.Client(
         transport=transport,
+        cookies=_NoCookies(),
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(connect=connect_timeout, read=read_timeout, write=read_timeout, pool=read_timeout),
@@ -174,8 +182,6 @@ def http_client(
             "Content-Type": "application/json",
         },
     )
-    client.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    return client
 
 
 def _tls(ca_bundle: Path | None) -> ssl.SSLContext:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_FIRST_OF_WHOLE = frozenset("-0123456789")
 _LEADING_NUMBER = re.compile(r"[ \t\n\r\v\f]*([+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|[+-]?\.[0-9]+)")
 _NESTING = 64
 #: `json_decode` gives up on what is nested deeper.
@@ -43,10 +44,13 @@ class PhpArray:
 
     def put(self, key: object, value: Any) -> None:
         """Set one key."""
-        own = array_key(key)
-        self.data[own] = value
-        if isinstance(own, int) and own >= self._next:
-            self._next = own + 1
+        self.put_own(array_key(key), value)
+
+    def put_own(self, key: int | str, value: Any) -> None:
+        """Set one key that is `array_key`'s already."""
+        self.data[key] = value
+        if isinstance(key, int) and key >= self._next:
+            self._next = key + 1
 
     def append(self, value: Any) -> None:
         """Set the next free integer key."""
@@ -98,7 +102,8 @@ def array_key(key: object) -> int | str:
     if isinstance(key, int):
         return int(key)
     text = str(key)
-    return int(text) if _WHOLE.fullmatch(text) else text
+    # Most keys are names, which is seen at their first letter.
+    return int(text) if text[:1] in _FIRST_OF_WHOLE and _WHOLE.fullmatch(text) else text
 
 
 def from_python(value: Any, depth: int = 0) -> Any:
@@ -119,18 +124,26 @@ def from_python(value: Any, depth: int = 0) -> Any:
 
 def parse_str(text: str, limit: int = 1000) -> PhpArray:
     """Parse a query string or form body; what is beyond `limit` (max_input_vars) is lost without a word (F14)."""
-    result = PhpArray()
+    result = target = PhpArray()
+    before: tuple[int | str | None, ...] = ()
     for count, pair in enumerate(part for part in text.split("&") if part):
         if count >= limit:
             break
         name, _, value = pair.partition("=")
         path = _path(name)
-        if path:
-            _register(result, path, unquote_plus(value, errors="surrogateescape"))
+        if path == before and path.count(None) == 1 and path[-1] is None:  # the next of an IN list
+            target.append(_unquoted(value))
+        elif path:
+            target, before = _register(result, path, _unquoted(value)), path
     return result
 
 
-def _register(target: PhpArray, path: tuple[int | str | None, ...], value: str) -> None:
+def _unquoted(text: str) -> str:
+    return unquote_plus(text, errors="surrogateescape") if "%" in text or "+" in text else text
+
+
+def _register(target: PhpArray, path: tuple[int | str | None, ...], value: str) -> PhpArray:
+    """Set what a path leads to; return the array that it ends in."""
     for key in path[:-1]:
         inner = target.data.get(key) if key is not None else None
         if not isinstance(inner, PhpArray):
@@ -138,13 +151,14 @@ def _register(target: PhpArray, path: tuple[int | str | None, ...], value: str) 
             _set(target, key, inner)
         target = inner
     _set(target, path[-1], value)
+    return target
 
 
 def _set(target: PhpArray, key: int | str | None, value: Any) -> None:
     if key is None:
         target.append(value)
     else:
-        target.put(key, value)
+        target.put_own(key, value)
 
 
 @lru_cache(maxsize=1024)  # an IN list repeats its name for each of its values
@@ -154,7 +168,7 @@ def _path(encoded: str) -> tuple[int | str | None, ...]:
     top, bracket, rest = name.partition("[")
     if not top:  # PHP turns a leading bracket into an underscore and takes the rest as it is
         return ("_" + rest,) if bracket else ()
-    path: list[int | str | None] = [top.replace(".", "_").replace(" ", "_")]
+    path: list[int | str | None] = [array_key(top.replace(".", "_").replace(" ", "_"))]
     while bracket and len(path) <= _NESTING:
         index, closed, tail = rest.partition("]")
         if not closed:

@@ -128,8 +128,7 @@ def _answer(response: Response) -> httpx.Response:
     cut_after = response.cut_after
     if cut_after == 0:
         raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
-    headers = httpx.Headers(dict(response.headers))
-    headers.setdefault("Content-Length", str(len(response.body)))
+    headers = {"Content-Length": str(len(response.body))} | dict(response.headers)
     if cut_after is not None and cut_after >= len(response.body):
         cut_after = None
     return httpx.Response(response.status, headers=headers, stream=_Body(response.body, cut_after))

@@ -10,12 +10,13 @@ import json
 import shutil
 import sqlite3
 import threading
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import unquote
 
 from sqlalchemy import event
 from support.portal_fixture import ANN, BOB, Office
@@ -517,4 +518,9 @@ def _keys_of_check(commands: dict[str, str]) -> tuple[str, str, set[int]] | None
 
 
 def _parameters(command: str) -> dict[str, list[str]]:
-    return parse_qs(command.partition("?")[2])
+    """Take a command apart whose values are names and numbers: a fifth of what `parse_qs` takes."""
+    values: dict[str, list[str]] = defaultdict(list)
+    for pair in unquote(command.partition("?")[2]).split("&"):
+        name, _, value = pair.partition("=")
+        values[name].append(value)
+    return values

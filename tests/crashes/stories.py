@@ -119,7 +119,7 @@ _SLOW: dict[str, Any] = {"profile": Profile(read=1.5), "tactics": Tactics(strate
 
 def _sweep_slowly(world: TrustWorld) -> None:
     kept = []
-    world.run(reading=lambda *_: kept.append(world.journal.sweeps.halfway("portal")))
+    world.run(reading=lambda *_: kept.append(world.journal.sweeps.known("portal").halfway))
     assert any(halfway is not None for halfway in kept)
 
 
@@ -128,7 +128,7 @@ def _half_swept(world: TrustWorld) -> None:
     _slow_portal(world)
 
     def die(_: Exchange) -> None:
-        if world.journal.sweeps.halfway("portal") is not None:
+        if world.journal.sweeps.known("portal").halfway is not None:
             raise _Dead
 
     world.witness.after = die
@@ -136,7 +136,7 @@ def _half_swept(world: TrustWorld) -> None:
         world.tick()
     except _Dead:
         world.witness.after = lambda _: None
-    assert world.journal.sweeps.halfway("portal") is not None
+    assert world.journal.sweeps.known("portal").halfway is not None
 
 
 #: Of the first chunk, and of the second.

@@ -52,9 +52,9 @@ def writes_of(journal: Journal) -> int:
 
 def test_there_is_no_last_sweep_before_the_first(journal: Journal) -> None:
     """Of a portal that the journal does not know, or knows from runs only."""
-    assert journal.sweeps.last(PORTAL) is None
+    assert journal.sweeps.known(PORTAL).last is None
     journal.begin(portal=PORTAL, command="service")
-    assert journal.sweeps.last(PORTAL) is None
+    assert journal.sweeps.known(PORTAL).last is None
     assert journal.sweeps.evidence(PORTAL, [mismatch(1)]) == Evidence()
 
 
@@ -63,8 +63,8 @@ def test_the_last_sweep_is_that_of_the_portal_by_its_own_clock(journal: Journal)
     journal.sweeps.remember(PORTAL, swept({1: 2, 2: 2}, NOON), [])
     journal.sweeps.remember("other", swept({}, NOON - TEN_MINUTES), [])
     journal.sweeps.remember(PORTAL, swept({1: 2}, NOON + TEN_MINUTES), [])
-    assert journal.sweeps.last(PORTAL) == Sweep(taken_at=NOON + TEN_MINUTES, companies=1)
-    assert journal.sweeps.last("other") == Sweep(taken_at=NOON - TEN_MINUTES, companies=0)
+    assert journal.sweeps.known(PORTAL).last == Sweep(taken_at=NOON + TEN_MINUTES, companies=1)
+    assert journal.sweeps.known("other").last == Sweep(taken_at=NOON - TEN_MINUTES, companies=0)
     assert journal.sweeps.evidence(PORTAL, []).last_sweep == NOON + TEN_MINUTES
 
 
@@ -176,16 +176,16 @@ def test_companies_read_halfway_go_with_those_of_the_roster(journal: Journal) ->
     journal.sweeps.remember(PORTAL, swept({7: 1, 8: 1, 20: 1}, NOON), [])
     later = NOON + TEN_MINUTES
     journal.sweeps.keep(PORTAL, Halfway(began=later, owners={7: 2, 9: 3}, companies_up_to=10))
-    assert journal.sweeps.halfway(PORTAL) == Halfway(began=later, owners={7: 2, 9: 3}, companies_up_to=10)
-    known = journal.sweeps.roster(PORTAL)
+    assert journal.sweeps.known(PORTAL).halfway == Halfway(began=later, owners={7: 2, 9: 3}, companies_up_to=10)
+    known = journal.sweeps.known(PORTAL).roster
     assert known is not None
     assert known.owners == {7: 2, 9: 3, 20: 1}
     assert (known.refreshed_at, known.listed_at, known.vanished) == (NOON, NOON, {8: 1})
-    assert journal.sweeps.last(PORTAL) == Sweep(taken_at=NOON, companies=3)
-    assert journal.sweeps.halfway("other") is None
+    assert journal.sweeps.known(PORTAL).last == Sweep(taken_at=NOON, companies=3)
+    assert journal.sweeps.known("other").halfway is None
     journal.sweeps.remember(PORTAL, swept({7: 2, 9: 3}, later), [])
-    assert journal.sweeps.halfway(PORTAL) is None
-    known = journal.sweeps.roster(PORTAL)
+    assert journal.sweeps.known(PORTAL).halfway is None
+    known = journal.sweeps.known(PORTAL).roster
     assert known is not None
     assert known.vanished == {8: 1, 20: 1}
 
@@ -199,14 +199,14 @@ def test_a_comparison_halfway_is_kept_with_what_it_found(journal: Journal) -> No
         )
         journal.sweeps.keep(PORTAL, so_far)
         journal.sweeps.keep("other", replace(so_far, found=()))
-        assert journal.sweeps.halfway(PORTAL) == replace(so_far, refresh=None)
-    known = journal.sweeps.roster(PORTAL)
+        assert journal.sweeps.known(PORTAL).halfway == replace(so_far, refresh=None)
+    known = journal.sweeps.known(PORTAL).roster
     assert known is not None
     assert (known.owners, known.listed_at, known.outside) == ({7: 2, 8: 3}, NOON, 5)
-    assert journal.sweeps.last(PORTAL) is None
+    assert journal.sweeps.known(PORTAL).last is None
     journal.sweeps.remember(PORTAL, swept({7: 2, 8: 3}, NOON), [])
-    assert journal.sweeps.halfway(PORTAL) is None
-    assert journal.sweeps.halfway("other") is not None
+    assert journal.sweeps.known(PORTAL).halfway is None
+    assert journal.sweeps.known("other").halfway is not None
     with journal._reading() as connection:
         assert connection.execute(select(tables.sighting)).all() == []
 
@@ -253,9 +253,9 @@ def test_what_is_told_twice_is_refused_and_leaves_nothing(journal: Journal) -> N
     twice = [(mismatch(1), WAITING, Cause.UNKNOWN)] * 2
     with pytest.raises(ValueError, match="rules forbid"):
         journal.sweeps.remember(PORTAL, swept({7: 2}, NOON), twice)
-    assert journal.sweeps.last(PORTAL) is None
+    assert journal.sweeps.known(PORTAL).last is None
     journal.sweeps.remember(PORTAL, swept({7: 2}, NOON), twice[:1])
-    assert journal.sweeps.last(PORTAL) is not None
+    assert journal.sweeps.known(PORTAL).last is not None
 
 
 # Evidence

@@ -35,6 +35,8 @@ def plain(value: Any) -> Any:
         pytest.param("a[b][c]=1", {"a": {"b": {"c": "1"}}}, id="nested"),
         pytest.param("a%5Bb%5D%5B%5D=1&a%5Bb%5D%5B%5D=2", {"a": {"b": {0: "1", 1: "2"}}}, id="encoded-brackets"),
         pytest.param("a[]=1&a[7]=2&a[]=3", {"a": {0: "1", 7: "2", 8: "3"}}, id="append-after-a-key"),
+        pytest.param("7[]=1&7[]=2", {7: {0: "1", 1: "2"}}, id="a-number-for-a-name"),
+        pytest.param("a[][]=1&a[][]=2", {"a": {0: {0: "1"}, 1: {0: "2"}}}, id="a-list-of-lists"),
         pytest.param("a[05]=1&a[-3]=2", {"a": {"05": "1", -3: "2"}}, id="canonical-numbers-only"),
         pytest.param("a.b c=1&x[d.e f]=2", {"a_b_c": "1", "x": {"d.e f": "2"}}, id="dots-at-the-top-only"),
         pytest.param("a[b=1", {"a_b": "1"}, id="never-closed"),

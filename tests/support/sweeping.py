@@ -86,7 +86,7 @@ class Watcher:
     @property
     def roster(self) -> Roster:
         """What it knows of the companies."""
-        roster = self.journal.sweeps.roster("portal")
+        roster = self.journal.sweeps.known("portal").roster
         assert roster is not None
         return roster
 

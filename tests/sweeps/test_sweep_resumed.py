@@ -70,7 +70,7 @@ def large(make_world: Callable[..., World]) -> Callable[..., World]:
 
 def halfway(world: World) -> Halfway | None:
     """Return what the journal keeps of the sweep under way."""
-    return world.journal.sweeps.halfway("portal")
+    return world.journal.sweeps.known("portal").halfway
 
 
 def sightings(world: World) -> int:
@@ -171,21 +171,21 @@ def test_what_the_journal_keeps_meanwhile(large: Callable[..., World], strategy:
     kept = halfway(world)
     assert kept is not None
     assert kept.owners == {n: o for n, o in companies_of(world.office).items() if n <= (kept.companies_up_to or 0)}
-    assert world.journal.sweeps.roster("portal") is None
+    assert world.journal.sweeps.known("portal").roster is None
     until(world, "contacts")
     kept = halfway(world)
     assert kept is not None
     assert (kept.strategy, kept.companies_up_to) == (strategy, None)
     assert kept.position > (0, 0)
     assert sightings(world) == len(kept.found) > 0
-    roster = world.journal.sweeps.roster("portal")
+    roster = world.journal.sweeps.known("portal").roster
     assert roster is not None
     assert roster.owners == companies_of(world.office)
-    assert world.journal.sweeps.last("portal") is None
+    assert world.journal.sweeps.known("portal").last is None
     to_the_end(world)
     assert halfway(world) is None
     assert sightings(world) == 0
-    assert world.journal.sweeps.last("portal") is not None
+    assert world.journal.sweeps.known("portal").last is not None
 
 
 @STRATEGIES
@@ -347,7 +347,7 @@ def test_a_suspicious_read_over_several_slots_comes_to_an_end(large: Callable[..
         finished = to_the_end(world)[-1]
         assert finished.report.status is Status.REFUSED
         assert "companies known before are missing" in (finished.report.error or "")
-    last = world.journal.sweeps.last("portal")
+    last = world.journal.sweeps.known("portal").last
     assert last is not None
     assert last.companies == COMPANIES
     assert finished.refusal is not None
@@ -382,7 +382,7 @@ def test_a_clock_that_is_set_back_begins_it_anew(
     runs = to_the_end(world, seconds=seconds)
     assert drift_of(runs[-1]) == {*DRIFTED, 3601}
     assert world.owner_of(1) == CLEO
-    last = world.journal.sweeps.last("portal")
+    last = world.journal.sweeps.known("portal").last
     assert last is not None
     assert last.taken_at < world.clock.now() - timedelta(hours=1)
 

@@ -103,7 +103,7 @@ def test_a_company_that_is_restored_ends_the_wait_of_its_contacts(world: World) 
     assert (finished.report.status, finished.report.drift) == (Status.IN_SYNC, 0)
     assert world.office.row("contact", 1)["company_id"] == restored
     assert truth(world.office) == set()
-    roster = world.journal.sweeps.roster("portal")
+    roster = world.journal.sweeps.known("portal").roster
     assert roster is not None
     assert roster.owners == companies_of(world.office)
 

@@ -58,7 +58,7 @@ def test_a_company_list_that_comes_back_shorter(trust: Callable[..., TrustWorld]
     assert readings(world) == before + 2
     world.pass_time(3600)
     refused(world, world.tick(), Limit.COMPANIES)
-    last = world.journal.sweeps.last("portal")
+    last = world.journal.sweeps.known("portal").last
     assert last is not None
     assert last.companies == 50
     hide(world, 0.4, hidden=False)
@@ -106,7 +106,7 @@ def test_a_shorter_list_that_somebody_agreed_to(trust: Callable[..., TrustWorld]
     assert finished.refusal is not None
     world.approve(finished.refusal.digest)
     assert world.tick().report.status is Status.APPLIED
-    last = world.journal.sweeps.last("portal")
+    last = world.journal.sweeps.known("portal").last
     assert last is not None
     assert last.companies == 30
 
@@ -123,7 +123,7 @@ def test_an_earlier_approval_says_nothing_of_missing_companies(trust: Callable[.
     world.approve(finished.refusal.digest)
     hide(world, 0.4)
     assert world.tick().report.status is Status.APPLIED
-    last = world.journal.sweeps.last("portal")
+    last = world.journal.sweeps.known("portal").last
     assert last is not None
     assert last.companies == 50
 
