@@ -93,7 +93,7 @@ def write_documented(documentation: Documentation) -> None:
         text = json.dumps(answer, indent=1, ensure_ascii=False)
         entries = [interaction(example.method, json.dumps(request).encode(), status, text)]
         if example.method != "batch":
-            body = batch_body([command_of(example.method, request).encode()])
+            body = batch_body([command_of(example.method, request).encoded])
             entries.append(interaction("batch.json", body, 200, json.dumps(envelope_of(answer), ensure_ascii=False)))
         write(DOCUMENTED / f"{example.name}.yaml", comment, metadata, entries)
 

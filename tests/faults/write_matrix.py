@@ -23,7 +23,7 @@ _INTRODUCTION = (
     "{cells} cells, and each ends as the tables say (`tests/faults/`). In every cell, too: nothing is written that the "
     "plan did not say, each write is in the journal with the owner before and after, nothing is told as applied that "
     "was not read back, no update changes nothing, the token is in no line of the log and in no error, and the next "
-    "run without the fault leaves neither drift nor an open intent. All of it takes less than a minute of processor "
+    "run without the fault leaves neither drift nor an open intent. All of it takes some 35 seconds of processor "
     "time: time itself is virtual, and the story before a run is told once and gone on with from copies."
 )
 _HEAD = "# Reliability\n\nWhat the worker was put through, and how it came out of it.\n\n"
