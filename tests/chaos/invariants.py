@@ -357,6 +357,13 @@ def _handed_over(scene: Scene, deed: Deed) -> bool:
     )
 
 
+def _is_new(run: Run, edits: list[Touch]) -> bool:
+    """Tell whether a contact came after the last complete sweep: it is new then, whoever gave it to whom since."""
+    born = next((touch.at for touch in edits if touch.what == "created"), None)
+    swept = [r.began for r in run.home.runs if r.finished and not (r.finished.failure or r.undo or r.part)]
+    return born is not None and not any(born < began < run.began for began in swept)
+
+
 def _disrespected(scene: Scene) -> Iterator[str]:
     """Yield the writes over a choice that a person made since the last complete sweep, the company being as it was."""
     for deed in scene.deeds:
@@ -372,7 +379,7 @@ def _disrespected(scene: Scene) -> Iterator[str]:
         company = [t for t in scene.touches if (t.entity, t.id) == ("company", shown[0])]
         ours = [d for d in scene.deeds if d.contact == deed.contact and d.at < deed.at]
         others = len(scene.homes) > 1 or scene.count["released"] or scene.count["portal's clock moved"]
-        if not (company or ours or others):
+        if not (company or ours or others or _is_new(run, edits)):
             yield f"{_words(deed)}, though a person had chosen {shown[1]} since the last sweep, to be respected"
 
 

@@ -23,7 +23,7 @@ from support.portal_fixture import ANN, BOB, Office
 from support.world import CLEO, COMPANY_LIST, share_statements, template
 
 from reconciler.clock import Timeline, VirtualClock
-from reconciler.errors import LeaseHeldError, ReconcilerError
+from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped
 from reconciler.journal.store import Journal, open_journal
 from reconciler.portal.address import parse_webhook
 from reconciler.portal.client import Client, Limits
@@ -303,6 +303,8 @@ class Home:
             run.finished = reconcile(self.worker, Order(**({"command": "chaos", "lease_wait": 0.0} | order)))
         except LeaseHeldError as error:
             scene.sentence(error)
+            return None
+        except Stopped:  # while it waited for the lease; no run has begun
             return None
         except (Killed, ReconcilerError) as end:
             run.failure = end
