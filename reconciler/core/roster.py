@@ -54,6 +54,8 @@ class Roster:
     #: When the latest look at what changed began, and the latest read of all companies.
     refreshed_at: datetime
     listed_at: datetime
+    #: Seconds by which the portal's clock was ahead of ours at that look; None: unknown.
+    ahead: float | None = None
     #: Linked contacts, and those of companies outside the roster, as counted with that read.
     contacts: int = 0
     outside: int = 0
@@ -84,6 +86,8 @@ class Refresh:
     gone: Mapping[int, int] = field(default_factory=dict)
     #: The portal's clock when it began.
     at: datetime
+    #: Seconds by which that clock was ahead of ours; None: unknown.
+    ahead: float | None = None
     #: Whether all companies were read.
     complete: bool
     #: Linked contacts: counted in a complete read, else as known.

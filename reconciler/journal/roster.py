@@ -123,6 +123,7 @@ def _roster(connection: Connection, portal: str, progress: Mapping[str, Row[Any]
         owners=_owners(connection, portal),
         refreshed_at=progress[_LOOKED].complete_since,
         listed_at=listed.complete_since,
+        ahead=(progress[_LOOKED].state or {}).get("ahead"),
         contacts=listed.state["contacts"],
         outside=listed.state["outside"],
         drift=state.get("drift", 0),
@@ -224,7 +225,7 @@ def _clear(connection: Connection, key: int) -> None:
 
 def _save_refresh(connection: Connection, key: int, refresh: Refresh, outside: int) -> None:
     _save_companies(connection, key, refresh.seen, refresh.at, complete=refresh.complete, gone=refresh.gone)
-    _watermark(connection, key, _LOOKED, complete_since=refresh.at)
+    _watermark(connection, key, _LOOKED, complete_since=refresh.at, state={"ahead": refresh.ahead})
     if refresh.complete:
         state = {"contacts": refresh.contacts, "outside": outside}
         count = len(refresh.owners)

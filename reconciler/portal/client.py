@@ -110,6 +110,8 @@ class Client:
         self.usage = Usage()
         #: The portal's clock when it began with its latest answer; None before the first.
         self.heard_at: datetime | None = None
+        #: Seconds by which its clock was ahead of ours then, less what that answer took.
+        self.ahead: float | None = None
         #: Told of each request, from whichever lane; whoever wants to know takes its place.
         self.listener: Listener = Deaf()
         self._lock = threading.Lock()
@@ -379,4 +381,5 @@ class Client:
             self.budget.exhausted(method)
         with self._lock:
             self.heard_at = batch.began
+            self.ahead = (batch.began - self._clock.now()).total_seconds()
             self.usage = replace(self.usage, operating_seconds=self.usage.operating_seconds + counted)

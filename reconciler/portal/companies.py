@@ -34,6 +34,10 @@ log = structlog.get_logger("reconciler.portal")
 #: How far before the last look the next one begins: more than an interval of the service, because dates may be older
 #: than the last look by as much as the portal's clock was set back since. By more than has passed, it shows.
 OVERLAP = timedelta(minutes=15)
+#: When the portal's clock has lost more than this against ours since the last look, all companies are read anew: where
+#: more time has passed than the overlap, what changed in it may carry a date before it. Less than the overlap by what
+#: the measurement may be off, the time of an answer, and by the delay of a row.
+SET_BACK = timedelta(minutes=10)
 #: When more than this share of the companies were modified, it is cheaper to read all: each page of those that were
 #: walks over every company, because their dates have no index (F14).
 MANY = 0.25
@@ -133,11 +137,13 @@ class Looking:
         `beside` travels in the same requests, and `take` is given its answers. Raises IncompleteReadError.
         """
         began: datetime | None = None
+        ahead: float | None = None
         for commands in (beside, ()):
             answers = self._ask(commands)
             try:
                 # One of them may have been asked for again much later: the next look begins where the first was given.
                 began = began or min(map(_began, answers[:3]))
+                ahead = self._client.ahead if ahead is None else ahead
                 count = _count(answers[0])
             except (ValueError, TypeError) as doubt:
                 raise IncompleteReadError(_UNKNOWN_SHAPE) from doubt
@@ -146,7 +152,7 @@ class Looking:
             if self._due(began) or not self._absorb(answers[1:3]):
                 return None
             if count == len(self.owners):
-                return self._refresh(began)
+                return self._refresh(began, ahead)
         log.info("portal.companies_differ", known=len(self.owners), counted=count)
         return None
 
@@ -155,7 +161,14 @@ class Looking:
         roster, relist = self._roster, self._relist
         if relist is not None and roster.vanished:
             relist = min(relist, AFTER_LOSS)
-        return began < roster.refreshed_at or (relist is not None and began - roster.listed_at >= relist)
+        if began < roster.refreshed_at or self._set_back():
+            return True
+        return relist is not None and began - roster.listed_at >= relist
+
+    def _set_back(self) -> bool:
+        """Tell whether the portal's clock has lost so much since the last look that dates may be too old."""
+        before, now = self._roster.ahead, self._client.ahead
+        return before is not None and now is not None and before - now > SET_BACK.total_seconds()
 
     def _ask(self, beside: Sequence[Command]) -> list[Answer]:
         count = Command(
@@ -185,7 +198,7 @@ class Looking:
                 self._details[row.number] = row.detail
         return True
 
-    def _refresh(self, at: datetime) -> Refresh:
+    def _refresh(self, at: datetime, ahead: float | None) -> Refresh:
         known, owners = self._roster.owners, self.owners
         seen = {number: owners[number] for number in self._details}
         return Refresh(
@@ -194,6 +207,7 @@ class Looking:
             moved=moved(known, seen),
             gone=gone(known, owners),
             at=at,
+            ahead=ahead,
             complete=False,
             contacts=self._roster.contacts,
             details=self._details,

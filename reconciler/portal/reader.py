@@ -177,10 +177,11 @@ class Reader:
 
     def _all_companies(self, seen: Survey, roster: Roster | None, halfway: Halfway | None) -> Refresh:
         """Read all companies, or those that a sweep which was broken off has left."""
-        began, after = seen.at, 0
+        began, after, ahead = seen.at, 0, self._client.ahead
         owners: dict[int, int] = {}
         if halfway is not None and halfway.companies_up_to is not None and _goes_on(halfway, seen.at):
-            began, after, owners = halfway.began, halfway.companies_up_to, dict(halfway.owners)
+            # How far its clock was ahead of ours then is not kept.
+            began, after, owners, ahead = halfway.began, halfway.companies_up_to, dict(halfway.owners), None
         highest = seen.highest_company
         reader = WindowReader(self._client, listing(), highest=highest, after=after, rows=seen.companies)
         for page in reader.batches():
@@ -203,6 +204,7 @@ class Reader:
             moved=moved(known, owners) if known else frozenset(),
             gone=gone(known, owners),
             at=began,
+            ahead=ahead,
             complete=True,
             contacts=seen.contacts,
         )

@@ -197,7 +197,9 @@ def undo_restores_untouched(scene: Scene, ending: Ending, journal: Journals) -> 
         stands = deed is not None and state == (_shown(deed, 0), deed.after)
         if changed:
             row = journal.of_run(run).get(contact)
-            ours = stands or any(t.owner == state[1] for t in _touched(scene, contact, run.began, run.ended))
+            ours = stands or any(
+                t.owner == state[1] for t in _touched(scene, contact, run.began, _settled(scene, run, row))
+            )
             if row is None or (row.change.company, row.change.after) != state or not ours:
                 yield f"the undo of run {run.number} made {ending.after.get(contact)} of contact {contact}, {state}"
             elif ending.after[contact] != (state[0], row.change.before):
@@ -314,6 +316,13 @@ def _touched(scene: Scene, contact: int, since: float, until: float) -> list[Tou
         for touch in [*scene.touches, *others]
         if (touch.entity, touch.id) == ("contact", contact) and since - _EPSILON <= touch.at <= until + _EPSILON
     ]
+
+
+def _settled(scene: Scene, run: Run, row: ChangeRecord | None) -> float:
+    """Return until when nobody could tell what became of a change: what a run left open, a later one reads."""
+    if row is None or row.settled_at is None:
+        return run.ended
+    return max(run.ended, (row.settled_at - scene.clock.timeline.start).total_seconds())
 
 
 def _somebody_wrote(scene: Scene, row: ChangeRecord) -> bool:

@@ -169,6 +169,26 @@ def test_a_portal_whose_clock_is_set(watcher: Watcher, seconds: float, anew: boo
     assert not listed_anew(watcher, lambda: portal.people.edit_company(30, 1, assigned_by_id=CLEO))
 
 
+@pytest.mark.parametrize(
+    ("minutes", "anew"),
+    [
+        pytest.param(9, False, id="within-the-overlap"),
+        pytest.param(16, True, id="beyond-the-overlap"),
+        pytest.param(39, True, id="almost-all-that-passed"),
+    ],
+)
+def test_a_clock_that_is_set_back_in_a_long_pause(watcher: Watcher, minutes: int, anew: bool) -> None:
+    """Also where its present time does not tell, what changed meanwhile is found; each look after it is as usual."""
+    portal = watcher.line.office.portal
+    before = watcher.roster.listed_at
+    portal.clock_offset = -60.0 * minutes
+    portal.people.edit_company(20, 1, assigned_by_id=CLEO)
+    watcher.line.clock.sleep(2400)
+    hold(watcher)
+    assert (watcher.roster.listed_at != before) is anew
+    assert not listed_anew(watcher, lambda: portal.people.edit_company(30, 1, assigned_by_id=CLEO))
+
+
 @pytest.mark.parametrize("minutes", [1, 5, 9])
 def test_a_clock_that_is_set_back_by_less_than_an_interval(watcher: Watcher, minutes: int) -> None:
     """The next look is still after the last one, but what changed before it carries an older date than that."""
