@@ -293,13 +293,12 @@ class Client:
         return self._clock.monotonic() - self.sent_at > READ_SECONDS
 
     def _repeat(self, commands: Sequence[Command], *, whole: bool = True) -> BatchAnswer:
-        """Send a batch of reads until it is answered; wait for the budget first, and when it is used up.
+        """Send a batch of reads until it is answered; wait for the budget before each time, and when it is used up.
 
         Without `whole` a request that the portal cut for its time is not repeated: the caller sends less.
         """
         left = self._limits.attempts
         while True:
-            self._await_budget(commands)
             left -= 1
             try:
                 return self._patiently(commands, whole=whole)
@@ -311,6 +310,11 @@ class Client:
     def _patiently(self, commands: Sequence[Command], *, whole: bool) -> BatchAnswer:
         """Send a batch of reads, again where that may help, up to the limits on attempts and on time."""
         started = self._clock.monotonic()
+
+        def attempt() -> BatchAnswer:
+            nonlocal started
+            started += self._await_budget(commands)  # a lost answer has used some of it up, too
+            return self.send(commands)
 
         def give_up(state: tenacity.RetryCallState) -> bool:
             spent = self._clock.monotonic() - started + state.upcoming_sleep
@@ -332,17 +336,20 @@ class Client:
             before_sleep=note,
             reraise=True,
         )
-        return retrying(self.send, commands)
+        return retrying(attempt)
 
-    def _await_budget(self, commands: Sequence[Command]) -> None:
-        """Wait until each method of the batch has seconds left; end here when asked to stop."""
+    def _await_budget(self, commands: Sequence[Command]) -> float:
+        """Wait until each method of the batch has seconds left; return for how long; end here when asked to stop."""
         self._clock.sleep(0)
+        waited = 0.0
         for method in dict.fromkeys(command.method for command in commands):
             while self.budget.affordable(method) < 1:
                 wait = self.budget.wait(method)
                 log.info("portal.budget_wait", method=method, seconds=round(wait, 1))
                 self.listener.budget_waited(method, wait)
                 self._clock.sleep(wait)
+                waited += wait
+        return waited
 
     def _fitting(self, commands: Sequence[Command], beside: Counter[str]) -> int:
         """Return how many of the first commands make the next batch; at least one, if none is planned `beside` them.

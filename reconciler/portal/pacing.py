@@ -109,7 +109,8 @@ class Throttle:
 class _Meter:
     """What is known of one method's seconds. Moments are monotonic."""
 
-    #: Our counted calls of the last ten minutes: (answered at, seconds).
+    #: Our counted calls of the last ten minutes: (answered at, seconds). Of `batch` the lost ones only: of the others
+    #: the portal itself says whether they are billed to it.
     spent: deque[tuple[float, float]] = field(default_factory=deque)
     #: The portal's own figure, when it came, and when it begins to fall.
     reported: float = 0.0
@@ -211,7 +212,8 @@ class Budget:
     def unanswered(self, calls: Mapping[str, int], seconds: float) -> None:
         """Take note of a request whose answer was lost after so many seconds: as if its calls had taken them all.
 
-        No error tells how long anything took (F1.2), so each has its part by what it was planned to take.
+        No error tells how long anything took (F1.2), so each has its part by what it was planned to take. Nor does
+        it tell whom the portal billed: all of it to `batch`, maybe (F15).
         """
         with self._lock:
             now = self._clock.monotonic()
@@ -221,6 +223,7 @@ class Budget:
                 each, meter = share * expected[method], self._meters[method]
                 if each > FLOOR:
                     meter.spent.append((now, each * count))
+                    self._meters[BATCH].spent.append((now, each * count))
                     meter.cost = max(meter.cost or 0.0, each)
                     meter.foretold = max(meter.foretold, each)
 
@@ -243,10 +246,12 @@ class Budget:
 
         The portal's figure, while it is fresh: others may have gone on since. Where the portal gives none, our own
         reckoning, once it covers a whole window, or where it comes so near the limit that no earlier process can
-        have spent much.
+        have spent much; for `batch` there is none, as its lost answers may have been billed to their methods.
         """
         if meter.reported:
             return meter.reported if now - meter.reported_at < MINUTE else 0.0
+        if meter is self._meters[BATCH]:
+            return 0.0
         own, limit = meter.own(now), self._limit(now)
         watched = now - self._watched_since >= WINDOW
         return own if watched or (limit is not None and own > 0.75 * limit) else 0.0

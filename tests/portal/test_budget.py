@@ -328,8 +328,35 @@ def test_a_lost_answer_is_as_if_its_calls_had_taken_all_the_time() -> None:
     # Planned were 3 s for each of the ten, and 1 s for each of the five, which nobody has measured: 35 s in all.
     long, short = 3 * 60 / 35, 60 / 35
     assert (budget.cost(M), budget.cost(CONTACT_LIST)) == pytest.approx((long, short))
-    assert budget.affordable(M) == pytest.approx((480 - RESERVE - 2 - 10 * long) / (1.5 * long))
-    assert budget.affordable(CONTACT_LIST) == pytest.approx((480 - RESERVE - 5 * short) / (1.5 * short))
+    assert {method: round(used, 6) for method, used in budget.used().items()} == {
+        M: round(2 + 10 * long, 6),
+        CONTACT_LIST: round(5 * short, 6),
+        BATCH: 60,
+    }
+    # `batch` counts for every method, and is the higher here.
+    assert budget.affordable(M) == pytest.approx((480 - RESERVE - 60) / (1.5 * long))
+    assert budget.affordable(CONTACT_LIST) == pytest.approx((480 - RESERVE - 60) / (1.5 * short))
+
+
+def test_a_lost_answer_may_have_been_billed_to_the_envelope() -> None:
+    """F15: counted for every method, once, and forgotten with the window."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    budget.unanswered({M: 1}, 60)
+    assert budget.affordable(COMPANY_LIST) == (480 - RESERVE - 60) / UNMEASURED
+    clock.sleep(60)
+    budget.observe(BATCH, told(70.0, reset_at=540), 0)
+    assert budget.used()[BATCH] == 70
+    clock.sleep(540)
+    assert budget.used()[BATCH] == 0
+
+
+def test_lost_answers_teach_no_limit_of_the_envelope() -> None:
+    """Whether they were billed to `batch` is not known, so a refusal of it says nothing about what it allows."""
+    budget = Budget(clock := VirtualClock(), limit=480)
+    clock.sleep(600)
+    budget.unanswered({M: 1}, 400)
+    budget.exhausted(BATCH)
+    assert budget.limit == 480
 
 
 def test_a_connection_that_fails_at_once_cost_nothing() -> None:
@@ -407,6 +434,28 @@ def test_a_lower_limit_is_learned(model: OperatingModel) -> None:
     before = line.stats["rejected"]
     line.client.read(PAGES[:100])
     assert line.stats["rejected"] == before
+
+
+@pytest.mark.parametrize("ban", [False, True], ids=["window", "ban"])
+@pytest.mark.parametrize("model", OperatingModel)
+def test_what_lost_answers_used_is_waited_for(model: OperatingModel, ban: bool) -> None:
+    """F5.2, F15: each of two lost lists took more than a method may; whomever the portal billed, nothing is refused.
+
+    Nor are the minutes of that wait taken for minutes of trying, of which there are five.
+    """
+    clock = VirtualClock(Timeline())
+    office = Office(clock=clock, meter=OperatingMeter(clock, model, 40, ban))
+    line = Line(office, operating=40)
+    slow = {"kind": "slow", "seconds": 70.0, "method": CONTACT_LIST, "times": 2}
+    office.portal.faults.load([slow])
+    other = Command(COMPANY_LIST, {"select": ["ID"], "start": -1})
+    line.client.read([other])  # known to take nothing, so it is not held back for its own part of the lost request
+    assert len(line.client.read([other, PAGES[0]])) == 2
+    assert line.stats["rejected"] == {}
+    office.portal.faults.load([slow])
+    line.clock.sleep(600)
+    assert len(line.client.read_together(PAGES[:1])) == 1
+    assert line.stats["rejected"] == {}
 
 
 def test_the_seconds_of_a_run_are_added_up() -> None:
