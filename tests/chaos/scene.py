@@ -175,16 +175,15 @@ class Line:
         exchange = Exchange(run=home.current, arrived=self.clock.monotonic())
         scene.at_work.exchange = exchange
         home.burn("request")
-        asked = _HOW_MANY in request.body
-        if asked:
-            home.count_contacts()
         if scene.renamed and request.headers.get("host") == OLD_HOST:
             scene.count["302 after the rename"] += 1
             return Response(status=302, body=b"", headers={"Location": f"https://{NEW_HOST}{request.path}"})
+        home.counts = _HOW_MANY in request.body
+        home.count_contacts()
         response = scene.portal.handle(request)
         left = self.clock.monotonic()
-        if asked:  # once more: somebody may have been at work meanwhile
-            home.count_contacts()
+        home.count_contacts()
+        home.counts = False
         if left - exchange.arrived <= scene.setup.read_timeout:  # else nobody waits for it any more
             exchange.check = _check(request, response, exchange.arrived, left)
             if exchange.check is not None:
@@ -206,7 +205,9 @@ class Home:
         #: All that one journal knows is known together.
         self.runs: list[Run] = shares.runs if shares else []
         self.approved: set[Key] = shares.approved if shares else set()
-        #: When the linked contacts were counted, and how many there were.
+        #: Whether a request is under way that asks how many linked contacts there are.
+        self.counts = False
+        #: When they were counted, and how many there were.
         self.counted: list[tuple[float, int]] = shares.counted if shares else []
         self.checks: list[Check] = []
         self.current: Run | None = None
@@ -342,8 +343,9 @@ class Home:
         self.approved -= {key for key in self.approved if (key[0], key[3]) in done}
 
     def count_contacts(self) -> None:
-        """Write down how many linked contacts there are now, as this installation asks for it."""
-        self.counted.append((self.scene.clock.monotonic(), self.scene.linked()))
+        """Write down how many linked contacts there are now, where this installation is asking for it."""
+        if self.counts:
+            self.counted.append((self.scene.clock.monotonic(), self.scene.linked()))
 
     def approve(self, digest: str) -> None:
         """Say yes to a set of changes, as `reconciler approve` does."""
@@ -439,6 +441,8 @@ class Scene:
         def act() -> None:
             try:
                 action()
+                for home in self.homes:  # the request under way may count before that, or after
+                    home.count_contacts()
             except BaseException as failure:  # noqa: BLE001 - told at the end of the seed
                 self.escaped.append(failure)
 
