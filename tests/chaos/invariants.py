@@ -15,6 +15,7 @@ from chaos.scene import BOT, DAN, GONE, TOKEN, Touch
 
 from reconciler.core.model import Result, Rule, Status
 from reconciler.core.policy import DismissedOwner, PersonEdit
+from reconciler.errors import PausedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from chaos.scene import Deed, Home, Run, Scene
     from chaos.story import Ending
 
+    from reconciler.core.guard import GuardLimits
     from reconciler.journal.records import ChangeRecord
 
 #: A check is worth nothing when its write leaves later than so many seconds after it (DESIGN 6).
@@ -112,7 +114,11 @@ def owner_derived_from_the_company(scene: Scene, _ending: Ending, journal: Journ
 
 
 def guarded_or_approved(scene: Scene, _ending: Ending, journal: Journals) -> Iterator[str]:
-    """(4) What was not approved passed the guard: a run writes no more of it than the limits let through."""
+    """(4) What was not approved passed the guard: a run writes no more of it than the limits let through.
+
+    The share is of the linked contacts as they were counted with the latest read of all companies. A run that passes
+    by that count, and would not by the one when it began, is counted.
+    """
     limits = scene.setup.rules.guard
     for run in _runs(scene):
         unseen: dict[int, Deed] = {}
@@ -127,12 +133,12 @@ def guarded_or_approved(scene: Scene, _ending: Ending, journal: Journals) -> Ite
             yield f"run {run.number} was refused and wrote {count} changes that nobody had approved"
         if count > limits.changes:
             yield f"run {run.number} wrote {count} changes that nobody had approved, above {limits.changes}"
-        if (
-            not (run.undo or run.part)
-            and run.contacts > limits.share_from
-            and count > limits.share * (run.contacts + 2) + 1
-        ):
-            yield f"run {run.number} wrote {count} of {run.contacts} contacts, and nobody had approved it"
+        if not (run.undo or run.part):
+            measured = _measured(scene, run)
+            if all(_large(limits, count, contacts) for contacts in measured):
+                yield f"run {run.number} wrote {count} of {max(measured)} contacts, and nobody had approved it"
+            elif _large(limits, count, run.contacts):
+                scene.count["share of an earlier count"] += 1
         yield from _too_much_for_one(scene, run, own_choice)
 
 
@@ -346,6 +352,27 @@ def _derived(scene: Scene, owner: int, checked: float, done: float) -> set[int]:
         elif policies.dismissed_owner is DismissedOwner.HEAD:
             derived.add(DAN)
     return derived
+
+
+def _large(limits: GuardLimits, count: int, contacts: int) -> bool:
+    """Tell whether so many changes are too large a share; some contacts may come or go while it is counted."""
+    return contacts > limits.share_from and count > limits.share * (contacts + 2) + 1
+
+
+def _measured(scene: Scene, run: Run) -> set[int]:
+    """Return how many linked contacts the guard may have measured a run against: the portal had so many when asked.
+
+    The worker's word only chooses among these counts. It asks with each read of all companies, so what it was told
+    before the last one was due is too old: unless the portal's clock was moved, or a sweep has gone on over hours.
+    """
+    home = run.home
+    aged = scene.count["portal's clock moved"] or any(
+        other.finished is not None and isinstance(other.finished.failure, PausedError) for other in home.runs
+    )
+    oldest = 0.0 if aged else run.began - scene.setup.tactics.relist.total_seconds() - 1  # its date has whole seconds
+    counted = {contacts for at, contacts in home.counted if oldest <= at <= run.ended}
+    said = {run.finished.report.contacts} if run.finished is not None else set()
+    return counted & said or counted or {run.contacts}
 
 
 def _too_much_for_one(scene: Scene, run: Run, deeds: list[Deed]) -> Iterator[str]:

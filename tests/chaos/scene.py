@@ -53,6 +53,8 @@ TOKEN = "chaos0webhook0token0that0must0never0show"
 OLD_HOST, NEW_HOST = "portal.bitrix24.de", "renamed.bitrix24.de"
 _LINKED_OWNERS = ["ID", "COMPANY_ID", "ASSIGNED_BY_ID"]
 _OWNERS = ["ID", "ASSIGNED_BY_ID"]
+#: In a request that asks how many linked contacts there are, which goes with each read of all companies.
+_HOW_MANY = b"crm.contact.list?order[ID]=DESC&filter[%21COMPANY_ID]=0&"
 
 Key = tuple[int, int, int, int]
 
@@ -176,8 +178,12 @@ class Line:
         if scene.renamed and request.headers.get("host") == OLD_HOST:
             scene.count["302 after the rename"] += 1
             return Response(status=302, body=b"", headers={"Location": f"https://{NEW_HOST}{request.path}"})
+        home.counts = _HOW_MANY in request.body
+        home.count_contacts()
         response = scene.portal.handle(request)
         left = self.clock.monotonic()
+        home.count_contacts()
+        home.counts = False
         if left - exchange.arrived <= scene.setup.read_timeout:  # else nobody waits for it any more
             exchange.check = _check(request, response, exchange.arrived, left)
             if exchange.check is not None:
@@ -199,6 +205,10 @@ class Home:
         #: All that one journal knows is known together.
         self.runs: list[Run] = shares.runs if shares else []
         self.approved: set[Key] = shares.approved if shares else set()
+        #: Whether a request is under way that asks how many linked contacts there are.
+        self.counts = False
+        #: When they were counted, and how many there were.
+        self.counted: list[tuple[float, int]] = shares.counted if shares else []
         self.checks: list[Check] = []
         self.current: Run | None = None
         #: What ends the process, and after how many more of it: requests (before, after) or transactions.
@@ -276,9 +286,8 @@ class Home:
         """Run once; None where another one holds the lease. A killed process is started anew."""
         if self.busy:  # a process does one thing at a time
             return None
-        scene, database = self.scene, self.scene.portal.database
+        scene = self.scene
         swept_before = bool(self._file.execute("SELECT count(complete_since) FROM sweep_progress").fetchone()[0])
-        count = "SELECT count(*) FROM contact WHERE company_id > 0 AND category_id = 0"
         run = Run(
             home=self,
             number=0,
@@ -286,7 +295,7 @@ class Home:
             undo="undo" in order,
             part="scope" in order,
             approved=set(self.approved),
-            contacts=database.count(count)[0],
+            contacts=scene.linked(),
             swept_before=swept_before,
         )
         begin = self.journal.begin
@@ -334,6 +343,11 @@ class Home:
         run.approved |= self.approved  # also what was approved while it waited for the lease, or read
         done = {(d.contact, d.after) for d in run.deeds}
         self.approved -= {key for key in self.approved if (key[0], key[3]) in done}
+
+    def count_contacts(self) -> None:
+        """Write down how many linked contacts there are now, where this installation is asking for it."""
+        if self.counts:
+            self.counted.append((self.scene.clock.monotonic(), self.scene.linked()))
 
     def approve(self, digest: str) -> None:
         """Say yes to a set of changes, as `reconciler approve` does."""
@@ -405,6 +419,11 @@ class Scene:
         row = self.portal.database.row("SELECT company_id, assigned_by_id FROM contact WHERE id = ?", (number,))
         return None if row is None else (row["company_id"] or 0, row["assigned_by_id"])
 
+    def linked(self) -> int:
+        """Return how many contacts have a company."""
+        count = "SELECT count(*) FROM contact WHERE company_id > 0 AND category_id = 0"
+        return int(self.portal.database.count(count)[0])
+
     def owner_of_company(self, number: int) -> int:
         """Return a company's owner; 0 for none, or no such company."""
         row = self.portal.database.row("SELECT assigned_by_id FROM company WHERE id = ?", (number,))
@@ -424,6 +443,8 @@ class Scene:
         def act() -> None:
             try:
                 action()
+                for home in self.homes:  # the request under way may count before that, or after
+                    home.count_contacts()
             except BaseException as failure:  # noqa: BLE001 - told at the end of the seed
                 self.escaped.append(failure)
 

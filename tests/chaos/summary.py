@@ -90,6 +90,7 @@ def markdown(summary: Summary) -> str:
         "Writes of another installation taken for the worker's own, being the very same": counts[
             "somebody else's write taken for ours"
         ],
+        "Runs that passed the guard by an earlier count of the linked contacts": counts["share of an earlier count"],
         "Contacts put back by the undo at the end": counts["put back by the last undo"],
         "Processes killed": counts["killed"],
         "Runs that were asked to stop": counts["run stopped"],

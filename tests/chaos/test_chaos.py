@@ -13,9 +13,11 @@ from support.world import MEMORY
 
 #: The seeds under which the patches of `tests/broken` tell.
 TELLING = (0, 78, 34, 11, 9, 1818, 5, 1, 43)
+#: Contacts were linked since the count that the guard measures the share against, which is off up to ten.
+LINKED_SINCE = (3600, 4842, 5005, 7691)
 
 
-@pytest.mark.parametrize("seeds", [TELLING, range(200, 206)], ids=str)
+@pytest.mark.parametrize("seeds", [TELLING, LINKED_SINCE, range(200, 206)], ids=str)
 def test_no_seed_breaks_a_promise(seeds: range | tuple[int, ...]) -> None:
     """Faults, kills, people and other programs at random moments: all nine promises of a seed hold."""
     broken = {seed: violations for seed in seeds if (violations := one(seed).violations)}
