@@ -258,6 +258,8 @@ class Home:
 
     def close(self) -> None:
         """End the process."""
+        # A killed one has let no connection go, and whoever listens to their pool would stay with them for ever.
+        event.remove(self.journal._database.engine.pool, "checkout", self._began)
         self.journal.close()
         self.worker.client.__exit__()
 
