@@ -9,9 +9,9 @@ WORKDIR /src
 # Neither pip nor the build backend gets into /opt/reconciler, which is all that leaves this stage.
 COPY requirements.lock requirements-build.lock ./
 RUN python -m venv --without-pip /opt/reconciler \
- && python -m pip --python /opt/reconciler/bin/python install --no-cache-dir --no-compile --require-hashes -r requirements.lock \
+ && python -m pip --python /opt/reconciler/bin/python install --no-cache-dir --no-compile --no-deps --require-hashes -r requirements.lock \
  && python -m venv /opt/build \
- && /opt/build/bin/pip install --no-cache-dir --require-hashes -r requirements-build.lock
+ && /opt/build/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements-build.lock
 # Tests of other people's packages, shells' activation scripts, and commands that nobody here calls.
 RUN rm -rf /opt/reconciler/lib/python*/site-packages/*/test \
            /opt/reconciler/lib/python*/site-packages/*/tests \

@@ -20,8 +20,9 @@ $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked dependencies into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check --disable-pip-version-check >/dev/null && $(BIN)/python -c 'import reconciler.cli'
 	@touch $@
 
 setup: $(READY) ## virtual environment with the locked dependencies
@@ -58,7 +59,7 @@ benchpolicies: $(READY) ## what all policies add to a plan of up to a million co
 $(BENCH_READY): requirements-bench.lock
 	@$(PYTHON) -m venv --clear .venv-bench
 	@echo "installing other people's clients into .venv-bench"
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-bench.lock
 	@touch $@
 
 $(NODE_READY): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
@@ -80,7 +81,7 @@ audit: $(READY) $(AUDIT_READY) ## locks, licences and known vulnerabilities of w
 
 $(AUDIT_READY): requirements-audit.lock
 	@$(PYTHON) -m venv --clear .venv-audit
-	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-audit.lock
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-audit.lock
 	@touch $@
 
 docs: $(READY)  ## put the help and the demo's transcript into README.md

@@ -24,9 +24,9 @@ def settings_in(environment: dict[str, str]) -> set[str]:
 
 
 def test_all_that_is_downloaded_has_a_hash() -> None:
-    """Nothing but the two locks is installed from an index."""
+    """Nothing but the two locks is installed from an index, and without resolving: an index moves, a lock does not."""
     for command in re.findall(r"pip\S* (?:--python \S+ )?(install|wheel)([^&\n]*)", BUILD):
-        assert "--require-hashes -r requirements" in command[1] or "--no-index" in command[1], command
+        assert "--no-deps --require-hashes -r requirements" in command[1] or "--no-index" in command[1], command
 
 
 def test_the_final_stage_only_takes_over_what_was_built() -> None:
