@@ -6,6 +6,7 @@ No layer above sees a decoded JSON object that was not checked here.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, datetime
 from functools import cached_property, lru_cache
@@ -26,8 +27,29 @@ _MOST_DIGITS = len(str(LARGEST))
 MOST_VALUES = 1_000_000
 #: Seconds beyond which a measurement is none: a request ends after 60 (F5.3), and a moment in the year 5138.
 _DAY, _FAR = 86_400.0, 1e11
+#: What the portal would replace inside a text, wherever the text comes from (F1.3).
+_MACRO = re.compile(r"\$(?=(?:result|next|total|time|error)\S*\[)", re.IGNORECASE)
+#: Where a command's text refers to another command of its batch. Everything else has its braces encoded.
+_REFERENCE = re.compile(r"\{(\d+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A number that the portal takes from the answer to an earlier command of the same batch; 0 if it is not there.
+
+    The text begins with a `0`, which is essential. A parameter that consists of the macro alone is replaced by whatever
+    is found, also by a list, which PHP casts to 1: where the earlier command failed, the bare macro would write record
+    1. Inside a longer text only numbers and texts are put in; else it stays as it is, and is cast to 0.
+    """
+
+    #: Position of that command in the batch, from 0.
+    command: int
+    #: Where the number stands in its answer, for example `(0, "ID")`.
+    path: tuple[int | str, ...]
+
+
 #: What a parameter may hold. Booleans, null and empty lists cannot be expressed on this wire (F1.3).
-Value = int | str | list[int] | list[str] | dict[str, "Value"]
+Value = int | str | Found | list[int] | list[str] | dict[str, "Value"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +64,7 @@ class Command:
         """`method?query` as PHP's `parse_str` reads it, each value percent-encoded once.
 
         Raises ValueError for a value that the wire cannot carry: an empty list would be dropped by the portal,
-        and the condition with it (F2).
+        and the condition with it (F2). References to other commands are still open: see `batch_body`.
         """
         query = "&".join(pair for name, value in self.params.items() for pair in _pairs(name, value))
         return f"{self.method}?{query}" if query else self.method
@@ -63,22 +85,40 @@ def _pairs(name: str, value: Value) -> Iterator[str]:
 def _quoted(value: object) -> str:
     if type(value) is int:  # a bool is another type
         return str(value)
+    if isinstance(value, Found):
+        tail = "".join(f"[{step}]" for step in value.path)
+        return f"{_quoted_text('0$result[', macro=True)}{{{value.command}}}{_quoted_text(']' + tail)}"
     if not isinstance(value, str):
         raise ValueError(f"cannot be sent: {value!r}")  # noqa: TRY004 - ValueError is what `encoded` promises
     return _quoted_text(value)
 
 
 @lru_cache(maxsize=256)  # the names of fields come again in each window of a sweep
-def _quoted_text(text: str) -> str:
-    return quote(text, safe="")
+def _quoted_text(text: str, *, macro: bool = False) -> str:
+    # There is no way to escape a macro; a space behind its `$` makes it a text.
+    return quote(text if macro else _MACRO.sub("$ ", text), safe="")
 
 
 def batch_body(commands: Sequence[str]) -> bytes:
-    """Return the JSON body of a batch of encoded commands.
+    """Return the JSON body of a batch of encoded commands, their references to each other filled in.
 
-    The keys are not numeric: PHP answers numeric ones with lists that lose their positions (F1.3).
+    The keys are not numeric: PHP answers numeric ones with lists that lose their positions (F1.3). Raises ValueError
+    for a reference to a command that does not come earlier.
     """
-    return json.dumps({"halt": 0, "cmd": {f"c{index}": command for index, command in enumerate(commands)}}).encode()
+    keys = [f"c{index}" for index in range(len(commands))]
+    filled = {
+        key: _referring(command, keys[:index]) for index, (key, command) in enumerate(zip(keys, commands, strict=True))
+    }
+    return json.dumps({"halt": 0, "cmd": filled}).encode()
+
+
+def _referring(command: str, earlier: Sequence[str]) -> str:
+    """Fill in the keys of the commands that this one refers to."""
+    if "{" not in command:
+        return command
+    if max(int(position) for position in _REFERENCE.findall(command)) >= len(earlier):
+        raise ValueError("a command refers to one that does not come earlier in its batch")
+    return _REFERENCE.sub(lambda found: earlier[int(found[1])], command)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +133,9 @@ class Timing:
     operating_reset_at: float | None = None
     #: The portal's clock when the call began, as it writes it.
     began: str = ""
+    #: Epoch seconds of the portal's clock when the call began and ended.
+    start: float | None = None
+    finish: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +237,8 @@ def _timing(time: Mapping[str, Any]) -> Timing:
         operating=_seconds(time.get("operating"), _DAY),
         operating_reset_at=_seconds(time.get("operating_reset_at"), _FAR),
         began=text(time.get("date_start")),
+        start=_moment(time.get("start")),
+        finish=_moment(time.get("finish")),
     )
 
 
@@ -203,6 +248,11 @@ def _seconds(value: Any, most: float) -> float | None:
         return None
     seconds = float(value)
     return seconds if 0 <= seconds <= most else None
+
+
+def _moment(value: Any) -> float | None:
+    """Read an epoch second that only explains: one that is none stops nothing."""
+    return float(value) if isinstance(value, int | float) and 0 <= value <= _FAR else None
 
 
 def text(value: Any) -> str:

@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import AuthorizationError, DeniedError, NotJsonError, RefusedError, ServerFaultError
-from reconciler.portal.wire import Answer, Command, Timing, batch_body, decode_batch, identifier, moment
+from reconciler.portal.wire import Answer, Command, Found, Timing, batch_body, decode_batch, identifier, moment
 from reconciler.simulator.batch import Command as Parsed
+from reconciler.simulator.batch import Maps, substituted
 from reconciler.simulator.php import PhpArray, from_python, parse_str
 
 BEGAN = "2026-01-01T03:00:00+03:00"
@@ -90,6 +91,40 @@ def test_the_body_of_a_batch_has_no_numeric_keys() -> None:
     assert body == {"halt": 0, "cmd": {"c0": "a", "c1": "b?x=1"}}
 
 
+def test_a_command_refers_to_an_earlier_one() -> None:
+    """The reference is a `0` and a macro with the other command's key, at the end of its value."""
+    update = Command(
+        "crm.contact.update", {"id": Found(1, (0, "ID")), "fields": {"A": 5}, "filter": {"=B": Found(0, (3, "ID"))}}
+    )
+    filled = json.loads(batch_body(["a", "b", update.encoded]))["cmd"]["c2"]
+    arguments = parse_str(Parsed.parse(filled).query)
+    assert arguments == from_python(
+        {"id": "0$result[c1][0][ID]", "fields": {"A": "5"}, "filter": {"=B": "0$result[c0][3][ID]"}}
+    )
+
+
+def test_a_text_with_braces_is_no_reference() -> None:
+    """What looks like a reference in a text from the portal stays the text that it is."""
+    command = Command("m", {"x": "{0} {7}"})
+    assert Parsed.parse(json.loads(batch_body([command.encoded]))["cmd"]["c0"]).query.count("%7B0%7D") == 1
+
+
+@pytest.mark.parametrize("position", [0, 1, 7], ids=["itself", "later", "none"])
+def test_a_reference_to_no_earlier_command_is_refused(position: int) -> None:
+    """The portal fills a macro in when its command's turn comes: there would be nothing yet."""
+    with pytest.raises(ValueError, match="does not come earlier"):
+        batch_body([Command("m", {"id": Found(position, ("x",))}).encoded, "m"])
+
+
+@pytest.mark.parametrize("text", ["$result[c0][0][ID]", "Price: $Total[c0]", "0$result[c0]", "$$time[x]"])
+def test_a_text_is_never_a_macro(text: str) -> None:
+    """The portal would replace it, also inside a name from the CRM; it has no escape, so a space follows the `$`."""
+    command = json.loads(batch_body([Command("m", {"x": text}).encoded]))["cmd"]["c0"]
+    sent = parse_str(Parsed.parse(command).query).get("x")
+    assert substituted(sent, Maps()) == sent
+    assert sent.replace("$ ", "$") == text
+
+
 # Answers ------------------------------------------------------------------------------------------------------------
 
 
@@ -115,6 +150,19 @@ def test_an_answer_in_full() -> None:
     assert batch.answers == (Answer(result=ROW, total=1, timing=timing),)
     assert batch.timing == Timing(duration=0.5, began=BEGAN)
     assert batch.began.isoformat() == BEGAN
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [(1767226200.25, 1767226200.25), (5, 5.0), ("5", None), (-1, None), ([], None), (None, None), (1e300, None)],
+    ids=str,
+)
+def test_when_a_command_began(start: Any, expected: float | None) -> None:
+    """Only for reports: a moment that is none is unknown, and the answer counts."""
+    body = answer(**FULL | {"result_time": {"c0": {"start": start, "finish": 7.5}}})
+    (one,) = decode_batch(body, 200, 1).answers
+    assert isinstance(one, Answer)
+    assert (one.timing.start, one.timing.finish) == (expected, 7.5)
 
 
 @pytest.mark.parametrize("name", ["result_error", "result_total", "result_next", "result_time"])
