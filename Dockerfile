@@ -25,6 +25,7 @@ COPY reconciler ./reconciler
 # a traceback could be coloured by, those of Python stay, and what is imported with them.
 RUN /opt/build/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
  && python -m pip --python /opt/reconciler/bin/python install --no-cache-dir --no-compile --no-index --no-deps /wheels/*.whl \
+ && python -m pip --python /opt/reconciler/bin/python check \
  && export PYTHONPYCACHEPREFIX=/opt/reconciler/bytecode \
  && /opt/reconciler/bin/python -m compileall -q -j 0 /opt/reconciler/lib \
       -x '/(alembic|anyio|jinja2|mako|markdown_it|more_itertools|pydantic|pygments|rich|sqlalchemy|werkzeug)/' \

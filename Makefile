@@ -2,7 +2,11 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# What runs, and the same with the tools of developers.
+RUNS   := $(VENV)/.runs
 READY  := $(VENV)/.ready
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+CHECK  := $(BIN)/python -m pip check --disable-pip-version-check >$(VENV)/.check || { cat $(VENV)/.check; exit 1; }
 BENCH_READY := .venv-bench/.ready
 AUDIT_READY := .venv-audit/.ready
 CLIENTS := tests/foreign/clients
@@ -15,20 +19,29 @@ NODE_READY := $(CLIENTS)/node_modules/.ready
 help:           ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
-# The stamp is newer than the lock and the project file, or the environment is made again.
-$(READY): requirements-dev.lock pyproject.toml
+# A stamp is newer than its lock and the project file, or the environment is completed again. A lock is installed as it is:
+# with its hashes, and without resolving, which could choose other versions. `pip check` then says what would be missing.
+$(RUNS): requirements.lock requirements-build.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing the locked dependencies into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m pip check --disable-pip-version-check >/dev/null && $(BIN)/python -c 'import reconciler.cli'
+	@echo "installing what runs into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(INSTALL) --no-build-isolation --editable .
+	@$(CHECK)
+	@$(BIN)/python -c 'import reconciler.cli'
+	@touch $@
+
+$(READY): $(RUNS) requirements-dev.lock
+	@echo "installing the tools into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@$(CHECK)
+	@$(BIN)/python -c 'import reconciler.cli, pytest'
 	@touch $@
 
 setup: $(READY) ## virtual environment with the locked dependencies
 
-demo: $(READY)  ## the whole story on an embedded portal, no account needed
-	@$(BIN)/reconciler demo
+demo: $(RUNS)   ## the whole story on an embedded portal, no account needed; DEMO="--companies 20 --contacts 100"
+	@$(BIN)/reconciler demo $(DEMO)
 	@command -v reconciler >/dev/null || echo "(\`source $(BIN)/activate\` puts it on the path of this shell.)"
 
 test: $(READY)  ## the fast tests: no browser, no server, no long stories

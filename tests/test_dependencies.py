@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -79,3 +80,48 @@ def test_nothing_older_than_what_is_tested_is_let_in() -> None:
     floors = dict(re.match(r"([\w-]+)>=([\d.]+)", line).groups() for line in lines)  # type: ignore[union-attr]
     tested = {name: ".".join(pinned[name.replace("_", "-")].split(".")[:2]) for name in floors}
     assert floors == tested
+
+
+def installed_by(target: str, folder: Path) -> list[str]:
+    """Return what make would install for a target where there is no environment yet."""
+    command = ["make", "--dry-run", f"VENV={folder}", "-C", str(ROOT), target]
+    recipe = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return re.findall(r"-r (requirements[\w-]*\.lock)", recipe)
+
+
+def test_the_demo_installs_only_what_runs(tmp_path: Path) -> None:
+    """The tools of the tests are a second step: a demo needs none of them."""
+    assert installed_by("demo", tmp_path / "new") == ["requirements.lock", "requirements-build.lock"]
+    assert installed_by("test", tmp_path / "new") == [
+        "requirements.lock",
+        "requirements-build.lock",
+        "requirements-dev.lock",
+    ]
+
+
+PAGES = [
+    ".ci/run",
+    ".ci/installs",
+    "Dockerfile",
+    "Makefile",
+    "README.md",
+    *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md")),
+]
+
+
+def test_each_lock_is_installed_without_resolving_it() -> None:
+    """A resolver may choose a version that has no hash in the lock, and every new machine then fails."""
+    lines = [line for page in PAGES for line in (ROOT / page).read_text(encoding="utf-8").splitlines()]
+    variable = next(line.partition(":=")[2] for line in lines if line.startswith("INSTALL "))
+    installing = [line.replace("$(INSTALL)", variable) for line in lines if re.search(r"-r requirements", line)]
+    assert len(installing) > 5
+    assert [line for line in installing if "--no-deps --require-hashes" not in line] == []
+
+
+@pytest.mark.parametrize("page", ["Dockerfile", "Makefile", "docs/operations.md"])
+def test_each_installation_is_checked(page: str) -> None:
+    """After a lock, `pip check` finds what is missing of it, and the program is imported."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for after in text.split("-r requirements.lock")[1:]:
+        assert re.search(r"pip check|\$\(CHECK\)|bin/python check", after)
+        assert re.search(r"import reconciler|, reconciler;", after)
