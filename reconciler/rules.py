@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, model_validator
+from pydantic_core import core_schema
 from pydantic_settings import NoDecode
 
 from reconciler.core.flapping import Patience
 from reconciler.core.guard import GuardLimits
+from reconciler.core.ids import IdSet
 from reconciler.core.policy import DismissedOwner, MultiCompany, PersonEdit, Policies, Scope
 
 
@@ -27,9 +29,20 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
 
-_Record = Annotated[int, Field(gt=0)]
+_Record = Annotated[int, Field(gt=0, lt=2**63)]
 # NoDecode: in the environment a list stands with commas between, not as JSON.
 _Records = Annotated[tuple[_Record, ...], NoDecode, BeforeValidator(split_commas)]
+# An allow-list may name most of a portal's companies.
+_ManyRecords = Annotated[
+    IdSet,
+    GetPydanticSchema(
+        lambda _, schema: core_schema.no_info_after_validator_function(
+            IdSet, schema(tuple[_Record, ...]), serialization=core_schema.plain_serializer_function_ser_schema(tuple)
+        )
+    ),
+    NoDecode,
+    BeforeValidator(split_commas),
+]
 _Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
 
 
@@ -50,7 +63,7 @@ class Policy(Section):
     leave_contact_types: _Words = ()
     leave_company_field: Annotated[str, Field(pattern=r"^UF_CRM_[A-Z0-9_]+$")] | None = None
     leave_contact_field: Annotated[str, Field(pattern=r"^UF_CRM_[A-Z0-9_]+$")] | None = None
-    only_companies: _Records = ()
+    only_companies: _ManyRecords = IdSet()
     quarantine_times: int = Field(default=3, ge=1, le=100)
     quarantine_hours: float = Field(default=24.0, gt=0, le=720)
     quarantine_days: float = Field(default=7.0, gt=0, le=365)
@@ -83,7 +96,7 @@ class Policy(Section):
             leave_departments=frozenset(self.leave_departments),
             leave_company_types=frozenset(self.leave_company_types),
             leave_contact_types=frozenset(self.leave_contact_types),
-            only_companies=frozenset(self.only_companies),
+            only_companies=self.only_companies,
             dismissed_owner=self.dismissed_owner,
             successor=self.successor or 0,
             multi_company=self.multi_company,

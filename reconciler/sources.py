@@ -33,8 +33,9 @@ PREFIX = "RECONCILER_"
 DEFAULT_FILE = Path("config.toml")
 #: Where container engines mount secrets.
 DEFAULT_SECRETS = Path("/run/secrets")
-#: Bytes of a settings file: the example, with a comment to each setting, has 8,000. A device has no end.
-_LONGEST_FILE = 1_000_000
+#: Bytes of a file of settings. The example, with a comment to each setting, has 8,000; an allow-list of 400,000
+#: companies with numbers of eight digits has all of these. A device has no end.
+_LONGEST_FILE = 4_000_000
 _EXAMPLE = "config.example.toml lists them all"
 _OWN_VARIABLES = frozenset({"RECONCILER_CONFIG", "RECONCILER_SECRETS_DIR"})
 #: What Kubernetes puts into every container when a Service is called "reconciler": none of our business.

@@ -416,3 +416,26 @@ def test_a_working_directory_that_cannot_be_looked_into_holds_no_settings(monkey
 def test_a_journal_out_of_reach_is_not_taken_for_none(name: str, there: bool) -> None:
     """Whoever opens it says why it cannot be; a name too long fails as a folder of somebody else does."""
     assert Settings(journal={"url": f"sqlite:///{name}"}).journal.is_there is there
+
+
+@pytest.mark.parametrize("where", ["file", "secret file"])
+def test_an_allow_list_may_name_most_companies_of_a_large_portal(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """190,000 companies with numbers of eight digits."""
+    companies = range(10_000_001, 10_190_001)
+    if where == "file":
+        (tmp_path / "long.toml").write_text(f"[policy]\nonly_companies = {list(companies)}\n")
+    else:
+        (tmp_path / "long.toml").write_text("")
+        (tmp_path / "policy__only_companies").write_text(",".join(map(str, companies)))
+        monkeypatch.setenv("RECONCILER_SECRETS_DIR", str(tmp_path))
+    policies = load_settings(tmp_path / "long.toml").policy.policies
+    assert policies.only_companies == set(companies)
+
+
+def test_a_number_that_no_record_has_is_refused(tmp_path: Path) -> None:
+    """More digits than a database stores."""
+    (tmp_path / "c.toml").write_text(f"[policy]\nonly_companies = [{2**63}]\n")
+    with pytest.raises(UsageError, match=r"`policy\.only_companies` .*entry 1, should be less than"):
+        load_settings(tmp_path / "c.toml")

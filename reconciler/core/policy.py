@@ -39,6 +39,7 @@ from reconciler.core.model import Cause, Change, Mismatch, Rule, Skip, Standing,
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from reconciler.core.model import Department, Snapshot
@@ -95,7 +96,7 @@ class Policies:
     leave_company_types: frozenset[str] = frozenset()
     leave_contact_types: frozenset[str] = frozenset()
     #: Empty: all companies.
-    only_companies: frozenset[int] = frozenset()
+    only_companies: AbstractSet[int] = frozenset()
     dismissed_owner: DismissedOwner = DismissedOwner.REPORT
     #: With `dismissed_owner = "successor"`.
     successor: int = 0
