@@ -6,10 +6,7 @@ and a mistyped option answer at once.
 
 from __future__ import annotations
 
-import io
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +15,7 @@ from typer.exceptions import TyperException
 from reconciler import manual
 from reconciler.copying import backup
 from reconciler.left_alone import exceptions
+from reconciler.ops import streams
 
 # typer reads the annotations when the program starts.
 from reconciler.options import (
@@ -58,6 +56,8 @@ from reconciler.options import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from reconciler.shell import Shell
 
 app = typer.Typer(
@@ -71,24 +71,25 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; the console script."""
-    _open_closed_streams()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without Cyrillic shows question marks, and no traceback
+    streams.install()
     try:
         code = app(prog_name="reconciler", standalone_mode=False)
     except TyperException as error:
         code = _misused(error)
+    if (loss := streams.lost()) is not None:
+        code = _not_whole(loss, code)
     sys.exit(code)
 
 
-def _open_closed_streams() -> None:
-    """Give a program that was started with `<&-` or `>&-` streams that lead nowhere.
+def _not_whole(loss: OSError, code: int) -> int:
+    """Say that the answer did not get out whole; return the exit code, which is never 0."""
+    from reconciler.shell import Shell
 
-    Python has None for them; and the next file that is opened, the journal, would become standard output.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for the whole program
+    sentence = (
+        f"the answer could not be written whole to standard output ({loss.strerror}); give the command again with "
+        "another place for it (what a run has written is in the journal: `reconciler show latest`)"
+    )
+    return Shell(Common()).fail(sentence, code or 1)
 
 
 def _misused(error: TyperException) -> int:

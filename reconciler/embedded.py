@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import Stopped
 from reconciler.foreground import in_foreground
-from reconciler.ops.answers import json_text
 from reconciler.shell import has_colors
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def simulate(shell: Shell, spec: dict[str, Any], profile: str, *, limits: Any, h
                     "port": address.port,
                     "tls_certificate": certificate,
                 }
-                shell.say(json_text(document, indent=None))  # one line: whoever started us reads until its end
+                shell.say_json(document, indent=None)  # one line: whoever started us reads until its end
             else:
                 lines = [describe(seed), "", f"webhook address  {address.webhook_url}"]
                 lines.append(f"statistics       {address.stats_url}")

@@ -24,7 +24,7 @@ On your portal, with the address of an inbound webhook:
 \b
 Exit codes:
   0  done, or in sync
-  1  failed, or incomplete and nothing written
+  1  failed, or incomplete and nothing written; or the answer could not be written whole
   2  wrong usage or settings
   3  refused by the guard, or by you when asked; nothing of that is written
   4  finished, but some changes were denied, failed, or nobody knows

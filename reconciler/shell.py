@@ -18,6 +18,7 @@ from reconciler.clock import Clock, SystemClock
 from reconciler.errors import ReconcilerError, Stopped, UsageError
 from reconciler.ops.answers import json_text
 from reconciler.ops.display import display
+from reconciler.ops.streams import for_programs
 from reconciler.ops.systemd import is_journal, marked
 from reconciler.portal.redaction import Redactor
 
@@ -132,7 +133,10 @@ class Shell:
 
     def answer(self, document: Mapping[str, Any], text: Callable[[], str]) -> None:
         """Give the answer of a command: the document with --json, else the text."""
-        self.say(json_text(self._redact(document)) if self.json else text())
+        if self.json:
+            self.say_json(self._redact(document))
+        else:
+            self.say(text())
 
     def show(self, report: Report, shape: Format, output: Path | None, *, standing: bool = False) -> None:
         """Give a document as the answer, or write it to a file; the long ones piece by piece.
@@ -148,6 +152,8 @@ class Shell:
             else:
                 write(report, shape.value, file)
 
+        if output is None and shape.value != "text":
+            for_programs(sys.stdout)
         if output is None and shape.value in {"json", "csv"}:
             put(sys.stdout)
             sys.stdout.flush()
@@ -167,6 +173,11 @@ class Shell:
         """Print to standard output."""
         print(text.removesuffix("\n"), flush=True)  # noqa: T201 - the one place that answers
 
+    def say_json(self, document: Mapping[str, Any], *, indent: int | None = 2) -> None:
+        """Print a JSON object to standard output."""
+        for_programs(sys.stdout)
+        self.say(json_text(document, indent=indent))
+
     def tell(self, text: str, *, end: str = "\n", stream: TextIO | None = None) -> None:
         """Print to standard error, or to another stream for people."""
         print(self._redact(text), file=stream or sys.stderr, end=end, flush=True)
@@ -179,7 +190,7 @@ class Shell:
         """Say what went wrong; return the exit code."""
         sentence = self._redact(sentence)
         if self.json:
-            self.say(json_text({"schema": 1, "status": "failed", "error": sentence, "exit_code": code}))
+            self.say_json({"schema": 1, "status": "failed", "error": sentence, "exit_code": code})
         else:
             text = f"reconciler: {display(sentence)}"
             self.tell(marked(text, LOG_ERR if code else LOG_WARNING) if is_journal(sys.stderr) else text)

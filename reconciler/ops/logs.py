@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import structlog
@@ -19,6 +19,7 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.stdlib import LoggerFactory, ProcessorFormatter, add_logger_name
 
 from reconciler.ops.display import display
+from reconciler.ops.streams import for_programs
 from reconciler.ops.systemd import is_journal, marked, priority
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ class _Handler(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         # The standard library would print the message with its arguments, straight from the record.
         kind = sys.exc_info()[0]
-        if kind is not BrokenPipeError:
-            sys.stderr.write(f"a log record of {record.name} could not be written ({kind.__name__ if kind else '?'})\n")
+        if kind is None or issubclass(kind, OSError):
+            return  # the stream takes nothing: neither would it take a complaint
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"a log record of {record.name} could not be written ({kind.__name__})\n")
 
 
 def configure(
@@ -64,6 +67,8 @@ def configure(
     threshold = logging.getLevelNamesMapping()[level.upper()]
     terminal = out.isatty()
     console = format == "console" or (format == "auto" and terminal)
+    if not console:
+        for_programs(out)
     before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -182,3 +182,20 @@ def test_letters_that_the_terminal_does_not_know_become_question_marks(
     ended = desk.run("plan")
     assert ended.code == 0
     assert "?" in ended.out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1251"])
+@pytest.mark.parametrize("form", [["--json"], ["--format", "html"], ["--format", "csv"], ["--format", "markdown"]])
+def test_what_programs_read_is_utf_8_in_every_locale(
+    form: list[str], encoding: str, desk: Desk, portal: Served
+) -> None:
+    """Each letter of a name is there, whatever the locale of the machine can show."""
+    company = portal.portal.database.row("SELECT company_id FROM contact WHERE company_id IS NOT NULL LIMIT 1")
+    assert company is not None
+    portal.portal.database.connection.execute(
+        "UPDATE company SET title = 'Ромашка é 😀', assigned_by_id = 6 WHERE id = ?", (company["company_id"],)
+    )
+    sys.stdout.reconfigure(encoding=encoding)  # type: ignore[union-attr]
+    ended = desk.run("plan", "--company", str(company["company_id"]), *form)
+    assert ended.code == 0
+    assert "Ромашка é 😀" in ended.out

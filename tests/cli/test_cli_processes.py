@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -142,3 +143,37 @@ def test_the_environment_is_enough(tmp_path: Path) -> None:
         [*PROGRAM, "--once", "--json"], capture_output=True, text=True, check=False, cwd=tmp_path, env=env
     )
     assert (ended.returncode, ended.stderr, json.loads(ended.stdout)["status"]) == (0, "", "applied")
+
+
+def test_a_log_on_a_full_disk_stops_nothing(portal: Served) -> None:
+    """The service writes what is to be written, waits for its next slot, and ends when it is told to; exit code 0."""
+    with open("/dev/full", "w", encoding="utf-8") as full, started("-v", stderr=full) as process:  # noqa: PTH123
+        deadline = time.monotonic() + PATIENCE
+        while portal.portal.drift() and time.monotonic() < deadline:
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    assert portal.portal.drift() == 0
+
+
+@pytest.mark.parametrize("unbuffered", [False, True])
+def test_a_slow_reader_gets_the_whole_answer(
+    unbuffered: bool, desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also through a pipe that another process has set to non-blocking, and which holds less than the answer."""
+    if unbuffered:
+        monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    assert desk.run("--once", "--yes").code == 0
+    assert portal.portal.drift() == 0
+    show = ["show", "1", "--format", "html"]
+    whole = subprocess.run([*PROGRAM, *show], capture_output=True, check=True).stdout
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4_096)
+    with started(*show, stdout=writing) as process:
+        os.close(writing)
+        received = b"".join(iter(lambda: os.read(reading, 4_096), b""))
+        assert process.wait(PATIENCE) == 0
+    os.close(reading)
+    assert len(received) > 4 * 4_096
+    assert received == whole
