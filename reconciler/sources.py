@@ -5,41 +5,31 @@ Each source becomes a `Layer` of dotted names, so that an error can say where th
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from pydantic_settings import EnvSettingsSource, SettingsError
 
 from reconciler.errors import UsageError
-from reconciler.ops.display import display
-from reconciler.portal.redaction import Redactor
+from reconciler.service_links import service_links
+from reconciler.settings_files import config_file, plain, read_config, read_secrets, secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
     from pydantic_settings import BaseSettings
 
 PREFIX = "RECONCILER_"
-DEFAULT_FILE = Path("config.toml")
-#: Where container engines mount secrets.
-DEFAULT_SECRETS = Path("/run/secrets")
-#: Bytes of a file of settings. The example, with a comment to each setting, has 8,000; an allow-list of 400,000
-#: companies with numbers of eight digits has all of these. A device has no end.
-_LONGEST_FILE = 4_000_000
 _EXAMPLE = "config.example.toml lists them all"
 _OWN_VARIABLES = frozenset({"RECONCILER_CONFIG", "RECONCILER_SECRETS_DIR"})
-#: What Kubernetes puts into every container when a Service is called "reconciler": none of our business.
-_SERVICE_LINK = re.compile(r"RECONCILER_(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,82 +119,15 @@ def _holds(layer: Layer, name: str) -> bool:
 
 
 def _file(path: Path | None) -> Layer:
-    chosen = path or (Path(named) if (named := os.environ.get("RECONCILER_CONFIG")) else None)
-    # Nobody asked for the default one: a folder that may not be entered holds none for us, where `exists` would raise.
-    if chosen is None and not os.access(DEFAULT_FILE, os.F_OK):
+    chosen = config_file(path)
+    if chosen is None:
         return Layer(values={}, place=str)
-    chosen = chosen or DEFAULT_FILE
-    shown = display(str(chosen))
-    try:
-        # Windows editors put a byte order mark in front, which TOML does not know.
-        text = _read(chosen).decode("utf-8-sig")
-    except FileNotFoundError:
-        raise UsageError(f"The settings file {shown} does not exist: mend --config or RECONCILER_CONFIG.") from None
-    except OSError as error:
-        raise UsageError(
-            f"The settings file {shown} cannot be read ({error.strerror}): name a readable file."
-        ) from None
-    except UnicodeDecodeError:
-        raise UsageError(f"The settings file {shown} is not in UTF-8: save it in that encoding.") from None
-    try:
-        # With a line break at its end, so that a mistake in the last line is told by its line too.
-        values = tomllib.loads(text + "\n")
-    except tomllib.TOMLDecodeError as error:
-        what, _, where = str(error).removesuffix(")").rpartition(" (at ")
-        where = where if where.startswith("line") else f"line {text.count(chr(10)) + 1}"
-        raise UsageError(f'{shown}, {where}: {what}; texts stand in quotes, as in level = "info".') from None
-    except (ValueError, RecursionError):
-        # A number of more digits than Python reads, a list in a list in a list: no setting is like that.
-        raise UsageError(f"{shown} holds a number or a list that is no setting's; {_EXAMPLE}.") from None
-    return Layer(values=dict(_flatten(values)), place=lambda _: shown)
-
-
-def _read(file: Path) -> bytes:
-    """Read a file of settings. Raises OSError, also for one that is too long to be any."""
-    with file.open("rb") as stream:
-        content = stream.read(_LONGEST_FILE + 1)
-    if len(content) > _LONGEST_FILE:
-        raise OSError(errno.EFBIG, f"longer than {_LONGEST_FILE:,} bytes")
-    return content
+    shown = plain(str(chosen))
+    return Layer(values=dict(_flatten(read_config(chosen))), place=lambda _: shown)
 
 
 def _secret_files(names: Mapping[str, bool]) -> Layer:
-    folder = _secrets_folder()
-    found = {name: _secret(folder / _file_name(name)) for name in names} if folder else {}
-    return Layer(
-        values={name: value for name, value in found.items() if value is not None},
-        place=lambda name: f"secret file {_file_name(name)}",
-    )
-
-
-def _file_name(name: str) -> str:
-    return name.replace(".", "__")
-
-
-def _secret(file: Path) -> str | None:
-    try:
-        return _read(file).decode("utf-8-sig").strip()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UsageError(
-            f"The secret file {display(str(file))} cannot be read ({error.strerror}): "
-            f"give the worker's user ({os.geteuid()}) the right to read it."
-        ) from None
-    except UnicodeDecodeError:
-        raise UsageError(f"The secret file {display(str(file))} is not text: write the plain value into it.") from None
-
-
-def _secrets_folder() -> Path | None:
-    if named := os.environ.get("RECONCILER_SECRETS_DIR"):
-        folder = Path(named)
-        if not folder.is_dir():
-            raise UsageError(f"RECONCILER_SECRETS_DIR names {display(named)}, which is no folder: mend the variable.")
-        return folder
-    if named := os.environ.get("CREDENTIALS_DIRECTORY"):
-        return Path(named)
-    # Nobody asked for this one: a folder that only root may enter holds nothing for us.
-    return DEFAULT_SECRETS if os.access(DEFAULT_SECRETS, os.X_OK) else None
+    return Layer(values=read_secrets(names), place=lambda name: f"secret file {secret_name(name)}")
 
 
 def _environment(model: type[BaseSettings]) -> Layer:
@@ -224,21 +147,22 @@ def _flags(flags: Mapping[str, Any]) -> Layer:
 
 
 def _variable(name: str) -> str:
-    return PREFIX + _file_name(name).upper()
+    return PREFIX + secret_name(name).upper()
 
 
 def _check_variables(names: Mapping[str, bool]) -> None:
     """Refuse RECONCILER_ variables that no setting answers to: pydantic-settings passes them over in silence."""
     known = {_variable(name) for name in names} | _OWN_VARIABLES
+    links = service_links(os.environ)
     unknown = [
         variable
         for variable in sorted(os.environ)
-        if (upper := variable.upper()).startswith(PREFIX) and upper not in known and not _SERVICE_LINK.fullmatch(upper)
+        if (upper := variable.upper()).startswith(PREFIX) and upper not in known and variable not in links
     ]
     if unknown:
         near = _nearest(unknown[0][len(PREFIX) :].lower().replace("__", "."), names)
         raise UsageError(
-            f"Unknown variable {_plain(unknown[0])} in the environment: "
+            f"Unknown variable {plain(unknown[0])} in the environment: "
             + (f"did you mean {_variable(near)}?" if near else f"{_EXAMPLE}.")
             + _and_more(unknown[1:])
         )
@@ -253,14 +177,14 @@ def _check_names(names: Mapping[str, bool], layers: Sequence[Layer]) -> None:
         if unknown:
             near = _nearest(unknown[0], names)
             raise UsageError(
-                f"Unknown setting `{_plain(unknown[0])}` ({_plain(layer.place(unknown[0]))}): "
+                f"Unknown setting `{plain(unknown[0])}` ({plain(layer.place(unknown[0]))}): "
                 + (f"did you mean `{near}`?" if near else f"{_EXAMPLE}.")
                 + _and_more(unknown[1:])
             )
 
 
 def _and_more(names: Sequence[str]) -> str:
-    return f" Unknown too: {', '.join(map(_plain, names))}." if names else ""
+    return f" Unknown too: {', '.join(map(plain, names))}." if names else ""
 
 
 def _nearest(name: str, names: Mapping[str, bool]) -> str | None:
@@ -273,8 +197,3 @@ def _nearest(name: str, names: Mapping[str, bool]) -> str | None:
     if "." not in name and (near := get_close_matches(name, names, 1, 0.7)):
         return near[0]
     return next((last[near] for near in get_close_matches(key, last, 1)), None)
-
-
-def _plain(name: str) -> str:
-    # A name is somebody's text: perhaps an address pasted into the wrong place, perhaps an escape code.
-    return Redactor().text(display(name))

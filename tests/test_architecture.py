@@ -19,6 +19,8 @@ SHELL = {
     "reconcile",
     "config",
     "sources",
+    "settings_files",
+    "service_links",
     "demo",
     "herald",
     "planning",

@@ -13,7 +13,7 @@ import pytest
 import trustme
 from pydantic import BaseModel
 
-from reconciler import sources
+from reconciler import settings_files
 from reconciler.config import Limits, Settings, load_settings
 from reconciler.errors import UsageError
 
@@ -38,7 +38,7 @@ WEBHOOK = f"https://acme.bitrix24.com/rest/17/{TOKEN}/"
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No file, secret or variable of the machine takes part."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sources, "DEFAULT_SECRETS", tmp_path / "run-secrets")
+    monkeypatch.setattr(settings_files, "DEFAULT_SECRETS", tmp_path / "run-secrets")
     for name in [*os.environ]:
         if name.upper().startswith("RECONCILER_") or name == "CREDENTIALS_DIRECTORY":
             monkeypatch.delenv(name)
@@ -142,9 +142,12 @@ def test_the_webhook_may_stand_in_a_secret_file(
     folder = tmp_path / "run-secrets"
     folder.mkdir()
     (folder / "portal__webhook_url").write_text(f"{WEBHOOK}\n", encoding="utf-8")
-    (folder / "somebody-else-s").write_bytes(b"\xff")
+    for name in ("somebody-else-s", "name", "proxy.pem", "users"):
+        (folder / name).write_bytes(b"\xff")
+    (folder / "kubernetes.io").mkdir()
+    (folder / "..data").mkdir()
     if variable:
-        monkeypatch.setattr(sources, "DEFAULT_SECRETS", tmp_path / "nowhere")
+        monkeypatch.setattr(settings_files, "DEFAULT_SECRETS", tmp_path / "nowhere")
         monkeypatch.setenv(variable, str(folder))
     assert load_settings(None).portal.webhook().token == TOKEN
 
@@ -300,7 +303,7 @@ def test_bad_toml_is_refused_with_line_and_column(toml: str, says: str, write: C
 def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Missing, a folder, or in another encoding; a byte order mark does no harm."""
     assert "nowhere.toml does not exist" in refusal(Path("nowhere.toml"))
-    assert "cannot be read (Is a directory)" in refusal(tmp_path)
+    assert "is a folder: put the file in its place (Docker makes a folder where" in refusal(tmp_path)
     (tmp_path / "utf16.toml").write_text("[log]", encoding="utf-16")
     assert "not in UTF-8" in refusal(Path("utf16.toml"))
     (tmp_path / "bom.toml").write_text("[log]\nlevel = 'error'", encoding="utf-8-sig")
@@ -392,12 +395,114 @@ def test_a_secret_file_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.M
     assert "which is no folder" in refusal()
     secret = folder / "portal__proxy"
     secret.mkdir(parents=True)
-    assert "portal__proxy cannot be read (Is a directory): give the worker's user (" in refusal()
+    assert "The secret file" in refusal()
+    assert "portal__proxy is a folder: put the file in its place (Docker makes a folder where" in refusal()
     secret.rmdir()
+    secret.symlink_to("gone")
+    assert "portal__proxy is a link to gone, which does not exist: put the file there, or remove the link" in refusal()
+    secret.unlink()
+    secret.symlink_to(secret)
+    assert "cannot be read (Too many levels of symbolic links): give the worker's user (" in refusal()
+    secret.unlink()
     secret.write_bytes(b"\xff")
-    assert "portal__proxy is not text" in refusal()
+    assert "portal__proxy is not in UTF-8" in refusal()
     secret.write_text(TOKEN, encoding="utf-8")
     assert "`portal.proxy` (secret file portal__proxy) should be" in refusal()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("portal__webhok_url", "portal_webhook_url", "PORTAL__WEBHOOK_URL", "portal__webhook_url.txt"),
+        *("portal.webhook_url", "webhook_url", "webhook-url", "portal__webhookurl"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["RECONCILER_SECRETS_DIR", "CREDENTIALS_DIRECTORY", None])
+def test_a_misspelt_secret_file_is_refused(
+    variable: str | None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would read it, and the program would go on without; what it holds is not shown."""
+    folder = tmp_path / "run-secrets"
+    folder.mkdir()
+    (folder / name).write_text(WEBHOOK, encoding="utf-8")
+    if variable:
+        monkeypatch.setenv(variable, str(folder))
+    says = refusal(None, {"portal.webhook_url": WEBHOOK})
+    assert f"/{name} belongs to no setting: did you mean portal__webhook_url? Rename it" in says
+
+
+def test_a_secrets_folder_that_may_be_entered_and_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The known names are read; there is nothing to say of others."""
+    (tmp_path / "portal__webhook_url").write_text(WEBHOOK, encoding="utf-8")
+    (tmp_path / "webhook_url").write_text(WEBHOOK, encoding="utf-8")
+    monkeypatch.setenv("RECONCILER_SECRETS_DIR", str(tmp_path))
+
+    def denied(_folder: object) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", denied)
+    assert load_settings(None).portal.webhook().token == TOKEN
+
+
+@pytest.mark.parametrize("variable", [False, True], ids=["found", "named"])
+def test_a_settings_file_that_leads_nowhere_is_refused(
+    variable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link whose target is not mounted does not mean that nobody has settings."""
+    (tmp_path / "config.toml").symlink_to("real/config.toml")
+    if variable:
+        monkeypatch.setenv("RECONCILER_CONFIG", "config.toml")
+    assert "config.toml is a link to real/config.toml, which does not exist: put the file there, or" in refusal()
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "config.toml").write_text("[log]\nlevel = 'error'", encoding="utf-8")
+    assert load_settings(None).log.level == "error"
+
+
+SERVICE = {
+    "SERVICE_HOST": "10.0.0.1",
+    "SERVICE_PORT": "9464",
+    "SERVICE_PORT_HTTP_METRICS": "9464",
+    "PORT": "tcp://10.0.0.1:9464",
+    "PORT_9464_TCP": "tcp://10.0.0.1:9464",
+    "PORT_9464_TCP_PROTO": "tcp",
+    "PORT_9464_TCP_PORT": "9464",
+    "PORT_9464_TCP_ADDR": "fd00::1",
+    "PORT_53_UDP": "udp://[fd00::1]:53",
+    "NAME": "/worker_1/reconciler_1",
+    "ENV_PYTHON_VERSION": "3.13",
+}
+
+
+@pytest.mark.parametrize("service", ["RECONCILER", "RECONCILER_SVC", "RECONCILER_PORTAL_2"])
+def test_what_kubernetes_and_docker_set_for_a_service_is_no_setting(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Service called "reconciler-svc" stops nobody."""
+    for name, value in SERVICE.items():
+        monkeypatch.setenv(f"{service}_{name}", value)
+    assert load_settings(None) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RECONCILER_PORT", "9000"),
+        ("RECONCILER_PORT", "tcp://reconciler:9000"),
+        ("RECONCILER_PORT", "http://10.0.0.1:9464"),
+        ("RECONCILER_PORT_X_TCP", "tcp://10.0.0.1:9464"),
+        ("RECONCILER_SERVICE_HOST", "crm.example"),
+        ("RECONCILER_SERVICE_PORT", "http"),
+        ("RECONCILER_NAME", "head office"),
+        ("RECONCILER_ENV_X", "1"),
+        ("reconciler_port", "tcp://10.0.0.1:9464"),
+    ],
+)
+def test_a_variable_that_only_looks_like_a_service_is_refused(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RECONCILER_PORT=9000 is somebody who meant web.port."""
+    monkeypatch.setenv(name, value)
+    assert f"Unknown variable {name}" in refusal()
 
 
 def test_making_settings_directly_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,7 +513,7 @@ def test_making_settings_directly_reads_nothing(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_working_directory_that_cannot_be_looked_into_holds_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A container's volume may belong to somebody else; a name too long fails in the same way, also for root."""
-    monkeypatch.setattr(sources, "DEFAULT_FILE", Path("c" * 300))
+    monkeypatch.setattr(settings_files, "DEFAULT_FILE", Path("c" * 300))
     assert load_settings(None) == Settings()
 
 
