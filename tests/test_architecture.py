@@ -49,7 +49,7 @@ ALLOWED = {
 }
 #: Library -> the only modules that may import it.
 ONLY_THERE = {
-    "httpx": {"portal/client", "portal/line", "portal/deadline", "simulator/transport"},
+    "httpx": {"portal/address", "portal/client", "portal/line", "portal/deadline", "simulator/transport"},
     "httpcore": {"portal/deadline"},
     "sqlalchemy": {"journal"},
     "alembic": {"journal"},

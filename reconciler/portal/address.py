@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -21,7 +22,13 @@ _SHAPE = "it looks like https://<portal>/rest/<user>/<code>/ and stands in Devel
 _USER = re.compile(r"[1-9][0-9]{0,9}")
 _CODE = re.compile(r"[A-Za-z0-9_-]+")
 _METHOD = re.compile(r"[A-Za-z0-9_.]+")
-_HOST = re.compile(r"[\w.-]+")
+#: What a name server looks up: labels of at most 63 characters. An underscore is in no standard, and in many networks.
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_LONGEST_HOST = 253
+#: A part of one in any script: nothing that would end it in a URL.
+_IN_LABEL = re.compile(r"(?:[a-z0-9_-]|[^\x00-\x7f])+")
+#: The ports that an address leaves out.
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +37,7 @@ class Webhook:
 
     #: What a method's name is appended to: `https://host[:port]/rest/<user>/<code>/`.
     base_url: str = field(repr=False)
-    #: In lower case, without a port; an IPv6 address without brackets.
+    #: As `canonical_host` writes it, without a port; an IPv6 address without brackets.
     host: str
     #: The account under which the webhook acts.
     user_id: int
@@ -41,6 +48,11 @@ class Webhook:
         """The portal's pages, for links to cards: `https://host[:port]`."""
         return self.base_url.partition("/rest/")[0]
 
+    @property
+    def name(self) -> str:
+        """One name for one portal, however its address was written: `host`, or `host:port` with a port of its own."""
+        return self.origin.partition("://")[2]
+
 
 def parse_webhook(text: str, http_hosts: Iterable[str] = ()) -> Webhook:
     """Read a webhook address as people paste it: quoted, without the last slash, or with a method at its end.
@@ -49,7 +61,7 @@ def parse_webhook(text: str, http_hosts: Iterable[str] = ()) -> Webhook:
     """
     url = _split(text.strip().strip("\"'<>").strip())
     host, authority = _host(url)
-    if url.scheme == "http" and not _is_loopback(host) and host not in {name.lower() for name in http_hosts}:
+    if url.scheme == "http" and not _is_loopback(host) and host not in set(map(canonical_host, http_hosts)):
         raise _bad(
             "begins with http://, which sends the token readable for everyone on the way: write https://, or name "
             "the host in portal.http_hosts"
@@ -81,17 +93,45 @@ def _split(text: str) -> SplitResult:
 
 
 def _host(url: SplitResult) -> tuple[str, str]:
-    """Return the host and what stands between `//` and the path."""
+    """Return the host and what stands between `//` and the path, both in their canonical form."""
     if "@" in url.netloc:
         raise _bad("has a name or a password in front of the host: leave out everything up to the @")
     try:
-        host, port = url.hostname or "", url.port
+        host, port = canonical_host(url.hostname or ""), url.port
     except ValueError:
         raise _bad("has a port that is no port number") from None
-    literal = f"[{host}]" if ":" in host else host
-    if ":" not in host and not _HOST.fullmatch(host):
+    if host is None:
         raise _bad("has a host that is no host name")
-    return host, literal if port is None else f"{literal}:{port}"
+    # The zone of a link-local address stands in a URL with its percent sign encoded.
+    literal = f"[{host.replace('%', '%25')}]" if ":" in host else host
+    return host, literal if port in {None, _PORTS[url.scheme]} else f"{literal}:{port}"
+
+
+def canonical_host(host: str) -> str | None:
+    """Return the one form of a host name or an IP address: A-labels, lower case, no final dot, no brackets.
+
+    None: it is neither. An A-label stays as it is, also one that no encoder would write: name servers compare bytes.
+    """
+    if ":" in host:
+        try:
+            return str(ipaddress.IPv6Address(host.strip("[]").replace("%25", "%", 1)))
+        except ValueError:
+            return None
+    dotted = unicodedata.normalize("NFKC", host.lower()).replace("\u3002", ".").removesuffix(".")
+    name = ".".join(map(_a_label, dotted.split(".")))
+    return name if _HOST.fullmatch(name) and len(name) <= _LONGEST_HOST else None
+
+
+def _a_label(label: str) -> str:
+    """Return a part of a host name in ASCII, by IDNA 2008; what that refuses, an underscore for one, by Punycode."""
+    if label.isascii() or not _IN_LABEL.fullmatch(label):
+        return label
+    import httpx  # noqa: PLC0415 - most hosts are ASCII, and the health check shall not load it
+
+    try:
+        return httpx.URL(f"//{label}").raw_host.decode()
+    except (httpx.InvalidURL, UnicodeError):
+        return "xn--" + label.encode("punycode").decode()
 
 
 def _is_loopback(host: str) -> bool:

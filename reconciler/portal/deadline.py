@@ -156,7 +156,9 @@ class _Stream(httpcore.NetworkStream):
 
 
 def _address(url: httpx.URL) -> httpcore.URL:
-    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    # The system's resolver wants the zone of a link-local address as it is, and not as a URL writes it.
+    host = url.raw_host.replace(b"%25", b"%")
+    return httpcore.URL(scheme=url.raw_scheme, host=host, port=url.port, target=url.raw_path)
 
 
 @contextmanager

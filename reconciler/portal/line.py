@@ -86,7 +86,8 @@ class Line:
         self._depart()
         content = bytearray()
         try:
-            with self._http.stream("POST", _batch_url(self.webhook.base_url), content=body) as response:
+            url, host = _batch_url(self.webhook.base_url)
+            with self._http.stream("POST", url, headers={"Host": host}, content=body) as response:
                 codings = response.headers.get_list("content-encoding", split_commas=True)
                 if len(codings) > 1 or not _UNPACKED.issuperset(map(str.lower, codings)):
                     _give_up("the answer is packed in a way that was not asked for")
@@ -116,7 +117,7 @@ class Line:
         host = new.raw_host.decode("ascii")
         old, name = _CLOUD.fullmatch(self.webhook.host), _CLOUD.fullmatch(host)
         same_family = old and name and old["family"].casefold() == name["family"].casefold()
-        same_path = new.path == _batch_url(self.webhook.base_url).path
+        same_path = new.path == _batch_url(self.webhook.base_url)[0].path
         if self._moved or not (same_family and same_path and new.scheme == "https" and new.port is None):
             raise MovedError(
                 f"{self.webhook.host} redirects to {new.scheme}://{host}, which is not followed; "
@@ -150,8 +151,14 @@ class _NoCookies(http.cookiejar.CookieJar):
 
 
 @lru_cache(maxsize=2)  # to parse an address takes as long as to send a small request
-def _batch_url(base_url: str) -> httpx.URL:
-    return httpx.URL(f"{base_url}{BATCH}.json")
+def _batch_url(base_url: str) -> tuple[httpx.URL, str]:
+    """Return a batch's address and its `Host` header, which httpx would write by decoding the host's A-labels.
+
+    That fails for a label that no encoder would write, though name servers and browsers take it. The zone of a
+    link-local address is this machine's own business.
+    """
+    url = httpx.URL(f"{base_url}{BATCH}.json")
+    return url, re.sub(r"%25[^\]]*", "", url.netloc.decode())
 
 
 def http_client(

@@ -20,8 +20,9 @@ from support.portal_line import TOKEN, WEBHOOK, batch_answer, client_on
 
 from reconciler.clock import VirtualClock
 from reconciler.errors import NotJsonError, TransientError, UnreachableError
+from reconciler.portal.address import parse_webhook
 from reconciler.portal.deadline import Transport
-from reconciler.portal.line import http_client
+from reconciler.portal.line import Line, http_client
 from reconciler.portal.wire import Command
 
 if TYPE_CHECKING:
@@ -364,3 +365,47 @@ def test_nobody_listens() -> None:
         pass
     with http(address) as client, pytest.raises(UnreachableError, match="cannot be reached"):
         client.send([COMMAND])
+
+
+@pytest.mark.parametrize(
+    ("host", "header"),
+    [
+        ("xn---7sbexample1g.bitrix24.ru", b"xn---7sbexample1g.bitrix24.ru"),
+        ("my_portal.intra.", b"my_portal.intra"),
+        ("пор_тал.рф:8080", b"xn--_-8sb7ajehp.xn--p1ai:8080"),
+        ("[fe80::1%25eth0]", b"[fe80::1]"),
+    ],
+    ids=["no-encoder-writes-it", "underscore-and-dot", "cyrillic-underscore", "zone"],
+)
+def test_every_host_is_asked(host: str, header: bytes) -> None:
+    """A host that curl reaches is reached: here by way of a proxy, which sees what was asked for."""
+    heard: list[bytes] = []
+
+    def answers(connection: socket.socket) -> None:
+        heard.append(connection.recv(65536))
+        connection.sendall(GOOD)
+
+    with serving(answers) as address:
+        plain = http_client(connect_timeout=1, read_timeout=1, proxy=address.partition("/rest/")[0])
+        hosts = [host.partition(":")[0], "fe80::1%eth0"]
+        webhook = parse_webhook(f"http://{host}/rest/1/{TOKEN}/", hosts)
+        line = Line(webhook, plain, answer_bytes=1000, depart=lambda: None)
+        assert line.post(b"{}") == (200, BODY)
+        line.close()
+    assert f"\r\nHost: {header.decode()}\r\n".encode() in heard[0]
+
+
+def test_the_zone_of_an_address_reaches_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The percent sign that a URL writes as `%25` is one again where the connection is made."""
+    asked: list[tuple[str, int]] = []
+
+    def resolver(host: str, port: int, *_: Any, **__: Any) -> Any:
+        asked.append((host, port))
+        raise OSError("no such zone")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    webhook = parse_webhook(f"http://[fe80::1%25eth9]:81/rest/1/{TOKEN}/", ["fe80::1%eth9"])
+    line = Line(webhook, http_client(connect_timeout=1, read_timeout=1), answer_bytes=1000, depart=lambda: None)
+    with pytest.raises(UnreachableError, match="cannot be reached"):
+        line.post(b"{}")
+    assert asked == [("fe80::1%eth9", 81)]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import UsageError
-from reconciler.portal.address import Webhook, parse_webhook
+from reconciler.portal.address import Webhook, canonical_host, parse_webhook
 
 TOKEN = "k3yk3yk3yk3yk3y0"
 
@@ -47,6 +47,66 @@ def test_origin_keeps_the_port_and_http_is_for_near_or_named_hosts(start: str, h
     """Links to cards start with the origin; plain HTTP passes for loopback and for the hosts of the setting."""
     webhook = parse_webhook(f"{start}/rest/1/{TOKEN}/", ["Portal.Intra"])
     assert (webhook.origin, webhook.host) == (start, host)
+
+
+@pytest.mark.parametrize(
+    ("host", "canonical"),
+    [
+        ("Acme.Bitrix24.COM", "acme.bitrix24.com"),
+        ("portal.intra.", "portal.intra"),
+        ("портал.рф", "xn--80awhdgm.xn--p1ai"),
+        ("ПОРТАЛ.РФ.", "xn--80awhdgm.xn--p1ai"),
+        ("\u043f\u043e\u0440\u0442\u0430\u043b\u3002\u0440\u0444", "xn--80awhdgm.xn--p1ai"),
+        ("XN--80AWHDGM.рф", "xn--80awhdgm.xn--p1ai"),
+        ("\uff45xample.com", "example.com"),
+        ("fa\u00df.de", "xn--fa-hia.de"),
+        ("\u2603.net", "xn--n3h.net"),
+        ("my_portal.intra", "my_portal.intra"),
+        ("пор_тал.рф", "xn--_-8sb7ajehp.xn--p1ai"),
+        ("xn---7sbexample1g.bitrix24.ru", "xn---7sbexample1g.bitrix24.ru"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("0:0:0::1", "::1"),
+        ("[FE80::A]", "fe80::a"),
+        ("fe80::1%25eth0", "fe80::1%eth0"),
+        ("", None),
+        (".", None),
+        ("a..b", None),
+        ("a" * 64, None),
+        (".".join(["a" * 63] * 4), None),
+        ("a/b", None),
+        ("пор@тал.рф", None),
+        ("пор/тал.рф", None),
+        ("zz::1", None),
+    ],
+    ids=ascii,
+)
+def test_a_host_has_one_form(host: str, canonical: str | None) -> None:
+    """Letters of any script and case, a final dot and a long form of IPv6 are one; what is no host is none."""
+    assert canonical_host(host) == canonical
+    if canonical is not None:
+        assert canonical_host(canonical) == canonical
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        ("https://Портал.рф", "xn--80awhdgm.xn--p1ai"),
+        ("https://портал.рф.:443", "xn--80awhdgm.xn--p1ai"),
+        ("https://xn--80awhdgm.xn--p1ai", "xn--80awhdgm.xn--p1ai"),
+        ("http://портал.рф", "xn--80awhdgm.xn--p1ai"),
+        ("http://портал.рф:80", "xn--80awhdgm.xn--p1ai"),
+        ("https://портал.рф:80", "xn--80awhdgm.xn--p1ai:80"),
+        ("https://портал.рф:8443", "xn--80awhdgm.xn--p1ai:8443"),
+        ("http://[0::1]:80", "[::1]"),
+        ("http://[::1]:8080", "[::1]:8080"),
+        ("https://[fe80::1%eth0]", "[fe80::1%25eth0]"),
+    ],
+)
+def test_a_portal_has_one_name(start: str, name: str) -> None:
+    """Two spellings of an address are one portal, and two ports of a host are two; the address that is used says so."""
+    webhook = parse_webhook(f"{start}/rest/1/{TOKEN}/", ["ПОРТАЛ.рф."])
+    assert webhook.name == name
+    assert webhook.base_url == f"{start.partition('://')[0]}://{name}/rest/1/{TOKEN}/"
 
 
 @pytest.mark.parametrize(
