@@ -13,7 +13,7 @@ CLIENTS := tests/foreign/clients
 SEEDS ?= 300
 NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage chaos broken alerts browser bench benchpolicies foreign docs facts matrix crashes portalspeed cassettes fuzz audit lock clean
+.PHONY: help setup demo test lint format coverage chaos broken alerts browser bench benchpolicies benchdatabase foreign docs facts matrix crashes portalspeed cassettes fuzz audit lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -67,6 +67,9 @@ bench: $(READY) $(BENCH_READY) ## the worker beside other people's clients, some
 
 benchpolicies: $(READY) ## what all policies add to a plan of up to a million contacts, some ten minutes; BENCH=--write
 	@$(BIN)/python benchmarks/policies.py $(BENCH)
+
+benchdatabase: $(READY) ## the SQL of each query of the worker on a real MariaDB, which must be there; BENCH=--write or --quick
+	@$(BIN)/python benchmarks/database.py $(BENCH)
 
 # Other people's clients live in environments of their own; b24jssdk needs Node, and says so where there is none.
 $(BENCH_READY): requirements-bench.lock
