@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator import errors
 from reconciler.simulator.errors import Refusal, RestError
-from reconciler.simulator.php import PhpArray, array_key, from_python, parse_str, truthy
+from reconciler.simulator.php import PhpArray, array_key, from_python, parse_str, strval, truthy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.simulator.executor import Answer
+    from reconciler.simulator.writes import Moment
 
 #: Its name as a method.
 NAME = "batch"
@@ -63,6 +64,19 @@ class Maps:
         self.time.put(key, answer.time)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a command stands in its batch."""
+
+    #: From 1, in the order of `cmd`.
+    number: int
+    key: str
+    #: How many commands before it have succeeded.
+    succeeded: int
+    #: When the command was carried out that its `id` was taken from; None for an `id` without a macro.
+    condition: Moment | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One entry of `cmd`, taken apart as PHP's `parse_url` does: a `#` ends it."""
@@ -85,19 +99,22 @@ def commands(params: PhpArray) -> list[tuple[int | str, str]]:
 
 def run_batch(
     params: PhpArray,
-    run: Callable[[str, PhpArray, int], Answer],
+    run: Callable[[str, PhpArray, Place], Answer],
     *,
     max_input_vars: int,
+    macros: bool = True,
     rejected: Callable[[Refusal], None],
     only_first: int | None = None,
 ) -> dict[str, PhpArray]:
     """Run the commands in their order and return the five maps; nothing is rolled back, ever.
 
-    `run` carries out a method with parameters as so-many-th sub-result; `only_first` stops early (a fault).
+    `run` carries out a method with parameters at its place; `only_first` stops early (a fault). Without `macros` they
+    are left as text.
     """
     query = params.upper_keys()
     cmd, halt = query.get("CMD"), truthy(query.get("HALT"))
     maps = Maps()
+    moments: dict[str, Moment] = {}
     for position, (key, text) in enumerate(cmd.items() if isinstance(cmd, PhpArray) else ()):
         if position == only_first:
             break
@@ -107,11 +124,16 @@ def run_batch(
             if position >= MAX_COMMANDS:
                 _refuse(errors.BATCH_TOO_LONG)
             command = Command.parse(text)
-            arguments = _arguments(command, maps, max_input_vars)
+            arguments = parse_str(command.query, max_input_vars)
+            source = _substitute(command, arguments, maps) if macros else ""
             if command.method in _FORBIDDEN:
                 _refuse(errors.BATCH_NOT_ALLOWED)
             # The limiter's first sub-result is the first that succeeded (F15).
-            answer = run(command.method.lower(), arguments, len(maps.time))
+            place = Place(
+                number=position + 1, key=str(key), succeeded=len(maps.time), condition=moments.get(source)
+            )  # fmt: skip
+            answer = run(command.method.lower(), arguments, place)
+            moments[place.key] = answer.moment
             if not answer.hidden:
                 maps.add(key, answer)
         except RestError as error:
@@ -126,13 +148,22 @@ def _refuse(refusal: Refusal) -> None:
     raise RestError(refusal)
 
 
-def _arguments(command: Command, maps: Maps, max_input_vars: int) -> PhpArray:
-    arguments = parse_str(command.query, max_input_vars)
+def _substitute(command: Command, arguments: PhpArray, maps: Maps) -> str:
+    """Replace the macros in a command's arguments; return the key of the command that its `id` comes from."""
     if "$" not in command.query and "%24" not in command.query:
-        return arguments  # hundreds of IDs, and no macro among them
-    for key, value in arguments.items():
-        arguments.data[key] = substituted(value, maps)
-    return arguments
+        return ""  # hundreds of IDs, and no macro among them
+    source = id_source(arguments)
+    for name, value in arguments.items():
+        arguments.data[name] = substituted(value, maps)
+    return source
+
+
+def id_source(arguments: PhpArray) -> str:
+    """Return the key of the command whose result the `id` of another one is taken from, or nothing."""
+    value = arguments.get("id", arguments.get("ID"))
+    macro = _MACRO.search(value) if isinstance(value, str) else None
+    path = _INDEX.findall(macro[2]) if macro is not None else []
+    return path[0] if path else ""
 
 
 def substituted(value: Any, maps: Maps) -> Any:
@@ -151,7 +182,7 @@ def substituted(value: Any, maps: Maps) -> Any:
             # The whole value is the macro: the thing itself, an array too.
             return from_python(found)
         if isinstance(found, str | int | float) and not isinstance(found, bool):
-            text = text.replace(macro[0], str(found))
+            text = text.replace(macro[0], strval(found))
     return text
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from reconciler.simulator.bell import Bell
 from reconciler.simulator.errors import crm
 from reconciler.simulator.php import PhpArray, intval
+from reconciler.simulator.writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,5 +116,7 @@ class Site:
     #: Every method, with the scopes of which one is needed.
     methods: Mapping[str, frozenset[str]] = field(default_factory=dict)
     bell: Bell = field(default_factory=Bell)
+    #: What was written, and when it had been read.
+    writes: Writes = field(default_factory=Writes)
     #: Every scope this portal knows, for `scope?full=1`.
     all_scopes: tuple[str, ...] = field(default=_SCOPES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -10,7 +11,7 @@ from reconciler.simulator.entities import COMPANY, CONTACT
 from reconciler.simulator.workflows import ON_CREATE, ON_EDIT, started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from reconciler.simulator.database import Database
     from reconciler.simulator.entities import Entity
@@ -37,6 +38,8 @@ class Edit:
     after: Any
     #: Through REST, or by a person in the user interface.
     source: Source
+    #: DATE_MODIFY before.
+    modified_before: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ class Edits:
             others = self._others(entity, record_id, wish)
             company_after = self._company_of(entity, record_id)
             different = bool(changed) or others
+            modified = self._modified(entity, record_id)
             if different or path == "legacy":
                 # "No changes, no actions" holds only on the newer paths; the older one always touches the record.
                 self._write(entity, record_id, changed, by)
@@ -97,16 +101,52 @@ class Edits:
                 self.noop += 1
             if company_before != company_after:
                 changed["company_id"] = (company_before, company_after)
-            self._remember(entity, record_id, changed, by, "rest")
+            self._remember(entity, record_id, changed, by=by, source="rest", modified=modified)
 
     def by_person(self, entity: Entity, record_id: int, columns: Mapping[str, Any], *, by: int) -> None:
         """Save a card in the user interface; saving without a change does nothing."""
         with self._database.lock:
             changed = self._changed(entity, record_id, columns)
             if changed:
+                modified = self._modified(entity, record_id)
                 self._write(entity, record_id, changed, by)
                 self.workflows += started(self._templates, entity.name, ON_EDIT)
-                self._remember(entity, record_id, changed, by, "person")
+                self._remember(entity, record_id, changed, by=by, source="person", modified=modified)
+
+    def moved_by_person(self, contact_id: int, company_id: int, *, by: int) -> None:
+        """Save a contact's card with another company in the place of those it had."""
+        with self._database.lock:
+            self._changed(CONTACT, contact_id, {})  # nobody can save a card that is not there
+            before, modified = self._company_of(CONTACT, contact_id), self._modified(CONTACT, contact_id)
+            if before == company_id:
+                return
+            bindings.set_companies(self._database, contact_id, [company_id])
+            self._write(CONTACT, contact_id, {}, by)
+            self.workflows += started(self._templates, CONTACT.name, ON_EDIT)
+            changed = {"company_id": (before, company_id)}
+            self._remember(CONTACT, contact_id, changed, by=by, source="person", modified=modified)
+
+    @contextmanager
+    def as_before(self, moment: float, *, apart_from: Collection[str]) -> Iterator[None]:
+        """Let the database be as it was before the edits since a moment, as a replica that lags shows it.
+
+        Links that moved by themselves, and records that came or went, are as they are now.
+        """
+        with self._database.lock:
+            self._database.write("SAVEPOINT replica")
+            try:
+                for edit in reversed(self.history):
+                    if edit.at <= moment:
+                        break
+                    if edit.entity not in apart_from:
+                        self._database.write(
+                            f"UPDATE {edit.entity} SET {edit.field.lower()} = ?, date_modify = ? WHERE id = ?",  # noqa: S608
+                            (edit.before, edit.modified_before, edit.id),
+                        )
+                yield
+            finally:
+                self._database.write("ROLLBACK TO replica")
+                self._database.write("RELEASE replica")
 
     def create(self, entity: Entity, wish: Wish, *, by: int, silent: bool = False) -> int:
         """Add a record, owned by who adds it unless said otherwise; a `silent` one, an import, starts no workflow."""
@@ -126,6 +166,11 @@ class Edits:
             raise LookupError(f"no {entity.name} {record_id}")
         return {name: (row[name], value) for name, value in columns.items() if row[name] != value}
 
+    def _modified(self, entity: Entity, record_id: int) -> int:
+        sql = f"SELECT date_modify FROM {entity.table} WHERE id = ?"  # noqa: S608 - a table's name
+        row = self._database.row(sql, (record_id,))
+        return row["date_modify"] if row is not None else 0
+
     def _company_of(self, entity: Entity, record_id: int) -> int | None:
         if entity is not CONTACT:
             return None
@@ -142,12 +187,19 @@ class Edits:
         )
 
     def _remember(
-        self, entity: Entity, record_id: int, changed: Mapping[str, tuple[Any, Any]], by: int, source: Source
+        self,
+        entity: Entity,
+        record_id: int,
+        changed: Mapping[str, tuple[Any, Any]],
+        *,
+        by: int,
+        source: Source,
+        modified: int,
     ) -> None:
         for name, (before, after) in changed.items():
             edit = Edit(
                 at=self._now(), entity=entity.name, id=record_id, by=by, field=name.upper(),
-                before=before, after=after, source=source,
+                before=before, after=after, source=source, modified_before=modified,
             )  # fmt: skip
             self.history.append(edit)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator import errors, methods
@@ -15,16 +16,19 @@ from reconciler.simulator.filters import parse_key
 from reconciler.simulator.incoming import take_start
 from reconciler.simulator.meters import BATCH
 from reconciler.simulator.php import PhpArray
+from reconciler.simulator.writes import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from reconciler.clock import Clock
+    from reconciler.simulator.batch import Place
     from reconciler.simulator.calls import Caller, Result, Site
     from reconciler.simulator.costs import CostModel
     from reconciler.simulator.counters import Counters
     from reconciler.simulator.faults import Fault, Faults
     from reconciler.simulator.meters import OperatingMeter
+    from reconciler.simulator.methods import Method
 
 
 #: What SQLite will not take or Python cannot hand to it; MySQL refuses the same things in its own ways.
@@ -43,6 +47,8 @@ class Visit:
     caller: Caller
     #: On the clock's monotonic scale.
     deadline: float
+    #: The tables that it has written so far.
+    written: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,7 @@ class Answer:
 
     result: Result
     time: dict[str, Any]
+    moment: Moment
     hidden: bool = False
 
 
@@ -70,14 +77,14 @@ class Executor:
     #: Lets somebody do what a fault says.
     happen: Callable[[Fault], None]
 
-    def run(self, visit: Visit, method: str, params: PhpArray, position: int | None = None) -> Answer:
-        """Run one call; `position` is its place inside a batch, None outside.
+    def run(self, visit: Visit, method: str, params: PhpArray, place: Place | None = None) -> Answer:
+        """Run one call; `place` is its place inside a batch, None outside.
 
         Raises `RestError` when it is refused, `TimeUp` when the web server gives up during it.
         """
-        in_batch = position is not None
+        in_batch = place is not None
         implementation = methods.find(method, visit.caller, in_batch=in_batch)
-        faults = self.faults().for_call(visit.number, target(method, params))
+        faults = self.faults().for_call(visit.number, target(method, params, place))
         if self.meter is not None and self.meter.blocked(method, in_batch):
             raise RestError(errors.OPERATION_TIME_LIMIT)
         self.counters.command(method)
@@ -95,7 +102,9 @@ class Executor:
         started, begun = self.wall(), self.clock.monotonic()
         try:
             with self.site.database.lock:
-                result = implementation.run(self.site, call)
+                moment = Moment(started, len(self.site.edits.history))
+                result = self._carried_out(visit, implementation, call, faults)
+                self._noted(visit, call, result, moment, place)
         except _SQL_FAILURES as failure:
             raise RestError(errors.SQL_ERROR) from failure
         slower = sum(fault["seconds"] for fault in _of(faults, "slow"))
@@ -110,9 +119,30 @@ class Executor:
             result = _shortened(result, fault)
         return Answer(
             result=result,
-            time=self.timing(method, started, spent, spent, position),
+            time=self.timing(method, started, spent, spent, place),
+            moment=moment,
             hidden=bool(_of(faults, "missing_result")),
         )
+
+    def _carried_out(self, visit: Visit, implementation: Method, call: Call, faults: Sequence[Fault]) -> Result:
+        lag = max((fault["seconds"] for fault in _of(faults, "replica_lag")), default=0.0)
+        edits = self.site.edits
+        # A process that has written a table reads it where it wrote.
+        with edits.as_before(call.now - lag, apart_from=visit.written) if lag else nullcontext():
+            return implementation.run(self.site, call)
+
+    def _noted(self, visit: Visit, call: Call, result: Result, moment: Moment, place: Place | None) -> None:
+        history, writes = self.site.edits.history, self.site.writes
+        if len(history) > moment.edits:
+            visit.written.update(edit.entity for edit in history[moment.edits :])
+        if not call.method.endswith(".update"):
+            writes.read(call, result, moment)
+            return
+        writes.written(
+            call, moment, history, self.site.database, request=visit.number,
+            command=place.number if place is not None else None,
+            condition=place.condition if place is not None else None,
+        )  # fmt: skip
 
     def bill(self, method: str, seconds: float, *, in_batch: bool) -> None:
         """Count the seconds of one call."""
@@ -134,7 +164,7 @@ class Executor:
         return self.clock.now().timestamp() + self.ahead()
 
     def timing(
-        self, method: str, started: float, duration: float, processing: float, position: int | None
+        self, method: str, started: float, duration: float, processing: float, place: Place | None
     ) -> dict[str, Any]:
         """Build the `time` of an answer; a whole number is written as one (F1.2)."""
         return {
@@ -144,7 +174,7 @@ class Executor:
             "processing": _number(processing),
             "date_start": iso(started, self.utc_offset),
             "date_finish": iso(started + duration, self.utc_offset),
-            **self._operating(method, position),
+            **self._operating(method, None if place is None else place.succeeded),
         }
 
     def _operating(self, method: str, position: int | None) -> dict[str, float | int]:

@@ -4,7 +4,9 @@ Each fault is a plain dictionary, `{"kind": ..., selectors..., parameters...}`. 
 
 - `request`: the number of the request, from 1; `every`: each so many-th request
 - `method`: of the request, or of a command inside its batch
-- `contact`: the `id` of a `crm.contact.*` call, or of `crm.item.*` with entityTypeId 3
+- `contact`: the `id` of a `crm.contact.*` call, or of `crm.item.*` with entityTypeId 3; with `method` one of their
+  lists, the only contact that its filter names
+- `command`: in a batch the number of a command, from 1, or its key
 - `times`: how often at most; without it, as often as the other selectors fit
 
 ========================  =============================================================================
@@ -21,8 +23,9 @@ kind                      what happens, and parameters (with their defaults)
 `wrong_json`              carried out; the answer is valid JSON of the wrong shape
 `empty_answer`            carried out; 200 with an empty body
 `token_revoked`           from this request on the webhook is unknown
-`human_edit`              somebody sets the owner of `contact_id` or `company_id` to `owner`, `by` (1);
-                          `moment`: "before" (default) or "after" the request
+`human_edit`              somebody saves the card of `contact_id` or `company_id` with another `owner` or with
+                          `comments`, or moves that contact to the company `move_to`, `by` (1); or user
+                          `dismiss` leaves; `moment`: "before" (default) or "after" the request
 `delete_contacts`         somebody deletes the contacts `ids`, or the `oldest` n; `moment`
 `partial_batch`           only the first `commands` (1) of a batch are carried out and answered
 `missing_result`          a command is carried out, but stands in none of the maps of the batch
@@ -31,7 +34,10 @@ kind                      what happens, and parameters (with their defaults)
 `short_page`              the last `rows` (1) rows of a page are missing, total and next are not
 `empty_page`              a page has no rows
 `dropped_filter`          the filter on `field`, or the whole filter, is ignored
-`human_edit_between`      as `human_edit`, right before a call: between two commands of a batch, say
+`human_edit_between`      as `human_edit`, right before a call: before the `command` n of a batch, or
+                          before `crm.contact.update` of a `contact`, between its precondition and itself
+`replica_lag`             a read shows contacts and companies as they were `seconds` (1) ago, until the
+                          request has written that table
 `slow`                    each call takes `seconds` (1) longer
 ========================  =============================================================================
 """
@@ -43,17 +49,17 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator.errors import ANY_TIME
-from reconciler.simulator.php import intval
+from reconciler.simulator.php import PhpArray, intval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from reconciler.simulator.php import PhpArray
+    from reconciler.simulator.batch import Place
 
 #: `entityTypeId` of contacts.
 _CONTACT = 3
 _MOMENT = {"moment": "before"}
-_EDIT = {"contact_id": 0, "company_id": 0, "owner": 0, "by": 1}
+_EDIT = {"contact_id": 0, "company_id": 0, "owner": 0, "comments": "", "move_to": 0, "dismiss": 0, "by": 1}
 #: Parameters of each kind that happens to a whole request, with their defaults.
 REQUEST_KINDS: dict[str, dict[str, Any]] = {
     "html_502": {"commit": False},
@@ -81,9 +87,12 @@ COMMAND_KINDS: dict[str, dict[str, Any]] = {
     "empty_page": {},
     "dropped_filter": {"field": ""},
     "human_edit_between": _EDIT,
+    "replica_lag": {"seconds": 1.0},
     "slow": {"seconds": 1.0},
 }
-_SELECTORS = ("request", "every", "method", "contact", "times")
+_SELECTORS: dict[str, type | tuple[type, ...]] = {
+    "request": int, "every": int, "method": str, "contact": int, "command": (int, str), "times": int
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +104,7 @@ class Fault:
     every: int | None = None
     method: str | None = None
     contact: int | None = None
+    command: int | str | None = None
     times: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -128,7 +138,7 @@ class Fault:
             raise ValueError(f"a fault is an object with a kind, not {value!r}")  # noqa: TRY004 - wrong data, not code
         selectors = {name: value[name] for name in _SELECTORS if value.get(name) is not None}
         for name, selector in selectors.items():
-            if not isinstance(selector, str if name == "method" else int):
+            if not isinstance(selector, _SELECTORS[name]):
                 raise ValueError(f"{name} of a fault {value['kind']!r} cannot be {selector!r}")  # noqa: TRY004
         rest = {name: item for name, item in value.items() if name not in (*_SELECTORS, "kind")}
         if "method" in selectors:
@@ -142,12 +152,26 @@ class Target:
 
     method: str
     contact: int | None = None
+    #: The contact that the filter of a list names, when it is only one.
+    listed: int | None = None
+    #: Its number in a batch, from 1, and its key there.
+    commands: tuple[int | str, ...] = ()
 
 
-def target(method: str, params: PhpArray) -> Target:
+def target(method: str, params: PhpArray, place: Place | None = None) -> Target:
     """Describe a call for the script of faults."""
+    commands = (place.number, place.key) if place is not None else ()
     contacts = method.startswith("crm.contact.") or (method.startswith("crm.item.") and _type_of(params) == _CONTACT)
-    return Target(method, intval(params.get("id", params.get("ID"))) if contacts else None)
+    if not contacts:
+        return Target(method, commands=commands)
+    conditions = params.get("filter")
+    listed = conditions.get("ID", conditions.get("id")) if isinstance(conditions, PhpArray) else None
+    return Target(
+        method,
+        intval(params.get("id", params.get("ID"))),
+        None if listed is None or isinstance(listed, PhpArray) else intval(listed),
+        commands,
+    )
 
 
 def _type_of(params: PhpArray) -> int:
@@ -205,8 +229,13 @@ class Faults:
 def _fits(fault: Fault, number: int, targets: Callable[[], Sequence[Target]]) -> bool:
     if fault.request not in (None, number) or (fault.every and number % fault.every):
         return False
-    if fault.method is None and fault.contact is None:
+    if fault.method is None and fault.contact is None and fault.command is None:
         return True
-    return any(
-        fault.method in (None, target.method) and fault.contact in (None, target.contact) for target in targets()
-    )
+    return any(_meant(fault, target) for target in targets())
+
+
+def _meant(fault: Fault, target: Target) -> bool:
+    if fault.method not in (None, target.method) or not (fault.command is None or fault.command in target.commands):
+        return False
+    # A list is meant by a contact only where it is named itself: others look at it by its number, too.
+    return fault.contact in (None, target.contact, target.listed if fault.method is not None else None)

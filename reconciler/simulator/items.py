@@ -12,7 +12,7 @@ from reconciler.simulator.filters import Moment, Sql
 from reconciler.simulator.itemfields import ITEM_FIELDS, complete, described, upper, written
 from reconciler.simulator.itemfilters import item_order, item_where
 from reconciler.simulator.itemvalues import wish_of_item
-from reconciler.simulator.php import PhpArray, intval, strval
+from reconciler.simulator.php import PhpArray, intval, is_numeric, strval
 from reconciler.simulator.writing import name_nameless, owner_of
 
 if TYPE_CHECKING:
@@ -118,11 +118,11 @@ def _int(call: Call, name: str) -> int:
     value = call.params.get(name)
     if value is None:
         raise controller("100", f"Could not find value for parameter {{{name}}}")
-    if isinstance(value, PhpArray) or not strval(value).strip().lstrip("-").isdigit():
+    if not is_numeric(value):
         shown = "Array" if isinstance(value, PhpArray) else strval(value)
         expected = "Should be value of type int."
         raise controller("100", f"Invalid value {{{shown}}} to match with parameter {{{name}}}. {expected}")
-    return intval(strval(value).strip())
+    return intval(value)
 
 
 def _array(call: Call, name: str, default: PhpArray | None = None) -> PhpArray:

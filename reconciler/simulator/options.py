@@ -37,6 +37,8 @@ class PortalOptions:
     max_body: int = 1_048_576
     #: PHP drops what is beyond, in form bodies and in each command of a batch (F1.3).
     max_input_vars: int = 1000
+    #: Whether a batch replaces `$result[...]`; without it macros are left as text.
+    macros: bool = True
     https_required: bool = False
     #: The host the portal was renamed to: 302 to the same path there (F6).
     moved_to: str | None = None

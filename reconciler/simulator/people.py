@@ -31,6 +31,10 @@ class People:
         """Save a company's card; no contact of it is touched (F3)."""
         self._edits.by_person(COMPANY, company_id, columns_of(COMPANY, columns), by=by)
 
+    def move_contact(self, contact_id: int, company_id: int, by: int) -> None:
+        """Save a contact's card with another company in the place of those it had."""
+        self._edits.moved_by_person(contact_id, company_id, by=by)
+
     def create_contact(self, by: int, company_id: int | None = None, **columns: Any) -> int:
         """Add a contact, linked to a company or not, and return its id."""
         links = None if company_id is None else [company_id]

@@ -196,6 +196,14 @@ def intval(value: Any) -> int:
     return max(-_MAX_INT - 1, min(_MAX_INT, int(value)))
 
 
+def is_numeric(value: Any) -> bool:
+    """Tell whether a value is a number or a text that is nothing but one, with white space around it."""
+    if isinstance(value, str):
+        match = _LEADING_NUMBER.match(value)
+        return match is not None and not value[match.end() :].strip(" \t\n\r\v\f")
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def truthy(value: Any) -> bool:
     """Tell what PHP's `(bool)` gives; the text "false" is true (F1.3)."""
     if isinstance(value, PhpArray):

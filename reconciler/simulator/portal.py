@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from reconciler.simulator.meters import LeakyBucket, OperatingMeter
     from reconciler.simulator.php import PhpArray
     from reconciler.simulator.script import Script
+    from reconciler.simulator.writes import Write
 
 __all__ = ["Portal", "PortalOptions"]
 
@@ -118,6 +119,12 @@ class Portal:
         with self.database.lock:
             return list(self._edits.history)
 
+    @property
+    def writes(self) -> list[Write]:
+        """Every update through REST, with the moment when the record had been read and what others did since."""
+        with self.database.lock:
+            return list(self._executor.site.writes.list)
+
     def stats(self) -> dict[str, Any]:
         """Return what the portal counted, and how much drift there is now (DESIGN 11)."""
         with self.database.lock:
@@ -127,6 +134,7 @@ class Portal:
                 "noop_updates": edits.noop,
                 "notices": edits.notices,
                 "workflows_started": edits.workflows,
+                "conditional": self._executor.site.writes.gap(),
             }
         return {
             **self._counters.snapshot(),
@@ -147,6 +155,7 @@ class Portal:
         """Start counters, history, faults and limits again; the data stay."""
         self._counters.forget()
         self._edits.forget()
+        self._executor.site.writes.forget()
         self.bell.shown.clear()
         self.faults.replace()
         self.revoked = False
@@ -242,8 +251,9 @@ class Portal:
         self._counters.batch()
         return batch.run_batch(
             params,
-            lambda method, inner, position: self._executor.run(visit, method, inner, position),
+            lambda method, inner, place: self._executor.run(visit, method, inner, place),
             max_input_vars=self.options.max_input_vars,
+            macros=self.options.macros,
             rejected=lambda refusal: self._counters.rejected(refusal.name),
             only_first=script.only_first,
         )
@@ -263,16 +273,27 @@ class Portal:
         self._counters.rejected(refusal.name)
         return as_rest(refusal.status_as(self.options.auth_statuses), refusal.body(), xml=incoming.xml)
 
+    def _edit(self, fault: Fault) -> None:
+        """Let somebody save cards as a fault says."""
+        people, by = self.people, fault["by"]
+        columns = {"assigned_by_id": fault["owner"]} if fault["owner"] else {}
+        columns |= {"comments": fault["comments"]} if fault["comments"] else {}
+        if fault["dismiss"]:
+            people.dismiss_user(fault["dismiss"])
+        if fault["company_id"]:
+            people.edit_company(fault["company_id"], by, **columns)
+        if fault["contact_id"]:
+            people.edit_contact(fault["contact_id"], by, **columns)
+            if fault["move_to"]:
+                people.move_contact(fault["contact_id"], fault["move_to"], by)
+
     def _happen(self, fault: Fault) -> None:
         """Let somebody do something."""
         if fault.kind == "token_revoked":
             self.revoked = True
         elif fault.kind in ("human_edit", "human_edit_between"):
             with suppress(LookupError):  # nobody can save a card that was deleted
-                if fault["contact_id"]:
-                    self.people.edit_contact(fault["contact_id"], fault["by"], assigned_by_id=fault["owner"])
-                if fault["company_id"]:
-                    self.people.edit_company(fault["company_id"], fault["by"], assigned_by_id=fault["owner"])
+                self._edit(fault)
         else:
             for contact_id in fault["ids"]:
                 self.people.delete_contact(contact_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.simulator import batch, errors
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reconciler.simulator.faults import Fault, Faults, Target
     from reconciler.simulator.http import Response
     from reconciler.simulator.incoming import Incoming
+    from reconciler.simulator.php import PhpArray
 
 
 @dataclass(slots=True)
@@ -75,7 +76,20 @@ def _targets(incoming: Incoming) -> list[Target]:
     method = incoming.address.method
     found = [target(method, incoming.params)]
     if method == batch.NAME:
-        for _, text in batch.commands(incoming.params):
-            command = batch.Command.parse(text)
-            found.append(target(command.method.lower(), parse_str(command.query)))
+        found += _commands(incoming.params)
     return found
+
+
+def _commands(params: PhpArray) -> list[Target]:
+    """List the commands of a batch; a conditional update is meant for the contact that its precondition names."""
+    found: dict[str, Target] = {}
+    for number, (key, text) in enumerate(batch.commands(params), start=1):
+        command = batch.Command.parse(text)
+        arguments = parse_str(command.query)
+        place = batch.Place(number=number, key=str(key), succeeded=0)
+        described = target(command.method.lower(), arguments, place)
+        source = found.get(batch.id_source(arguments))
+        if source is not None and described.contact is not None:
+            described = replace(described, contact=source.listed)
+        found[place.key] = described
+    return list(found.values())

@@ -7,6 +7,7 @@ Besides the portal under `/rest/` there is a back door for tests and benchmarks,
 
 - `GET /_sim/stats`: the portal's statistics, and `cpu_seconds`, the processor time of this process since the reset
   without that of these statistics;
+- `GET /_sim/writes`: each update, when its record had been read before, and what others did to it in between;
 - `POST /_sim/reset`: data as they were seeded, and no statistics, used limits, faults or clock offset;
   `{"data": "keep"}` leaves the data as they are;
 - `POST /_sim/faults`: a JSON list, see `faults.py`, takes the place of the faults that were set;
@@ -21,7 +22,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +216,10 @@ def _back_door(portal: Portal) -> flask.Blueprint:
         # Counting the drift of a million contacts is work for whoever asks here, and not for the portal's clients.
         cpu_at_reset += time.thread_time() - began
         return document
+
+    @door.get("/writes")
+    def writes() -> list[dict[str, Any]]:
+        return [asdict(write) | {"age": write.age} for write in portal.writes]
 
     @door.post("/reset")
     def reset() -> dict[str, Any]:

@@ -231,7 +231,7 @@ def test_a_whole_list_as_a_value(office: Office) -> None:
     ],
 )
 def test_odd_macros(office: Office, text: str, value: str) -> None:
-    """F1.3: what counts as a macro, and what stays as it is written."""
+    """F1.3, F1.4: what counts as a macro, and what stays as it is written."""
     cmd = {
         "all": "crm.contact.list?select[]=ID&order[ID]=ASC",
         "write": "crm.contact.update?id=2&fields[OPENED]=Y",

@@ -279,6 +279,50 @@ def test_what_statistics_cost_is_not_in_them(monkeypatch: pytest.MonkeyPatch) ->
         assert client.get(address.stats_url).json()["cpu_seconds"] < 0.2
 
 
+CONDITIONAL = {
+    "g": "crm.contact.list?filter[ID]=1&filter[ASSIGNED_BY_ID]=2&select[]=ID&start=-1",
+    "u": "crm.contact.update?id=0$result[g][0][ID]&fields[ASSIGNED_BY_ID]=3",
+}
+
+
+def test_a_scripted_edit_between_precondition_and_write() -> None:
+    """F1.4: over HTTP, too, an edit falls exactly before a command of a batch, and the list of writes shows it."""
+    portal = build(SMALL, limits="self-hosted")
+    portal.people.edit_contact(1, 1, assigned_by_id=2)
+    edit = {"kind": "human_edit_between", "command": 2, "contact_id": 1, "owner": 4}
+    with served(portal) as (address, client):
+        assert client.post("/_sim/faults", json=[edit]).json() == {"loaded": 1}
+        client.post(address.webhook_url + "batch", json={"cmd": CONDITIONAL})
+        (write,) = client.get("/_sim/writes").json()
+        assert client.get("/_sim/stats").json()["conditional"]["over_edits"] == 1
+    assert [(change["field"], change["before"], change["after"]) for change in write["between"]] == [
+        ("ASSIGNED_BY_ID", 2, 4)
+    ]
+    assert (write["entity"], write["id"], write["command"], write["conditional"]) == ("contact", 1, 2, True)
+    assert 0 <= write["age"] < 10
+    assert write["age"] == pytest.approx(write["at"] - write["read_at"])
+
+
+def test_a_client_gets_in_between_two_commands_of_another_ones_batch() -> None:
+    """F1.4: the portal answers others while a batch is under way, also between precondition and write."""
+    portal = build(SMALL, limits="self-hosted")
+    portal.people.edit_contact(1, 1, assigned_by_id=2)
+    portal.faults.load([{"kind": "slow", "command": "g", "seconds": 30.0}])
+    with served(portal) as (address, client):
+        batch = {"json": {"cmd": CONDITIONAL}, "timeout": 30}
+        first = threading.Thread(target=httpx.post, args=(address.webhook_url + "batch",), kwargs=batch)
+        first.start()
+        while not client.get("/_sim/stats").json()["commands"]:
+            pass
+        client.post(address.webhook_url + "crm.contact.update", json={"id": 1, "fields": {"ASSIGNED_BY_ID": 4}})
+        client.post("/_sim/clock", json={"advance": 30})
+        first.join()
+        other, write = client.get("/_sim/writes").json()
+    assert (other["command"], write["command"], write["conditional"]) == (None, 2, True)
+    assert [change["after"] for change in write["between"]] == [4]
+    assert write["age"] >= 30
+
+
 @pytest.mark.parametrize(("wish", "drift"), [(None, 10), ({"data": "reseed"}, 10), ({"data": "keep"}, 0)])
 def test_reset_puts_back_the_data_unless_they_are_to_be_kept(wish: dict[str, str] | None, drift: int) -> None:
     """Statistics start again either way."""
