@@ -104,7 +104,7 @@ class Executor:
             with self.site.database.lock:
                 moment = Moment(started, len(self.site.edits.history))
                 result = self._carried_out(visit, implementation, call, faults)
-                self._noted(visit, call, result, moment, place)
+                self._noted(visit, call, moment, place)
         except _SQL_FAILURES as failure:
             raise RestError(errors.SQL_ERROR) from failure
         slower = sum(fault["seconds"] for fault in _of(faults, "slow"))
@@ -131,12 +131,12 @@ class Executor:
         with edits.as_before(call.now - lag, apart_from=visit.written) if lag else nullcontext():
             return implementation.run(self.site, call)
 
-    def _noted(self, visit: Visit, call: Call, result: Result, moment: Moment, place: Place | None) -> None:
+    def _noted(self, visit: Visit, call: Call, moment: Moment, place: Place | None) -> None:
         history, writes = self.site.edits.history, self.site.writes
         if len(history) > moment.edits:
             visit.written.update(edit.entity for edit in history[moment.edits :])
         if not call.method.endswith(".update"):
-            writes.read(call, result, moment)
+            writes.read(call, moment)
             return
         writes.written(
             call, moment, history, self.site.database, request=visit.number,

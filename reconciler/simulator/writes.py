@@ -17,7 +17,7 @@ from reconciler.simulator.php import PhpArray, intval
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.simulator.calls import Call, Result
+    from reconciler.simulator.calls import Call
     from reconciler.simulator.database import Database
     from reconciler.simulator.edits import Edit
 
@@ -74,7 +74,7 @@ class Writes:
         self.list: list[Write] = []
         self._read: dict[Key, Moment] = {}
 
-    def read(self, call: Call, result: Result, moment: Moment) -> None:
+    def read(self, call: Call, moment: Moment) -> None:
         """Note the records that a call has asked for by their numbers."""
         kind, _, verb = call.method.rpartition(".")
         entity = _entity(kind, call.params)
@@ -84,11 +84,10 @@ class Writes:
             self._read[entity, call.record_id()] = moment
             return
         conditions = call.param("filter")
-        if isinstance(conditions, PhpArray) and any(map(_by_number, conditions.data)):
-            page = result.value
-            rows = page.values() if isinstance(page, PhpArray) else page["items"]
-            for row in rows:
-                self._read[entity, intval(row.get("ID", row.get("id")))] = moment
+        for key, value in conditions.items() if isinstance(conditions, PhpArray) else ():
+            if _by_number(key):
+                for number in value.values() if isinstance(value, PhpArray) else (value,):
+                    self._read[entity, intval(number)] = moment
 
     def written(
         self,
