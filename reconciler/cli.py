@@ -267,9 +267,9 @@ def check(
 
     The portal is only read. A warning is for you to judge; exit code 1 says that something must be put right.
     """
-    from reconciler import commands
+    from reconciler import checking
 
-    run_with(merged(ctx, config, json, log_format, verbose), commands.check)
+    run_with(merged(ctx, config, json, log_format, verbose), checking.check)
 
 
 @app.command(short_help="Tell whether the service is alive; for containers.", epilog=manual.HEALTH_NOTES)

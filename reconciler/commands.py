@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from reconciler.core.model import Names, Status
-from reconciler.errors import ReconcilerError, UsageError
+from reconciler.errors import UsageError
 from reconciler.foreground import in_foreground
-from reconciler.ops.display import display, hanging
+from reconciler.ops.display import display
 from reconciler.ops.facts import counted, undo_line
 from reconciler.ops.report import (
     change_row,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from reconciler.ops.report import Report
     from reconciler.options import Filters, Format
     from reconciler.planning import Proposal, Undo
-    from reconciler.portal.diagnosis import Finding
     from reconciler.reconcile import Finished, Order, Refusal, Worker
     from reconciler.shell import Shell
 
@@ -233,6 +232,7 @@ def serve(shell: Shell) -> int:
 
 def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, standing: bool) -> int:
     """Sweep and show the plan, and what the guard would say of it; write nothing. `standing`: its work list only."""
+    from reconciler.exclusion_checks import void_exclusions
     from reconciler.journal.store import open_journal
     from reconciler.planning import Ground, propose, rules_of
     from reconciler.portal.reader import Reader, Scope
@@ -257,8 +257,12 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
                 limit=filters.limit,
             )
             proposal = propose(Reader(client, progress.read, tactics(settings)), journal, ground, writing=False)
+            roster = proposal.snapshot.roster.keys() if ground.scope == Scope() else None
+            notes = [
+                *void_exclusions(client, settings, roster),
+                *_what_the_guard_says(proposal, journal, settings),
+            ]
             usage = replace(client.usage, duration_seconds=shell.clock.monotonic() - began)
-            notes = _what_the_guard_says(proposal, journal, settings)
             return plan_report(
                 proposal.plan, snapshot=proposal.snapshot, origin=client.origin, usage=usage, notes=notes
             )
@@ -328,48 +332,6 @@ def _origin(settings: Settings, portal: str) -> str:
     if settings.portal.webhook_url is None or settings.portal.key != portal:
         return ""
     return settings.portal.webhook().origin
-
-
-def check(shell: Shell) -> int:
-    """Look at everything that must be right, and say what is not."""
-    from reconciler.journal.store import open_journal
-    from reconciler.portal.diagnosis import Finding, State, diagnose
-
-    settings = shell.settings()
-
-    def work() -> list[Finding]:
-        webhook = settings.portal.webhook()
-        findings = [
-            Finding(subject="settings", state=State.OK, sentence="complete"),
-            Finding(subject="address", state=State.OK, sentence=f"{webhook.origin}, as user {webhook.user_id}"),
-        ]
-        try:
-            with open_journal(settings.journal.url, shell.clock) as journal:
-                findings.append(Finding(subject="database", state=State.OK, sentence=_journal_words(journal)))
-        except ReconcilerError as error:
-            findings.append(Finding(subject="database", state=State.FAILED, sentence=str(error)))
-        with shell.connect(settings) as client:
-            findings.extend(diagnose(client, shell.clock.now()))
-        return findings
-
-    findings = in_foreground(work, shell.clock)
-    failed = any(finding.state is State.FAILED for finding in findings)
-    document = {
-        "schema": 1,
-        "status": "failed" if failed else "ok",
-        "checks": [{"subject": f.subject, "state": f.state, "sentence": f.sentence} for f in findings],
-    }
-    lines = (hanging(f"{f.state:<9}{f.subject:<24}{f.sentence}", 33, shell.columns) for f in findings)
-    shell.answer(document, lambda: "\n".join(lines))
-    return 1 if failed else 0
-
-
-def _journal_words(journal: Journal) -> str:
-    from reconciler.ops.facts import file_size
-
-    survey = journal.housekeeping.survey()
-    words = f"{journal.path}, {file_size(survey.size)}, {counted(survey.runs, 'run')}"
-    return words if survey.oldest is None else f"{words} since {survey.oldest:%Y-%m-%d}"
 
 
 def health(shell: Shell) -> int:

@@ -61,13 +61,19 @@ def read_config(file: Path) -> dict[str, Any]:
         raise UsageError(f"{shown} holds a number or a list that is no setting's; {_EXAMPLE}.") from None
 
 
+def own_folder() -> Path | None:
+    """Return the folder that RECONCILER_SECRETS_DIR names."""
+    named = os.environ.get("RECONCILER_SECRETS_DIR")
+    return Path(named) if named else None
+
+
 def secrets_folder() -> Path | None:
     """Return the folder of the secret files; None: there is none. Raises UsageError."""
-    if named := os.environ.get("RECONCILER_SECRETS_DIR"):
-        folder = Path(named)
+    if (folder := own_folder()) is not None:
         if not folder.is_dir():
             raise UsageError(
-                f"RECONCILER_SECRETS_DIR names {plain(named)}, which is no folder: correct the variable, or make it."
+                f"RECONCILER_SECRETS_DIR names {plain(str(folder))}, which is no folder: correct the variable, or make "
+                "the folder."
             )
         return folder
     if named := os.environ.get("CREDENTIALS_DIRECTORY"):

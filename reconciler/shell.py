@@ -45,6 +45,8 @@ class Shell:
     def __init__(self, common: Common) -> None:
         #: Whether the answer is one JSON object on standard output.
         self.json = common.json
+        #: The settings file that was named on the command line.
+        self.config_file = common.config
         self.clock: Clock = SystemClock()
         self._common = common
         #: Whether somebody waits for the answer: all commands but the service.

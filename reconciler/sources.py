@@ -20,7 +20,7 @@ from reconciler.service_links import service_links
 from reconciler.settings_files import config_file, plain, read_config, read_secrets, secret_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pydantic import ValidationError
@@ -144,6 +144,17 @@ def _environment(model: type[BaseSettings]) -> Layer:
 def _flags(flags: Mapping[str, Any]) -> Layer:
     given = {name: value for name, value in _flatten(flags) if value is not None}
     return Layer(values=given, place=lambda _: "command line")
+
+
+def setting_names(model: type[BaseModel]) -> list[str]:
+    """Return the dotted name of each setting and table."""
+    return [name for name, _ in _names(model)]
+
+
+def set_variables(names: Iterable[str]) -> list[str]:
+    """Return the variables of the environment that are settings and not empty."""
+    known = {_variable(name) for name in names}
+    return [name for name, value in os.environ.items() if value and name.upper() in known]
 
 
 def _variable(name: str) -> str:

@@ -15,6 +15,7 @@ from fact_coverage import docstrings
 from reconciler.ops import logs
 from reconciler.portal import dialect
 from reconciler.portal.redaction import Redactor
+from reconciler.portal_checks import NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,13 +39,15 @@ def test_each_promise_has_tests() -> None:
 
 
 def test_the_methods_that_are_called() -> None:
-    """What the page lists by scope is what the program knows; `fields` and such it never asks for."""
+    """What the page lists by scope is what the program knows, and which settings need which is what `check` says."""
     names = {name: value for name, value in vars(dialect).items() if name.isupper() and isinstance(value, str)}
     called = {value for value in names.values() if value.islower()}
     table = PAGE.split("| scope | methods |")[1].split("\n\n")[0]
     rows = [line.split("|")[2] for line in table.splitlines()[2:]]
     listed = {method for row in rows for method in re.findall(r"`([\w.]+)`", row)}
     assert listed == called
+    for need in NEEDS:
+        assert any(f"`{need.scope}`" in row and need.setting in row for row in table.splitlines()), need.setting
     assert {name for name in called if re.search(r"\.(add|update|delete|set)$", name)} == {
         dialect.CONTACT_UPDATE,
         dialect.NOTICE_ADD,

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import selectors
+import shutil
 import signal
 import time
 from contextlib import suppress
@@ -25,12 +26,35 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("reconciler.events")
 
+#: Bytes of the first line of a script that the kernel reads.
+_SHEBANG = 256
 #: Our settings, the webhook's address among them.
 _OURS = "RECONCILER_"
 #: Bytes of its last words that are logged.
 _TAIL = 2_000
 #: Seconds between two looks at whether it has ended.
 _LOOK = 0.02
+
+
+def why_unusable(program: str) -> str:
+    """Return why a program cannot be started, as the end of a sentence; empty: it can."""
+    found = shutil.which(program)
+    if found is None:
+        there = Path(program).exists() if "/" in program else False
+        return "is not executable" if there else "is not there"
+    try:
+        with Path(found).open("rb") as file:
+            start = file.readline(_SHEBANG)
+    except OSError:
+        return ""  # it may be run and not read
+    if start[:4] == b"\x7fELF":
+        return ""
+    if start[:2] != b"#!":
+        return "is no program, and no script that begins with #!"
+    interpreter = os.fsdecode(start[2:].strip().split(b" ")[0]) if start[2:].strip() else ""
+    if start.rstrip(b"\n").endswith(b"\r"):
+        return "has Windows line breaks, which its first line must not have"
+    return "" if shutil.which(interpreter) else f"begins with #!{interpreter}, which is not there"
 
 
 def event_of(matter: Matter) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from reconciler.simulator.errors import INSUFFICIENT_SCOPE, METHOD_NOT_FOUND, Re
 from reconciler.simulator.linking import COMPANY_SIDE, CONTACT_SIDE
 from reconciler.simulator.notifications import notify
 from reconciler.simulator.reading import get_record, list_records
+from reconciler.simulator.statuses import status_list
 from reconciler.simulator.workflows import template_list
 from reconciler.simulator.writing import add_record, delete_record, update_record
 
@@ -72,6 +73,7 @@ METHODS: dict[str, Method] = {
     **_links(CONTACT_SIDE),
     **_records(ENTITIES["company"]),
     **_links(COMPANY_SIDE),
+    "crm.status.list": _crm(status_list),
     "crm.item.fields": _crm(items.item_fields),
     "crm.item.list": _crm(items.item_list),
     "crm.item.get": _crm(items.item_get),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,6 +84,111 @@ def test_check_names_the_workflows_that_each_write_starts(starts: int, state: st
     found = next(check for check in checks if check["subject"] == "workflows")
     assert found["state"] == state
     assert sentence in found["sentence"]
+
+
+def lines_of(document: dict[str, Any], subject: str) -> list[tuple[str, str]]:
+    """Return state and sentence of each line of one subject."""
+    return [(one["state"], one["sentence"]) for one in document["checks"] if one["subject"] == subject]
+
+
+def test_check_fails_for_a_setting_that_cannot_work(desk: Desk, portal: Served) -> None:
+    """With the line that says so; what only matches nothing is a warning; the portal is only read."""
+    desk.env(POLICY__LEAVE_COMPANIES="2,4242")
+    ended = desk.run("check", "--json")
+    assert (ended.code, state_of(ended.json, "leave_companies")) == (0, "warning")
+    desk.env(POLICY__DISMISSED_OWNER="successor", POLICY__SUCCESSOR="999")
+    ended = desk.run("check")
+    assert ended.code == 1
+    assert "failed   successor               the portal shows no user 999, so nobody succeeds; name an" in ended.out
+    assert portal.portal.stats()["updates_applied"] == 0
+    assert portal.portal.bell.shown == []
+
+
+def test_a_setting_that_names_nothing_costs_nothing(desk: Desk, portal: Served) -> None:
+    """`check` on the defaults looks nothing up for them."""
+    desk.run("check")
+    asked = portal.portal.stats()["requests"]
+    desk.env(POLICY__LEAVE_COMPANIES="2")
+    desk.run("check")
+    assert portal.portal.stats()["requests"] == 2 * asked + 1
+
+
+def test_check_goes_on_where_settings_cannot_be_looked_up(desk: Desk, portal: Served) -> None:
+    """An answer that cannot be believed is one failed line, and the rest stands."""
+    desk.env(POLICY__LEAVE_COMPANIES="4242")
+    portal.fail({"kind": "dropped_filter", "method": "crm.company.list"})
+    ended = desk.run("check", "--json")
+    assert (ended.code, state_of(ended.json, "portal")) == (1, "ok")
+    assert lines_of(ended.json, "settings in the portal") == [
+        ("failed", "what they name could not be looked up (more than were asked for); check again later")
+    ]
+
+
+def test_check_says_where_the_settings_come_from(desk: Desk) -> None:
+    """The file, the secret files and the variables that count."""
+    desk.config('[log]\nlevel = "error"')
+    assert lines_of(desk.run("check", "--json").json, "settings") == [
+        ("ok", "read from config.toml, 2 variables of the environment")
+    ]
+    secrets = desk.folder / "secrets"
+    secrets.mkdir(mode=0o700)
+    (secrets / "portal__webhook_url").write_text(desk.environment("PORTAL__WEBHOOK_URL"))
+    (secrets / "somebody-else-s").write_text("x")
+    desk.env(PORTAL__WEBHOOK_URL=None, SECRETS_DIR=str(secrets))
+    document = desk.run("check", "--json").json
+    assert lines_of(document, "settings") == [
+        ("ok", f"read from config.toml, 1 secret file in {secrets}, 1 variable of the environment")
+    ]
+    assert lines_of(document, "secret files") == [
+        ("warning", f"no setting is called as these in {secrets}: somebody-else-s; they are not read")
+    ]
+
+
+def test_check_looks_at_the_rights_of_files(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who else may read a secret, write the settings, or open the journal."""
+    desk.run("check")
+    address = desk.environment("PORTAL__WEBHOOK_URL")
+    desk.config(f'[portal]\nwebhook_url = "{address}"').chmod(0o646)
+    desk.journal.chmod(0o644)
+    secrets = desk.folder / "secrets"
+    secrets.mkdir()
+    (secrets / "portal__proxy").write_text("http://agent:pr0xypass@127.0.0.1:9")
+    desk.env(SECRETS_DIR=str(secrets), PORTAL__WEBHOOK_URL=None)
+    for folder in (desk.folder, *desk.folder.parents):
+        if folder.stat().st_uid == os.geteuid() and folder != folder.parent:
+            folder.chmod(folder.stat().st_mode | 0o001)
+    document = desk.run("check", "--json").json
+    assert [sentence for _, sentence in lines_of(document, "settings file")] == [
+        "every user of this machine may write config.toml, and so decide what is written; chmod o-w it",
+        "every user of this machine may read config.toml, which holds portal.webhook_url; chmod 600 it",
+    ]
+    ((_, sentence),) = lines_of(document, "secret files")
+    assert sentence == f"every user of this machine may read {secrets / 'portal__proxy'}; chmod 700 the folder"
+    ((_, sentence),) = lines_of(document, "journal file")
+    assert sentence == f"every user of this machine may open {desk.journal}, which holds names; chmod 600 it"
+    secrets.chmod(0o700)
+    assert lines_of(desk.run("check", "--json").json, "secret files") == []
+    monkeypatch.setattr("reconciler.machine_checks.os.access", lambda path, _: path != desk.folder)
+    monkeypatch.setattr("reconciler.machine_checks.shutil.disk_usage", lambda _: SimpleNamespace(free=7_000_000))
+    states = lines_of(desk.run("check", "--json").json, "journal folder")
+    assert [state for state, _ in states] == ["failed", "warning"]
+    assert "may not be written by the worker's user" in states[0][1]
+    assert states[1][1].startswith(f"7.0 MB are free in {desk.folder}, where the journal grows")
+
+
+def test_a_plan_names_exclusions_that_match_nothing(desk: Desk, portal: Served) -> None:
+    """As a note; an own company is no company of the roster, and there all the same."""
+    portal.portal.database.connection.execute("UPDATE company SET is_my_company = 'Y' WHERE id = 2")
+    desk.env(POLICY__LEAVE_COMPANIES="2,3,4242", POLICY__LEAVE_COMPANY_TYPES="partner", POLICY__LEAVE_OWNERS="2")
+    types = (
+        "policy.leave_company_types: no type of a company has the code partner, so none is left alone by it; "
+        "write PARTNER, the code of the type Partner."
+    )
+    numbers = "policy.leave_companies: 1 of 3 companies is not there (4242); correct or remove the numbers."
+    notes = desk.run("plan", "--json").json["notes"]
+    assert [note for note in notes if note.startswith("policy.")] == [numbers, types]
+    part = desk.run("plan", "--company", "3", "--json").json["notes"]
+    assert [note for note in part if note.startswith("policy.")] == [types]
 
 
 def test_check_goes_on_without_a_database(desk: Desk) -> None:

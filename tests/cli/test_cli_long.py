@@ -124,7 +124,7 @@ def test_something_unforeseen_is_told_in_a_sentence(desk: Desk, monkeypatch: pyt
     def break_down(*_: object) -> None:
         raise RuntimeError(f"no idea about https://acme.bitrix24.com/rest/1/{TOKEN}/\x1b[2J")
 
-    monkeypatch.setattr("reconciler.commands.check", break_down)
+    monkeypatch.setattr("reconciler.checking.check", break_down)
     brief = desk.run("check")
     assert (brief.code, brief.err.count("\n")) == (1, 1)
     assert "run it again with -v" in brief.err

@@ -46,6 +46,7 @@ DEVIATIONS = (
     Deviation("crm.item.*", "result.item.* result.items[].* result.fields.*", OTHER_TYPE, only_missing=True),
     Deviation("crm.item.*", "result.item.webformId result.item.searchContent", "not kept here: null"),
     Deviation("crm.item.add", "result.item.leadId", "cannot be set here: null"),
+    Deviation("crm.status.list", "result[].SEMANTICS result[].EXTRA*", "of stages; only types are kept here"),
     Deviation("user.get", "result[].PERSONAL_BIRTHDAY", "not kept here: empty text"),
     Deviation("user.search", "result[].PERSONAL_BIRTHDAY", "not kept here: empty text"),
     Deviation("user.fields", "result.*", "fields of users that are not kept here", only_missing=True),

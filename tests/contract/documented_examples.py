@@ -383,6 +383,12 @@ EXAMPLES = (
     Example(method="crm.item.fields", page=f"{ITEMS}/crm-item-fields.md", request={"entityTypeId": 3}, because=ITEM),
     Example(method="crm.item.fields", page=f"{ITEMS}/crm-item-fields.md", refused=True, request={"entityTypeId": 1268}),
     Example(
+        method="crm.status.list",
+        page="api-reference/crm/status/crm-status-list.md",
+        request={"filter": {"ENTITY_ID": "COMPANY_TYPE"}},
+        because="the page's example is about stages",
+    ),
+    Example(
         method="user.get",
         page="api-reference/user/user-get.md",
         request={"UF_DEPARTMENT": 1, "SORT": "ID", "ORDER": "asc"},

@@ -1,0 +1,57 @@
+"""What `reconciler check` does: look at everything that must be right for a run, today's and later ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.errors import ReconcilerError
+from reconciler.foreground import in_foreground
+from reconciler.journal.store import open_journal
+from reconciler.machine_checks import journal_on_machine, settings_on_machine
+from reconciler.ops.display import hanging
+from reconciler.ops.facts import counted, file_size
+from reconciler.portal.diagnosis import Finding, State, diagnose
+from reconciler.portal_checks import settings_in_portal
+
+if TYPE_CHECKING:
+    from reconciler.journal.store import Journal
+    from reconciler.shell import Shell
+
+
+def check(shell: Shell) -> int:
+    """Look at everything that must be right, and say what is not."""
+    settings = shell.settings()
+
+    def work() -> list[Finding]:
+        webhook = settings.portal.webhook()
+        findings = [*settings_on_machine(settings, shell.config_file)]
+        address = f"{webhook.origin}, as user {webhook.user_id}"
+        findings.insert(1, Finding(subject="address", state=State.OK, sentence=address))
+        try:
+            with open_journal(settings.journal.url, shell.clock) as journal:
+                findings.append(Finding(subject="database", state=State.OK, sentence=_journal_words(journal)))
+                findings.extend(journal_on_machine(journal.path))
+        except ReconcilerError as error:
+            findings.append(Finding(subject="database", state=State.FAILED, sentence=str(error)))
+        with shell.connect(settings) as client:
+            findings.extend(portal := [*diagnose(client, shell.clock.now())])
+            if portal[0].state is not State.FAILED:
+                findings.extend(settings_in_portal(client, settings))
+        return findings
+
+    findings = in_foreground(work, shell.clock)
+    failed = any(finding.state is State.FAILED for finding in findings)
+    document = {
+        "schema": 1,
+        "status": "failed" if failed else "ok",
+        "checks": [{"subject": f.subject, "state": f.state, "sentence": f.sentence} for f in findings],
+    }
+    lines = (hanging(f"{f.state:<9}{f.subject:<24}{f.sentence}", 33, shell.columns) for f in findings)
+    shell.answer(document, lambda: "\n".join(lines))
+    return 1 if failed else 0
+
+
+def _journal_words(journal: Journal) -> str:
+    survey = journal.housekeeping.survey()
+    words = f"{journal.path}, {file_size(survey.size)}, {counted(survey.runs, 'run')}"
+    return words if survey.oldest is None else f"{words} since {survey.oldest:%Y-%m-%d}"
