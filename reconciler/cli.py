@@ -27,6 +27,7 @@ from reconciler.options import (
     Contact,
     Contacts,
     Digest,
+    Dismissed,
     Drift,
     Filters,
     Format,
@@ -41,11 +42,14 @@ from reconciler.options import (
     Pace,
     PortalLimits,
     Profile,
+    Scopes,
     Seed,
     Shape,
     Skew,
     Standing,
     Unused,
+    UpdatePath,
+    Updates,
     Verbose,
     Version,
     is_number,
@@ -335,6 +339,9 @@ def simulate(
     gaps: Gaps = 0.1,
     drift: Drift = 0.05,
     seed: Seed = 1,
+    dismissed: Dismissed = 0,
+    scopes: Scopes = "crm,user",
+    update_path: Updates = UpdatePath.LEGACY,
     profile: Pace = Profile.INSTANT,
     config: Unused = None,
     json: Json = False,
@@ -347,6 +354,7 @@ def simulate(
         "companies": companies,
         "contacts": contacts,
         "owners": owners,
+        "dismissed_owners": dismissed,
         "skew": skew,
         "gaps": gaps,
         "drift": drift,
@@ -355,7 +363,9 @@ def simulate(
     from reconciler import embedded
 
     def work(shell: Shell) -> int:
-        return embedded.simulate(shell, spec, profile.value, limits=limits.value, host=host, port=port, tls=tls)
+        differences = embedded.differences(scopes, update_path.value)
+        where = embedded.Where(host=host, port=port, tls=tls)
+        return embedded.simulate(shell, spec, profile.value, differences, limits=limits.value, where=where)
 
     run_with(common, work)
 

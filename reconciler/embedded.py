@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import Stopped
+from reconciler.errors import Stopped, UsageError
 from reconciler.foreground import in_foreground
 from reconciler.shell import has_colors
 
 if TYPE_CHECKING:
     from reconciler.shell import Shell
+    from reconciler.simulator.options import PortalOptions
 
 
 def demo(shell: Shell, spec: dict[str, Any], profile: str) -> int:
@@ -52,7 +54,30 @@ def _nothing(_text: str) -> None:
     """Say nothing."""
 
 
-def simulate(shell: Shell, spec: dict[str, Any], profile: str, *, limits: Any, host: str, port: int, tls: bool) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where a portal is served."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+def differences(scopes: str, update_path: Any) -> PortalOptions:
+    """Return what differs from other portals; `scopes` are names with commas between them. Raises UsageError."""
+    from reconciler.simulator.calls import SCOPES
+    from reconciler.simulator.options import PortalOptions
+
+    names = tuple(name.strip() for name in scopes.split(",") if name.strip())
+    unknown = [name for name in names if name not in SCOPES]
+    if unknown:
+        raise UsageError(f"There is no scope {', '.join(unknown)}; choose from: {', '.join(SCOPES)}.")
+    return PortalOptions(scopes=names, update_path=update_path)
+
+
+def simulate(
+    shell: Shell, spec: dict[str, Any], profile: str, options: PortalOptions, *, limits: Any, where: Where
+) -> int:
     """Serve the embedded portal until a signal comes."""
     from reconciler.simulator.assembly import build
     from reconciler.simulator.seed import SeedSpec, describe
@@ -62,8 +87,8 @@ def simulate(shell: Shell, spec: dict[str, Any], profile: str, *, limits: Any, h
     seed = SeedSpec(**spec)
 
     def work() -> None:
-        portal = build(seed, limits=limits, profile=profile)
-        with serve_portal(portal, host=host, port=port, tls=tls) as address:
+        portal = build(seed, limits=limits, profile=profile, options=options)
+        with serve_portal(portal, host=where.host, port=where.port, tls=where.tls) as address:
             certificate = str(address.tls_certificate) if address.tls_certificate else None
             if shell.json:
                 document = {

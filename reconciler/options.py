@@ -48,6 +48,13 @@ class Profile(StrEnum):
     SLOW = "slow"
 
 
+class UpdatePath(StrEnum):
+    """Which of its two codes the embedded portal updates contacts and companies with."""
+
+    LEGACY = "legacy"
+    FACTORY = "factory"
+
+
 class Limits(StrEnum):
     """How much the embedded portal lets through."""
 
@@ -130,6 +137,9 @@ Gaps = Annotated[float, typer.Option("--gaps", metavar="SHARE", help="IDs that a
 Drift = Annotated[float, typer.Option("--drift", metavar="SHARE", help="Contacts with the wrong owner.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Another number: other names and links.")]
 Pace = Annotated[Profile, _choice("--profile", Profile, "How long the portal takes.")]
+Dismissed = Annotated[int, typer.Option("--dismissed", min=0, metavar="N", help="Owners who have left.")]
+Scopes = Annotated[str, typer.Option("--scopes", metavar="A,B", help="What the webhook may do.")]
+Updates = Annotated[UpdatePath, _choice("--update-path", UpdatePath, "factory: as newer portals update.")]
 PortalLimits = Annotated[Limits, _choice("--limits", Limits, "How much the portal lets through.")]
 
 

@@ -34,6 +34,18 @@ def as_rest(
     return Response(status=status, body=written, headers=headers)
 
 
+def preflight() -> Response:
+    """Answer a browser that asks what a page of another site may send (F1.1)."""
+    headers = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "origin, content-type, accept"}
+    return Response(status=200, body=b"", headers=headers)
+
+
+def of_own_server(response: Response) -> Response:
+    """Take away the headers that only the cloud adds."""
+    kept = {name: value for name, value in response.headers.items() if not name.startswith("X-Bitrix-")}
+    return replace(response, headers=kept)
+
+
 def as_html(status: int, title: str, headers: dict[str, str] | None = None) -> Response:
     """Answer as the web server in front of the portal does."""
     page = f"<html>\n<head><title>{status} {title}</title></head>\n<body><h1>{status} {title}</h1></body>\n</html>\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from reconciler.clock import SystemClock
@@ -46,12 +47,15 @@ def build(
     bucket, operating = LIMITS[limits]
     if clock is None or type(clock) is SystemClock:
         clock = MovingClock()
+    options = options or PortalOptions()
+    if limits == "self-hosted":
+        options = replace(options, self_hosted=True)
     costs = CostModel(profile, seed=spec.seed)
     database = Database()
     seed(database, spec, int(clock.now().timestamp()))
     return Portal(
         database,
-        options or PortalOptions(),
+        options,
         clock=clock,
         bucket=LeakyBucket(clock, *bucket) if bucket else None,
         meter=OperatingMeter(clock, operating_model, operating, ban),

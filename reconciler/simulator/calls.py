@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from reconciler.simulator.database import Database
     from reconciler.simulator.edits import Edits
+    from reconciler.simulator.handlers import Handler
     from reconciler.simulator.recycling import RecycleBin
     from reconciler.simulator.workflows import Template
 
@@ -101,7 +102,28 @@ class Result:
     examined_rows: int = 0
 
 
-_SCOPES = ("bizproc", "crm", "department", "im", "task", "user", "user_basic", "user_brief")
+#: Every scope that the documentation lists; this portal has methods of a few.
+SCOPES = (
+    *("appform", "baas", "bizproc", "biconnector", "booking", "calendar", "calendarmobile", "call", "catalog"),
+    *("catalogmobile", "clouds", "contact_center", "crm", "cashbox", "configuration.import", "delivery", "department"),
+    *("disk", "documentgenerator", "entity", "faceid", "forum", "humanresources.hcmlink", "im", "im.import"),
+    *("imbot", "imconnector", "imopenlines", "intranet", "landing", "landing_cloud", "lists", "log", "mailservice"),
+    *("main", "messageservice", "mobile", "notifications", "pay_system", "placement", "pull", "pull_channel", "rating"),
+    *(
+        "rpa",
+        "sale",
+        "salescenter",
+        "sign.b2e",
+        "smile",
+        "socialnetwork",
+        "sonet_group",
+        "task",
+        "tasks",
+        "tasks_extended",
+    ),
+    *("tasksmobile", "telephony", "timeman", "user", "user.userfield", "user_basic", "user_brief", "userconsent"),
+    *("userfieldconfig", "vote"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,4 +141,6 @@ class Site:
     #: What was written, and when it had been read.
     writes: Writes = field(default_factory=Writes)
     #: Every scope this portal knows, for `scope?full=1`.
-    all_scopes: tuple[str, ...] = field(default=_SCOPES)
+    all_scopes: tuple[str, ...] = field(default=SCOPES)
+    #: What the application has bound to events.
+    handlers: list[Handler] = field(default_factory=list)

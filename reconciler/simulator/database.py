@@ -73,6 +73,9 @@ CREATE TABLE user (
     email TEXT NOT NULL DEFAULT '', work_position TEXT NOT NULL DEFAULT '',
     departments TEXT NOT NULL DEFAULT '[]',        -- JSON list of department ids; employees have at least one
     user_type TEXT NOT NULL DEFAULT 'employee',    -- employee, extranet, bot, email, integrator
+    xml_id TEXT NOT NULL DEFAULT '', phone_inner TEXT NOT NULL DEFAULT '',
+    changed_at INTEGER,        -- when it was last changed; NULL: not since it was registered
+    active_at INTEGER,         -- when last seen; NULL: never
     date_register INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE department (

@@ -44,6 +44,8 @@ class Field:
     kind: Kind
     #: Column that `update` may set, empty for read-only fields.
     column: str = ""
+    #: One can filter and order by it, and no answer shows it.
+    hidden: bool = False
 
     @property
     def own(self) -> bool:
@@ -72,11 +74,14 @@ class Entity:
         everything = not select or "*" in select
         if not everything and "UF_*" not in select:  # names only, as most ask
             named = {"ID", *select}
-            return [f for f in self.fields.values() if f.name in named and f.kind is not Kind.WRITE_ONLY]
+            return [
+                f for f in self.fields.values() if f.name in named and f.kind is not Kind.WRITE_ONLY and not f.hidden
+            ]
         return [
             field
             for field in self.fields.values()
             if field.kind is not Kind.WRITE_ONLY
+            and not field.hidden
             and (
                 field.name == "ID"
                 or field.name in select
@@ -146,7 +151,7 @@ def _entity(type_id: int, title: str, own: Sequence[Field]) -> Entity:
     return Entity(type_id=type_id, name=table, title=title, table=table, fields=fields)
 
 
-# CATEGORY_ID, FULL_NAME and OBSERVERS are not among the fields: filters on them are unknown and thus dropped (F2).
+# CATEGORY_ID and OBSERVERS are not among the fields: filters on them are unknown and thus dropped (F2).
 CONTACT = _entity(
     3,
     "Contact",
@@ -159,6 +164,7 @@ CONTACT = _entity(
         *_read_only("COMPANY_ID", Kind.REFERENCE, "company_id"),
         *_read_only("COMPANY_IDS ADDRESS_COUNTRY_CODE", Kind.WRITE_ONLY),
         *_read_only("PHOTO FACE_ID", Kind.TEXT),
+        Field("FULL_NAME", "TRIM(COALESCE(name, '') || ' ' || COALESCE(last_name, ''))", Kind.TEXT, hidden=True),
     ],
 )
 

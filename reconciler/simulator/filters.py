@@ -233,9 +233,11 @@ def _text(field: Field, condition: Condition, value: str) -> Sql:
 
 
 def _multiple(entity: Entity, field: Field, condition: Condition, value: Any) -> Sql:
-    """Compare a multifield: exactly, whatever the operation says (F2)."""
+    """Compare a multifield: exactly, whatever the operation says, an address of e-mail in any letter case (F2)."""
+    same = "fold(value) = ?" if field.name == "EMAIL" else "value = ?"
+    text = strval(value).casefold() if field.name == "EMAIL" else strval(value)
     exists = (
         f"EXISTS (SELECT 1 FROM multifield WHERE entity = '{entity.name}' AND entity_id = {entity.table}.id"  # noqa: S608 - names of the program
-        f" AND type_id = '{field.name}' AND value = ?)"
+        f" AND type_id = '{field.name}' AND {same})"
     )
-    return Sql(f"NOT {exists}" if condition.negative else exists, (strval(value),))
+    return Sql(f"NOT {exists}" if condition.negative else exists, (text,))

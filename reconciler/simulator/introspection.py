@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator.calls import Result
 from reconciler.simulator.dates import iso
-from reconciler.simulator.errors import APPLICATION_ONLY, Refusal, RestError
+from reconciler.simulator.errors import Refusal, RestError
 from reconciler.simulator.php import PhpArray, strval, truthy
 
 if TYPE_CHECKING:
@@ -100,14 +100,3 @@ def access_name(site: Site, call: Call) -> Result:
                 name = f"{row['name']} {row['last_name']}".strip()
                 found[code] = {"provider": "User", "name": name, "provider_id": "user"}
     return Result(value=PhpArray(found), rows=0)
-
-
-def application_only(site: Site, call: Call) -> Result:
-    """Refuse a webhook (F6, F8). An application learns which events there are; it has bound none, and cannot here."""
-    del site
-    if call.caller.application and call.method == "events":
-        names = [f"ONCRM{entity}{what}" for entity in ("CONTACT", "COMPANY") for what in ("ADD", "UPDATE", "DELETE")]
-        return Result(value=PhpArray(names), rows=0)
-    if call.caller.application and call.method == "event.get":
-        return Result(value=PhpArray(), rows=0)
-    raise RestError(APPLICATION_ONLY)

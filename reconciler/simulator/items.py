@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 
 PAGE = 50
 _TYPES = {CONTACT.type_id: CONTACT, COMPANY.type_id: COMPANY}
+#: What an item gets that does not say otherwise: the first entry of each directory.
+_DEFAULTS: dict[str, dict[str, str]] = {
+    CONTACT.name: {"opened": "Y", "export": "Y", "type_id": "CLIENT", "source_id": "CALL"},
+    COMPANY.name: {
+        "opened": "Y",
+        "company_type": "CUSTOMER",
+        "industry": "IT",
+        "employees": "EMPLOYEES_1",
+        "currency_id": "USD",
+    },
+}
 #: Old invoices, which the real methods refuse by a code of their own.
 _OLD_INVOICE = 5
 
@@ -72,7 +83,8 @@ def item_add(site: Site, call: Call) -> Result:
     if not call.caller.may_edit():
         raise controller("ACCESS_DENIED", "Access denied")
     wish = wish_of_item(entity, fields, call)
-    wish.columns.setdefault("opened", "Y")
+    for column, value in _DEFAULTS[entity.name].items():
+        wish.columns.setdefault(column, value)
     category = intval(fields.get("categoryId"))
     if category > 0:
         wish.columns["category_id"] = category

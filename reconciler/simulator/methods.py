@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from reconciler.simulator import introspection, items, linking, users
+from reconciler.simulator import departments, handlers, introspection, items, linking, users
 from reconciler.simulator.descriptions import binding_fields, record_fields
 from reconciler.simulator.entities import ENTITIES
 from reconciler.simulator.errors import INSUFFICIENT_SCOPE, METHOD_NOT_FOUND, RestError
@@ -85,10 +85,10 @@ METHODS: dict[str, Method] = {
     "im.notify.system.add": Method(partial(notify, personal=False), frozenset({"im"})),
     "user.fields": Method(users.user_fields, _USER_SCOPES),
     "user.get": Method(users.user_get, _USER_SCOPES),
-    "user.search": Method(users.user_search, _USER_SCOPES),
+    "user.search": Method(users.user_get, _USER_SCOPES),
     "user.current": Method(users.user_current, _USER_SCOPES),
-    "department.fields": Method(users.department_fields, frozenset({"department"})),
-    "department.get": Method(users.department_get, frozenset({"department"})),
+    "department.fields": Method(departments.department_fields, frozenset({"department"})),
+    "department.get": Method(departments.department_get, frozenset({"department"})),
     "user.admin": Method(users.user_admin),
     "user.access": Method(users.user_access),
     "profile": Method(users.profile),
@@ -99,11 +99,14 @@ METHODS: dict[str, Method] = {
     "app.info": Method(introspection.app_info),
     "feature.get": Method(introspection.feature_get),
     "access.name": Method(introspection.access_name),
+    "events": Method(handlers.events_list),
+    "event.bind": Method(handlers.event_bind),
+    "event.unbind": Method(handlers.event_unbind),
+    "event.get": Method(handlers.event_get),
     **{
-        name: Method(introspection.application_only)
+        name: Method(handlers.application_only)
         for name in (
-            "events",
-            *("event.bind", "event.unbind", "event.get", "event.test"),
+            "event.test",
             *("event.offline.get", "event.offline.clear", "event.offline.error", "event.offline.list"),
         )
     },

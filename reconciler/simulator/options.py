@@ -39,6 +39,8 @@ class PortalOptions:
     max_input_vars: int = 1000
     #: Whether a batch replaces `$result[...]`; without it macros are left as text.
     macros: bool = True
+    #: On somebody's own server: without the headers `X-Bitrix-*`.
+    self_hosted: bool = False
     https_required: bool = False
     #: The host the portal was renamed to: 302 to the same path there (F6).
     moved_to: str | None = None

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator import batch, errors
-from reconciler.simulator.answers import as_html, as_rest, cut, spoilt
+from reconciler.simulator.answers import as_html, as_rest, cut, of_own_server, preflight, spoilt
 from reconciler.simulator.auth import Access, authorize, require_https
 from reconciler.simulator.bell import Bell
 from reconciler.simulator.calls import Site
@@ -156,6 +156,7 @@ class Portal:
         self._counters.forget()
         self._edits.forget()
         self._executor.site.writes.forget()
+        self._executor.site.handlers.clear()
         self.bell.shown.clear()
         self.faults.replace()
         self.revoked = False
@@ -181,6 +182,8 @@ class Portal:
         for fault in script.after:
             self._happen(fault)
         self._travel()
+        if self.options.self_hosted:
+            response = of_own_server(response)
         return spoilt(response, script.spoils)
 
     def _travel(self) -> None:
@@ -209,7 +212,9 @@ class Portal:
             raise RestError(errors.QUERY_LIMIT)
         if len(request.body) > options.max_body:
             return as_html(413, "Request Entity Too Large")
-        return as_html(404, "Not Found") if incoming.address is None else None
+        if incoming.address is None:
+            return as_html(404, "Not Found")
+        return preflight() if request.method == "OPTIONS" else None
 
     def _call(self, number: int, incoming: Incoming, script: Script) -> Response:
         """Check who calls what, in the portal's order, and carry it out."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from support.command_line import RUN_KEYS, TOKEN, HurriedClock, Terminal, interrupt
 
@@ -88,6 +90,33 @@ def test_the_embedded_portal_says_where_it_is(tls: bool, desk: Desk, monkeypatch
     assert "9 companies and 30 contacts" in terminal.shown
     assert f"webhook address  http{'s' if tls else ''}://127.0.0.1:" in terminal.shown
     assert ("certificate      /" in terminal.shown) is tls
+
+
+def test_the_embedded_portal_can_be_another_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other scopes, an owner who has left, the newer way to update, which notifies of each new owner."""
+    terminal = Terminal(monkeypatch, "stdout")
+    seen: dict[str, Any] = {}
+
+    def look() -> None:
+        (address,) = re.findall(r"http://127\S+/rest/1/\w+/", terminal.shown)
+        seen["scope"] = httpx.post(f"{address}scope").json()["result"]
+        left = httpx.post(f"{address}user.get", json={"FILTER": {"ACTIVE": "N"}}).json()["result"]
+        seen["left"] = len(left)
+        httpx.post(f"{address}crm.contact.update", json={"id": 1, "fields": {"ASSIGNED_BY_ID": 1}})
+        seen["notices"] = httpx.get(f"{address.split('/rest')[0]}/_sim/stats").json()["notices"]
+        interrupt()
+
+    options = ["--scopes", "user, crm", "--dismissed", "1", "--update-path", "factory"]
+    with terminal.person(("Serving; Ctrl-C ends it.", look)):
+        ended = desk.run("simulate", "--port", "0", "--companies", "9", "--contacts", "30", "--gaps", "0", *options)
+    assert (ended.code, seen) == (0, {"scope": ["crm", "user"], "left": 1, "notices": 1})
+
+
+def test_a_scope_that_does_not_exist(desk: Desk) -> None:
+    """Exit code 2 and the names there are."""
+    ended = desk.run("simulate", "--port", "0", "--scopes", "crm,people")
+    assert ended.code == 2
+    assert ended.err.startswith("reconciler: There is no scope people; choose from: appform, ")
 
 
 def test_the_service_logs_json_and_ends_at_a_signal(

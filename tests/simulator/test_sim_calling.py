@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from support.portal_fixture import START, Office
 
+from reconciler.simulator.assembly import build
 from reconciler.simulator.costs import CostModel, Profile
 from reconciler.simulator.meters import LeakyBucket
+from reconciler.simulator.seed import SeedSpec
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -110,6 +112,29 @@ def test_headers(office: Office) -> None:
         assert headers["Access-Control-Allow-Origin"] == "*"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert {"X-Bitrix-Rest-Time", "X-Bitrix-Rest-User-Time", "X-Bitrix-Rest-System-Time"} < set(headers)
+
+
+def test_headers_of_a_portal_on_its_own_server() -> None:
+    """F5.3: the headers with measurements come from the cloud only."""
+    office = Office(self_hosted=True)
+    for method in ("crm.contact.list", "nope"):
+        headers = office.call(method).response.headers
+        assert headers["Access-Control-Allow-Origin"] == "*"
+        assert not [name for name in headers if name.startswith("X-Bitrix")]
+    assert build(SeedSpec(companies=1, contacts=1), limits="self-hosted").options.self_hosted
+    assert not build(SeedSpec(companies=1, contacts=1), limits="cloud").options.self_hosted
+
+
+def test_a_question_of_a_browser_does_nothing(office: Office) -> None:
+    """F1.1: OPTIONS names the headers that a page may send, and carries nothing out, whoever asks."""
+    query = "id=1&fields[ASSIGNED_BY_ID]=8"
+    for path in (None, "/rest/1/wrong/crm.contact.update"):
+        answer = office.send("crm.contact.update", verb="OPTIONS", query=query, path=path)
+        assert (answer.status, answer.response.body) == (200, b"")
+        assert answer.response.headers["Access-Control-Allow-Headers"] == "origin, content-type, accept"
+        assert answer.response.headers["Access-Control-Allow-Origin"] == "*"
+    assert office.portal.stats()["commands"] == {}
+    assert office.send("crm.contact.update", verb="GET", query=query).result is True
 
 
 def test_errors_have_no_time(office: Office) -> None:

@@ -65,7 +65,6 @@ def test_numbers(office: Office, conditions: dict[str, Any], ids: list[int]) -> 
         pytest.param({"id": 2}, id="field-in-lower-case"),
         pytest.param({"COMPANY_IDS": 10}, id="company-ids"),
         pytest.param({"CATEGORY_ID": 15}, id="category"),
-        pytest.param({"FULL_NAME": "Alice"}, id="hidden-field"),
         pytest.param({"OBSERVERS": 1}, id="observers"),
         pytest.param({"CHECK_PERMISSIONS": "N"}, id="check-permissions"),
         pytest.param({"LOGIC": "OR", "0": {"ID": 1}, "1": {"ID": 2}}, id="logic"),
@@ -265,3 +264,33 @@ def test_keys() -> None:
         "=",
         ">",
     ]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ids"),
+    [
+        ({"%FULL_NAME": "ce b"}, [1]),
+        ({"FULL_NAME": "alice brown"}, [1]),
+        ({"%FULL_NAME": "nobody"}, []),
+    ],
+    ids=str,
+)
+def test_names_as_a_whole(conditions: dict[str, str], ids: list[int]) -> None:
+    """F2: FULL_NAME is in no answer and among no fields, and yet filters."""
+    office = Office()
+    office.contact(1, name="Alice", last_name="Brown")
+    office.contact(2, name="Bob")
+    assert office.list(filter=conditions).ids == ids
+    assert "FULL_NAME" not in office.call("crm.contact.fields").result
+    assert "FULL_NAME" not in office.call("crm.contact.list", select=["*", "FULL_NAME"]).result[0]
+
+
+def test_addresses_of_email_ignore_case() -> None:
+    """F2: an e-mail address is found in any letter case, a telephone number only as it is written."""
+    office = Office()
+    office.contact(1)
+    for type_id, value in (("EMAIL", "Alice@Example.org"), ("WEB", "https://Example.org")):
+        office.database.insert("multifield", entity="contact", entity_id=1, type_id=type_id, value=value)
+    assert office.list(filter={"EMAIL": "alice@example.ORG"}).ids == [1]
+    assert office.list(filter={"!EMAIL": "alice@example.ORG"}).ids == []
+    assert office.list(filter={"WEB": "https://example.org"}).ids == []

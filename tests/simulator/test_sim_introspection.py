@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from support.portal_fixture import ADMIN, ANN, BOB, Office, command
@@ -17,9 +18,10 @@ TEMPLATES = (
 )
 
 
-def as_application(office: Office, method: str) -> Any:
+def as_application(office: Office, method: str, **params: Any) -> Any:
     """Call with the token of an application."""
-    return office.send("", path=f"/rest/{method}", query="auth=simulatedaccess0")
+    query = urlencode({"auth": "simulatedaccess0"} | params)
+    return office.send("", path=f"/rest/{method}", query=query)
 
 
 def test_methods() -> None:
@@ -86,13 +88,78 @@ def test_events_are_for_applications(name: str) -> None:
 
 
 def test_what_applications_learn_of_events() -> None:
-    """F8: which there are, and that none is bound."""
+    """F8: which there are, and that none is bound at first."""
     office = Office()
     assert "ONCRMCONTACTUPDATE" in as_application(office, "events").result
     assert as_application(office, "event.get").result == []
-    assert as_application(office, "event.bind").error[0] == "WRONG_AUTH_TYPE"
+    assert as_application(office, "event.offline.get").error[0] == "WRONG_AUTH_TYPE"
     refused = as_application(office, "department.get").error
     assert refused == ("insufficient_scope", "The request requires higher privileges than provided by the access token")
+
+
+ONLINE = {"event": "onCrmContactUpdate", "handler": "https://app.example.org/hook"}
+
+
+def test_an_application_binds_a_handler() -> None:
+    """F8: once for each event, address and user; unbound by event and address, and gone after a reset."""
+    office = Office()
+    assert as_application(office, "event.bind", **ONLINE).result is True
+    again = as_application(office, "event.bind", **ONLINE)
+    assert (again.status, again.error) == (
+        400, ("ERROR_CORE", "Unable to set event handler: Handler already binded")
+    )  # fmt: skip
+    assert as_application(office, "event.bind", **ONLINE, auth_type=BOB).result is True
+    assert as_application(office, "event.bind", event="ONCRMCOMPANYUPDATE", event_type="offline").result is True
+    event, handler = "ONCRMCONTACTUPDATE", ONLINE["handler"]
+    assert as_application(office, "event.get").result == [
+        {"event": event, "handler": handler, "auth_type": "0", "offline": 0},
+        {"event": event, "handler": handler, "auth_type": str(BOB), "offline": 0},
+        {"event": "ONCRMCOMPANYUPDATE", "connector_id": "", "offline": 1},
+    ]
+    assert as_application(office, "event.unbind", **ONLINE, auth_type=BOB).result == {"count": 1}
+    assert as_application(office, "event.unbind", **ONLINE).result == {"count": 1}
+    assert as_application(office, "event.unbind", event="ONCRMCOMPANYUPDATE", event_type="offline").result == {
+        "count": 1
+    }
+    as_application(office, "event.bind", **ONLINE)
+    office.portal.reset()
+    assert as_application(office, "event.get").result == []
+
+
+@pytest.mark.parametrize(
+    ("params", "error"),
+    [
+        ({"handler": "https://app.example.org"}, "ERROR_ARGUMENT"),
+        ({"event": "ONCRMCONTACTUPDATE"}, "ERROR_ARGUMENT"),
+        (ONLINE | {"event": "ONSOMETHING"}, "ERROR_EVENT_NOT_FOUND"),
+        (ONLINE | {"handler": "ftp://app.example.org"}, "ERROR_UNSUPPORTED_PROTOCOL"),
+        (ONLINE | {"handler": "https://localhost/hook"}, "ERROR_WRONG_HANDLER_URL"),
+    ],
+    ids=str,
+)
+def test_handlers_that_cannot_be_bound(params: dict[str, Any], error: str) -> None:
+    """F8: an unknown event, and an address that nothing can be sent to."""
+    answer = as_application(Office(), "event.bind", **params)
+    assert (answer.status, answer.error[0]) == (400, error)
+
+
+@pytest.mark.parametrize("params", [{"auth_type": BOB}, {"event_type": "offline"}], ids=str)
+def test_handlers_of_an_administrator(params: dict[str, Any]) -> None:
+    """F8: another user's, and queues, are for administrators."""
+    office = Office()
+    office.database.write("UPDATE user SET is_admin = 0")
+    assert as_application(office, "event.bind", **ONLINE | params).error[0] == "ACCESS_DENIED"
+    assert as_application(office, "event.bind", **ONLINE).result is True
+
+
+@pytest.mark.parametrize(
+    ("query", "all_of_them"), [("full=1", True), ("full=false", True), ("full=0", False), ("full", False), ("", False)]
+)
+def test_scopes_in_full(query: str, all_of_them: bool) -> None:
+    """F11.24: with `full` all that the documentation lists; the text `false` is true, as everywhere in PHP."""
+    found = Office(scopes=("crm",)).send("scope", query=query).result
+    assert {"crm", "task", "telephony", "bizproc"} <= set(found) if all_of_them else found == ["crm"]
+    assert "basic" not in found
 
 
 @pytest.mark.parametrize(
@@ -181,16 +248,21 @@ def test_wrong_notifications(params: dict[str, Any], error: str | None) -> None:
 @pytest.mark.parametrize(
     ("conditions", "ids"),
     [
-        ({"NAME": "a"}, [ADMIN, ANN]),
+        ({"NAME": "a"}, [ADMIN, ANN, 30]),
         ({"FIND": "lin"}, [BOB]),
-        ({"FIND": "sales"}, [ADMIN, ANN, BOB]),
+        ({"FIND": "sales"}, [ADMIN, ANN, BOB, 30]),
+        ({"FIND": "ein bob"}, [BOB]),
         ({"FIND": "inst"}, []),
         ({"NAME": "bo", "WORK_POSITION": "chief"}, []),
-        ({}, [ADMIN, ANN, BOB]),
+        ({"NAME": "an", "ACTIVE": "Y"}, [ANN]),
+        ({"ID": [ANN, 30], "FIND": "an"}, [ANN, 30]),
+        ({"UF_DEPARTMENT_NAME": "sal"}, [ADMIN, ANN, BOB, 30]),
+        ({"!NAME": "Ann", "SECOND_NAME": ""}, [ADMIN, BOB, 30]),
+        ({}, [ADMIN, ANN, BOB, 30]),
     ],
 )
 def test_user_search(conditions: dict[str, str], ids: list[int]) -> None:
-    """F9: by the beginnings of words; FIND looks in all of them; who left is not found."""
+    """F9: as `user.get`, and by the beginnings of words; FIND looks in all of them; who left is found, too."""
     office = Office()
     office.database.write("UPDATE user SET last_name = 'Einstein Lindt' WHERE id = ?", (BOB,))
     office.user(30, name="Anton", active=0)

@@ -238,6 +238,21 @@ def test_adding(office: Office) -> None:
     assert office.list(filter={"ID": item["id"]}).ids == [], "not of category 0"
 
 
+@pytest.mark.parametrize(
+    ("type_id", "defaults"),
+    [
+        (3, {"typeId": "CLIENT", "sourceId": "CALL", "honorific": None, "export": "Y", "opened": "Y"}),
+        (4, {"typeId": "CUSTOMER", "industry": "IT", "employees": "EMPLOYEES_1", "currencyId": "USD", "opened": "Y"}),
+    ],
+)
+def test_what_an_item_gets_by_itself(office: Office, type_id: int, defaults: dict[str, str | None]) -> None:
+    """F2: the first entry of each directory, where nothing else is said."""
+    item = office.call("crm.item.add", entityTypeId=type_id, fields={}).result["item"]
+    assert {name: item[name] for name in defaults} == defaults
+    other = office.call("crm.item.add", entityTypeId=type_id, fields={"typeId": "OTHER"}).result["item"]
+    assert other["typeId"] == "OTHER"
+
+
 def test_updating(office: Office) -> None:
     """F4, F17: without a difference nothing is saved; a new owner rings a bell; dates that are none change nothing."""
     before = office.row("contact", 2)

@@ -7,12 +7,17 @@ from typing import Any
 import pytest
 from support.portal_fixture import ADMIN, ANN, BOB, START, Office
 
+#: 2026-03-01T00:00:00Z.
+LATER = START + 59 * 86_400
+
 
 @pytest.fixture
 def office() -> Office:
     """Add a dismissed employee, an extranet user, a bot, an integrator and an e-mail user."""
     office = Office()
     office.user(20, name="Dora", active=0, email="dora@example.org", date_register=START)
+    office.database.write("UPDATE user SET xml_id = 'ext-7', changed_at = ? WHERE id = ?", (LATER, ANN))
+    office.database.write("UPDATE user SET phone_inner = '102', active_at = ? WHERE id = ?", (LATER, BOB))
     office.user(30, name="Ex", departments="[]", user_type="extranet")
     office.user(40, name="Bot", user_type="bot")
     office.user(41, name="Integrator", user_type="integrator")
@@ -84,6 +89,29 @@ def test_admin_mode_needs_an_administrator(office: Office) -> None:
         pytest.param({"FILTER": {">=ID": BOB, "<ID": 20}}, [BOB], id="other-range"),
         pytest.param({"FILTER": {"NO_SUCH": 1}}, EVERYBODY, id="unknown-is-ignored"),
         pytest.param({"FILTER": {"NAME": "ann"}}, [ANN], id="name"),
+        pytest.param({"FILTER": {"NAME": "A%"}}, [ADMIN, ANN], id="without an operator % is any text"),
+        pytest.param({"FILTER": {"NAME": "_o_"}}, [BOB], id="and _ any letter"),
+        pytest.param({"FILTER": {"NAME": "A.a"}}, [], id="and nothing else is special"),
+        pytest.param({"FILTER": {"!NAME": "A%"}}, [BOB, 20], id="negated"),
+        pytest.param({"FILTER": {"=NAME": "A%"}}, [], id="with = it is a letter"),
+        pytest.param({"FILTER": {"NAME": ["ann", "B%"]}}, [ANN, BOB], id="several"),
+        pytest.param({"FILTER": {"UF_PHONE_INNER": "102"}}, [BOB], id="internal-number"),
+        pytest.param({"UF_PHONE_INNER": "999"}, [], id="nobodys-internal-number"),
+        pytest.param({"FILTER": {"XML_ID": "ext-7"}}, [ANN], id="external-id"),
+        pytest.param({"FILTER": {"XML_ID": "ext-8"}}, [], id="nobodys-external-id"),
+        pytest.param({"FILTER": {"NAME_SEARCH": "bo"}}, [BOB], id="search"),
+        pytest.param({"FILTER": {"%NAME_SEARCH": "ob"}}, [], id="a-search-takes-no-operator"),
+        pytest.param({"FILTER": {"NAME_SEARCH": "nobody"}}, [], id="search-for-nobody"),
+        pytest.param({"FILTER": {">TIMESTAMP_X": "2026-02-01T00:00:00Z"}}, [ANN], id="changed"),
+        pytest.param({"FILTER": {"<=TIMESTAMP_X": "2025-01-01T00:00:00Z"}}, [ADMIN, BOB], id="not-changed"),
+        pytest.param({"FILTER": {">LAST_ACTIVITY_DATE": "2026-02-01T00:00:00Z"}}, [BOB], id="active-lately"),
+        pytest.param({"FILTER": {"<LAST_ACTIVITY_DATE": "2026-02-01T00:00:00Z"}}, [], id="never-active-is-not-before"),
+        pytest.param({"FILTER": {"PERSONAL_PHONE": "+1"}}, [], id="what-nobody-has"),
+        pytest.param({"FILTER": {"!PERSONAL_PHONE": "+1"}}, EVERYBODY, id="what-everybody-lacks"),
+        pytest.param({"FILTER": {"IS_ONLINE": "Y"}}, [], id="online"),
+        pytest.param({"FILTER": {"IS_ONLINE": "N"}}, EVERYBODY, id="not-online"),
+        pytest.param({"FILTER": {"HAS_DEPARTAMENT": "Y"}}, EVERYBODY, id="with-a-department"),
+        pytest.param({"FILTER": {"FIND": "bob"}}, EVERYBODY, id="find-is-for-the-other-method"),
         pytest.param({"FILTER": {"%NAME": "D"}}, [ADMIN, 20], id="substring"),
         pytest.param({"FILTER": {"=%NAME": "a%"}}, [ADMIN, ANN], id="beginning"),
         pytest.param({"FILTER": {"%=NAME": "%n"}}, [ANN], id="end"),
@@ -122,7 +150,7 @@ def test_order(office: Office) -> None:
 
 
 def test_pages() -> None:
-    """F9: pages of 50; beyond the end is nothing, without total; start=-1 has no count."""
+    """F9: 50 users from any offset on; beyond the end is nothing, without total; start=-1 has no count."""
     office = Office()
     for user_id in range(100, 157):
         office.user(user_id)
@@ -130,6 +158,9 @@ def test_pages() -> None:
     assert (len(first.ids), first.json["total"], first.json["next"]) == (50, 60, 50)
     second = office.call("user.get", start=50)
     assert (len(second.ids), second.json["total"], "next" in second.json) == (10, 60, False)
+    odd = office.call("user.get", start=7)
+    assert (odd.ids[0], len(odd.ids), odd.json["next"]) == (first.ids[7], 50, 57)
+    assert office.call("user.search", start=57).ids == second.ids[-3:]
     beyond = office.call("user.get", start=100)
     assert (beyond.result, "total" in beyond.json) == ([], False)
     uncounted = office.call("user.get", start=-1)
@@ -186,7 +217,7 @@ def test_a_portal_without_users() -> None:
 
 
 def test_departments() -> None:
-    """F9: PARENT and UF_HEAD may be missing; filters, pages and scope."""
+    """F9: PARENT and UF_HEAD may be missing; filters, order, pages and scope."""
     office = Office(scopes=("department",))
     office.database.insert("department", id=1, name="All", head=ADMIN)
     office.database.insert("department", id=2, name="Sales", parent=1)
@@ -199,3 +230,27 @@ def test_departments() -> None:
     assert office.call("department.get", ID=[1, 3]).ids == [1, 3]
     assert office.call("department.get", UF_HEAD=1).ids == [1]
     assert len(office.call("department.get", start=50).ids) == 11
+    assert office.call("department.get", start=60).ids == office.call("department.get", start=50).ids
+    assert office.call("department.get", FILTER={"PARENT": 1}, ID=3).ids == [2]
+    assert office.call("department.get", filter={"SORT": 500, "NAME": ["All", "Sales"]}).ids == [1, 2]
+    assert office.call("department.get", sort="ID", order="DESC").ids[0] == 61
+    assert office.call("department.get", SORT="NAME", ORDER="asc").ids[:2] == [1, 2]
+    assert office.call("department.get", sort="UF_HEAD", order="DESC").ids[0] == 1
+    assert office.call("department.get", sort="NAME").ids[:2] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("scope", "conditions", "everybody"),
+    [
+        ("user_brief", {"EMAIL": "dora@example.org"}, True),
+        ("user_brief", {"UF_PHONE_INNER": "102"}, False),
+        ("user_basic", {"EMAIL": "dora@example.org"}, False),
+        ("user_basic", {">LAST_LOGIN": "2027-01-01"}, True),
+        ("user", {">LAST_LOGIN": "2027-01-01"}, False),
+    ],
+)
+def test_filters_by_scope(scope: str, conditions: dict[str, str], everybody: bool) -> None:
+    """F17: what the scope does not show it does not filter by either; the condition is ignored."""
+    office = Office(scopes=(scope,))
+    found = office.call("user.get", FILTER=conditions).result
+    assert (len(found) == 3) == everybody
