@@ -11,9 +11,10 @@ BENCH_READY := .venv-bench/.ready
 AUDIT_READY := .venv-audit/.ready
 CLIENTS := tests/foreign/clients
 SEEDS ?= 300
+ROUNDS ?= 100
 NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage chaos broken alerts browser bench benchpolicies benchdatabase foreign docs facts matrix crashes portalspeed cassettes fuzz audit lock clean
+.PHONY: help setup demo test lint format coverage chaos attack broken alerts browser bench benchpolicies benchdatabase foreign docs facts matrix crashes portalspeed cassettes fuzz audit lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -55,6 +56,9 @@ coverage: $(READY) ## these and the long stories, measured: 95 % of all branches
 
 chaos: $(READY) ## random portals, faults, kills and people, held to ten promises: SEEDS=10000; WRITE=--write puts it into the page
 	@$(BIN)/python tests/chaos/run.py --seeds $(SEEDS) $(WRITE)
+
+attack: $(READY) ## a proxy that delays and loses, and people who edit at the worst moments: ROUNDS=1000; LIMIT=60 seconds
+	@$(BIN)/python tests/attack/run.py --rounds $(ROUNDS) $(if $(LIMIT),--seconds $(LIMIT)) $(WRITE)
 
 broken: $(READY) ## break each of the ten promises on purpose, and see that a test tells
 	@$(BIN)/python tests/broken/run.py
