@@ -34,10 +34,9 @@ from reconciler.simulator.server import serve
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-    from reconciler.simulator.writes import Write
-
     from reconciler.simulator.edits import Edit
     from reconciler.simulator.portal import Portal
+    from reconciler.simulator.writes import Write
 
 CLEO = 9
 COMPANIES, EACH = (101, 102, 103), 4
