@@ -110,8 +110,7 @@ def _numbers(setting: str, noun: str, total: int, missing: Missing) -> Finding:
     if not missing.count:
         sentence = f"{all_}, {'there' if total == 1 else 'all there'}"
         return Finding(subject=setting, state=State.OK, sentence=sentence)
-    verb = "is" if missing.count == 1 else "are"
-    sentence = f"{missing.count:,} of {all_} {verb} not there ({some_of(missing.some, missing.count)})"
+    sentence = f"the portal does not show {missing.count:,} of {all_} ({some_of(missing.some, missing.count)})"
     if setting == "only_companies" and missing.count == total:
         sentence += ", so no company is looked after; correct the numbers"
         return Finding(subject=setting, state=State.FAILED, sentence=sentence)

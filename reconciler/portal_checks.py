@@ -120,7 +120,9 @@ def _people(settings: Settings, found: Found) -> Iterator[Finding]:
         if user is not None and fit(user):
             yield Finding(subject="successor", state=State.OK, sentence=f"{_who(user)} is active and may own records")
         else:
-            sentence = f"{_why_unfit(successor, found)}, so nobody succeeds; name an active employee"
+            sentence = (
+                f"{_why_unfit(successor, found)}, so what dismissed owners had is left alone; name an active employee"
+            )
             yield Finding(subject="successor", state=State.FAILED, sentence=sentence)
     if settings.policy.dismissed_owner is DismissedOwner.HEAD and found.departments:
         yield _heads(found)
@@ -144,7 +146,7 @@ def _heads(found: Found) -> Finding:
         return Finding(subject="heads", state=State.OK, sentence=sentence)
     sentence = (
         f"{len(without):,} of {counted(all_, 'department')} ({some_of(without, len(without))}) have no head, there or "
-        "above, who may own records: what their people leave stays with them; name heads in the company structure"
+        "above, who may own records: where somebody leaves there, contacts are left alone; name heads in the portal"
     )
     state = State.FAILED if len(without) == all_ else State.WARNING
     return Finding(subject="heads", state=state, sentence=sentence)

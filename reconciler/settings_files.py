@@ -93,7 +93,9 @@ def read_secrets(settings: Collection[str]) -> dict[str, str]:
     if folder is None:
         return {}
     for name in unknown_secrets(folder, settings):
-        if meant := _meant(name, settings):
+        meant = _meant(name, settings)
+        # Beside the right file it may be an old copy, which does no harm.
+        if meant and not os.path.lexists(folder / secret_name(meant)):
             raise UsageError(
                 f"The secret file {plain(str(folder / name))} belongs to no setting: "
                 f"did you mean {secret_name(meant)}? Rename it, or take it out of this folder."

@@ -431,6 +431,14 @@ def test_a_misspelt_secret_file_is_refused(
     assert f"/{name} belongs to no setting: did you mean portal__webhook_url? Rename it" in says
 
 
+def test_an_old_copy_of_a_secret_file_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the right one an editor or a person may have left it."""
+    (tmp_path / "portal__webhook_url").write_text(WEBHOOK, encoding="utf-8")
+    (tmp_path / "portal__webhook_url.bak").write_text("https://old.example/rest/1/x/", encoding="utf-8")
+    monkeypatch.setenv("RECONCILER_SECRETS_DIR", str(tmp_path))
+    assert load_settings(None).portal.webhook().token == TOKEN
+
+
 def test_a_secrets_folder_that_may_be_entered_and_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The known names are read; there is nothing to say of others."""
     (tmp_path / "portal__webhook_url").write_text(WEBHOOK, encoding="utf-8")

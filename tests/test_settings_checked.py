@@ -49,15 +49,15 @@ def found(office: Line, **values: Any) -> dict[str, Finding]:
 SETTINGS: dict[str, tuple[dict[str, str], str, str, str]] = {
     "no such successor": (
         {"policy.dismissed_owner": "successor", "policy.successor": "999"},
-        *("successor", "failed", "the portal shows no user 999, so nobody succeeds; name an active employee"),
+        *("successor", "failed", "the portal shows no user 999, so what dismissed owners had is left alone; name an"),
     ),
     "a dismissed successor": (
         {"policy.dismissed_owner": "successor", "policy.successor": "9"},
-        *("successor", "failed", ") is dismissed, so nobody succeeds; name an active employee"),
+        *("successor", "failed", ") is dismissed, so what dismissed owners had is left alone; name an"),
     ),
     "a successor in no department": (
         {"policy.dismissed_owner": "successor", "policy.successor": "10"},
-        *("successor", "failed", "the portal shows no user 10, so nobody succeeds; name an active employee"),
+        *("successor", "failed", "the portal shows no user 10, so what dismissed owners had is left alone; name an"),
     ),
     "a successor": (
         {"policy.dismissed_owner": "successor", "policy.successor": "7"},
@@ -82,20 +82,32 @@ SETTINGS: dict[str, tuple[dict[str, str], str, str, str]] = {
     "notices": ({"notify.users": "7"}, "notify.users", "ok", "1 user, active"),
     "companies of nowhere": (
         {"policy.leave_companies": "2,4242"},
-        *("leave_companies", "warning", "1 of 2 companies is not there (4242); correct or remove the numbers"),
+        *(
+            "leave_companies",
+            "warning",
+            "the portal does not show 1 of 2 companies (4242); correct or remove the numbers",
+        ),
     ),
     "companies": ({"policy.leave_companies": "2"}, "leave_companies", "ok", "1 company, there"),
     "an allow-list of nothing": (
         {"policy.only_companies": "4242,4343"},
-        *("only_companies", "failed", "2 of 2 companies are not there (4242, 4343), so no company is looked after;"),
+        *(
+            "only_companies",
+            "failed",
+            "the portal does not show 2 of 2 companies (4242, 4343), so no company is looked after;",
+        ),
     ),
     "contacts of nowhere": (
         {"policy.leave_contacts": ",".join(map(str, range(7_001, 7_013)))},
-        *("leave_contacts", "warning", "12 of 12 contacts are not there (7001, 7002, 7003, 7004, 7005, 7006, 7007,"),
+        *(
+            "leave_contacts",
+            "warning",
+            "the portal does not show 12 of 12 contacts (7001, 7002, 7003, 7004, 7005, 7006, 7007,",
+        ),
     ),
     "owners of nowhere": (
         {"policy.leave_owners": "7,9999"},
-        *("leave_owners", "warning", "1 of 2 users is not there (9999); correct or remove the numbers"),
+        *("leave_owners", "warning", "the portal does not show 1 of 2 users (9999); correct or remove the numbers"),
     ),
     "departments without the scope": (
         {"policy.leave_departments": "1"},
@@ -168,13 +180,15 @@ def test_departments() -> None:
     assert lines["scope department"].sentence == "there: policy.dismissed_owner needs it to find heads of departments"
     assert lines["heads"].sentence == "each of 2 departments has a head, there or above, who may own records"
     assert lines["leave_departments"].state is State.WARNING
-    assert lines["leave_departments"].sentence.startswith("1 of 2 departments is not there (99); correct or remove")
+    assert lines["leave_departments"].sentence.startswith(
+        "the portal does not show 1 of 2 departments (99); correct or remove"
+    )
     office.office.database.insert("department", id=3, name="Office of the board", head=BOB)
     office.office.database.write("UPDATE department SET head = ? WHERE id = 1", (CAROL,))
     lines = found(office, **values)
     assert lines["heads"].state is State.WARNING
     assert lines["heads"].sentence.startswith(
-        "2 of 3 departments (1, 2) have no head, there or above, who may own records: what their people leave stays"
+        "2 of 3 departments (1, 2) have no head, there or above, who may own records: where somebody leaves there, con"
     )
     office.office.database.write("UPDATE department SET head = NULL")
     assert found(office, **values)["heads"].state is State.FAILED

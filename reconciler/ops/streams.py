@@ -86,6 +86,8 @@ def install() -> None:
     sys.stdout = _over(sys.stdout, _Answer, "replace") if sys.stdout else _nowhere("w")
     sys.stderr = _over(sys.stderr, _Log, "backslashreplace") if sys.stderr else _nowhere("w")
     sys.stdin = sys.stdin or _nowhere("r")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # an answer with letters of another encoding is no yes
 
 
 def _nowhere(mode: str) -> TextIO:

@@ -99,7 +99,10 @@ def test_check_fails_for_a_setting_that_cannot_work(desk: Desk, portal: Served) 
     desk.env(POLICY__DISMISSED_OWNER="successor", POLICY__SUCCESSOR="999")
     ended = desk.run("check")
     assert ended.code == 1
-    assert "failed   successor               the portal shows no user 999, so nobody succeeds; name an" in ended.out
+    assert (
+        "failed   successor               the portal shows no user 999, so what dismissed owners had is left"
+        in ended.out
+    )
     assert portal.portal.stats()["updates_applied"] == 0
     assert portal.portal.bell.shown == []
 
@@ -184,7 +187,7 @@ def test_a_plan_names_exclusions_that_match_nothing(desk: Desk, portal: Served) 
         "policy.leave_company_types: no type of a company has the code partner, so none is left alone by it; "
         "write PARTNER, the code of the type Partner."
     )
-    numbers = "policy.leave_companies: 1 of 3 companies is not there (4242); correct or remove the numbers."
+    numbers = "policy.leave_companies: the portal does not show 1 of 3 companies (4242); correct or remove the numbers."
     notes = desk.run("plan", "--json").json["notes"]
     assert [note for note in notes if note.startswith("policy.")] == [numbers, types]
     part = desk.run("plan", "--company", "3", "--json").json["notes"]

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 LONG = "Ромашка & Söhne\n" * 20_000
 
 
+@pytest.fixture(autouse=True)
+def _streams_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test leave its streams to the next one."""
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+
+
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
     """Give both ends of a pipe whose writing end another process has set to non-blocking."""
@@ -151,3 +158,10 @@ def test_an_answer_that_is_not_whole_never_ends_with_0(arguments: list[str]) -> 
     assert ended.returncode == (2 if "plan" in arguments else 1)
     assert ended.stderr.startswith("reconciler: the answer could not be written whole to standard output (No space")
     assert ended.stderr.count("\n") == 1
+
+
+def test_what_is_typed_in_another_encoding_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no yes either."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n"), encoding="utf-8"))
+    streams.install()
+    assert sys.stdin.readline() == "�\n"
