@@ -10,12 +10,15 @@ A library's error is wrapped once, where it is raised, and kept as the cause.
     ├── LeaseHeldError                  5   another run works on this journal
     ├── JournalError                    1   database not usable, or newer than the program
     ├── IncompleteReadError             1   a read was not whole: nothing was written
+    │   └── PausedError                     its time was over first; what was read is kept
     └── PortalError                     1   the portal, or the way to it
         ├── TransientError                  the same request may succeed later
         │   ├── UnreachableError            no answer: refused, cut, timed out
-        │   ├── RateLimitedError            QUERY_LIMIT_EXCEEDED
+        │   ├── RateLimitedError            QUERY_LIMIT_EXCEEDED: surely not carried out
+        │   ├── BusyError                   overloaded (429, 503): send less; maybe carried out
         │   ├── ServerFaultError            INTERNAL_SERVER_ERROR and its kin
         │   └── NotJsonError                HTML, an empty body, a truncated one
+        │       └── ForeignAnswerError      the answer to another request
         ├── TooLargeError                   413 or 414: send less at a time
         ├── OperationTimeLimitError         this method's seconds are used up
         ├── BlockedError                    plan, overload, closed portal: a person must act
@@ -91,12 +94,20 @@ class RateLimitedError(TransientError):
     """QUERY_LIMIT_EXCEEDED: the leaky bucket is full; the request was not carried out (F5.1)."""
 
 
+class BusyError(TransientError):
+    """The portal, or a server before it, has too much to do (429, 503); what it did before is not known."""
+
+
 class ServerFaultError(TransientError):
     """The portal failed inside; what it did before is not known."""
 
 
 class NotJsonError(TransientError):
     """Something answered that is not the REST interface: HTML, nothing, half a body (F6)."""
+
+
+class ForeignAnswerError(NotJsonError):
+    """The answer to another request came on this one's connection; this one's own is lost."""
 
 
 class TooLargeError(PortalError):

@@ -18,6 +18,7 @@ import tenacity
 
 from reconciler.core.model import Usage
 from reconciler.errors import (
+    ForeignAnswerError,
     OperationTimeLimitError,
     PortalError,
     RateLimitedError,
@@ -28,11 +29,12 @@ from reconciler.portal.dialect import BATCH, BATCH_COMMANDS, REQUEST_SECONDS
 from reconciler.portal.line import Line
 from reconciler.portal.listener import Deaf
 from reconciler.portal.redaction import Redactor
-from reconciler.portal.wire import Answer, BatchAnswer, Command, batch_body, decode_batch
+from reconciler.portal.refusals import slows_down
+from reconciler.portal.wire import Answer, BatchAnswer, Command, batch_body, decode_batch, fresh_nonce
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     import httpx
@@ -50,7 +52,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 #: Seconds that a request of reads is planned to take: half of what the portal lets it (F5.3).
 READ_SECONDS = REQUEST_SECONDS / 2
 #: Bytes of a batch's body besides its commands, and beside each of them: quotes, key, colon and comma.
-_ENVELOPE, _BESIDE = 24, 12
+_ENVELOPE, _BESIDE = 24, 21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,9 @@ class Client:
         budget: Budget,
         limits: Limits,
         random: random.Random,
+        nonce: Callable[[], str] = fresh_nonce,
     ) -> None:
+        """`nonce` gives what the keys of each batch begin with."""
         self._line = Line(
             webhook,
             http,
@@ -100,6 +104,7 @@ class Client:
         )
         self._clock = clock
         self._random = random
+        self._nonce = nonce
         self._limits = limits
         self._body_bytes = limits.body_bytes
         # An answer may repeat the address it was sent to: a web server's error, a proxy's.
@@ -222,9 +227,11 @@ class Client:
     def send(self, commands: Sequence[Command]) -> BatchAnswer:
         """Send one batch once.
 
-        Raises RateLimitedError, AuthorizationError, BlockedError: nothing of it was carried out. Raises
-        UnreachableError, NotJsonError, ServerFaultError: what became of it is not known.
+        Raises RateLimitedError, AuthorizationError, BlockedError: nothing of it was carried out. Raises any other
+        TransientError: what became of it is not known. Raises ValueError for more commands than a batch may hold.
         """
+        if len(commands) > BATCH_COMMANDS:
+            raise ValueError(f"{len(commands)} commands are more than a batch holds ({BATCH_COMMANDS})")
         with self._lock:
             self.usage = replace(self.usage, commands=self.usage.commands + len(commands))
         methods = [command.method for command in commands]
@@ -239,9 +246,10 @@ class Client:
     def _send(self, commands: Sequence[Command]) -> BatchAnswer:
         calls = Counter(command.method for command in commands)
         try:
+            nonce = self._nonce()
             with self.budget.sending(calls):
-                status, body = self._line.post(batch_body([command.encoded for command in commands]))
-            batch = self._decode(body, status, len(commands))
+                status, body = self._line.post(batch_body([command.encoded for command in commands], nonce))
+            batch = self._decode(body, status, len(commands), nonce)
         except RateLimitedError:
             self._reached = True
             self.throttle.refused()
@@ -249,11 +257,16 @@ class Client:
         except OperationTimeLimitError:
             self.budget.exhausted(BATCH)
             raise
-        except TransientError:
+        except TransientError as failure:
+            if slows_down(failure):
+                self.throttle.refused()
             self.budget.unanswered(calls, self._clock.monotonic() - self.sent_at)
             raise
         self._reached = True
-        self.throttle.accepted()
+        if any(map(slows_down, batch.answers)):
+            self.throttle.refused()
+        else:
+            self.throttle.accepted()
         self._meter(commands, batch)
         return batch
 
@@ -266,10 +279,13 @@ class Client:
         with self._lock:
             self.usage = replace(self.usage, requests=self.usage.requests + 1)
 
-    def _decode(self, body: bytes, status: int, count: int) -> BatchAnswer:
+    def _decode(self, body: bytes, status: int, count: int, nonce: str) -> BatchAnswer:
         """Decode an answer, the token masked in whatever its errors say."""
         try:
-            batch = decode_batch(body, status, count)
+            batch = decode_batch(body, status, count, nonce)
+        except ForeignAnswerError:
+            self._line.hang_up()  # the answer that belongs here may come next
+            raise
         except PortalError as error:
             error.args = self._redact(error.args)
             raise

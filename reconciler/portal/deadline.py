@@ -63,7 +63,7 @@ class Transport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._until.begin(self._seconds)
         with _errors_of_httpx():
-            response = self._pool.handle_request(
+            response = self._ask(
                 httpcore.Request(
                     request.method,
                     _address(request.url),
@@ -72,7 +72,23 @@ class Transport(httpx.BaseTransport):
                     extensions=request.extensions,
                 )
             )
-        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
+        return httpx.Response(
+            response.status, headers=response.headers, stream=_Body(response), extensions=response.extensions
+        )
+
+    def _ask(self, request: httpcore.Request) -> httpcore.Response:
+        """Return the answer to a request, never one that was there before the request left.
+
+        The pool closes an idle connection on which something waits to be read. Bytes that came together with the end
+        of the answer before are with the parser already; they would be taken for the answer to the next request.
+        """
+        response = self._pool.handle_request(request)
+        stream = response.extensions["network_stream"]
+        if isinstance(stream, _Stream) and not stream.heard:
+            response.close()
+            stream.close()
+            raise httpcore.RemoteProtocolError("an answer that nobody asked for")
+        return response
 
     def close(self) -> None:
         self._pool.close()
@@ -128,14 +144,18 @@ class _Stream(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream, until: _Until) -> None:
         self._inner = inner
         self._until = until
+        #: Whether anything was read since the latest request left.
+        self.heard = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left = self._until.left(timeout)
         if left <= 0:
             raise httpcore.ReadTimeout
+        self.heard = True
         return self._inner.read(max_bytes, left)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.heard = False
         for start in range(0, len(buffer), _PIECE):
             left = self._until.left(timeout)
             if left <= 0:

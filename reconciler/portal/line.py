@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import httpcore
+
     from reconciler.portal.address import Webhook
 
 log = structlog.get_logger("reconciler.portal")
@@ -37,6 +39,12 @@ _CLOUD = re.compile(r"[a-z0-9-]+\.(?P<family>bitrix24\.[a-z]{2,3}(\.[a-z]{2})?)"
 #: layer would make that 66 GB before anybody could look.
 ACCEPTED = "gzip, deflate"
 _UNPACKED = frozenset({*ACCEPTED.split(", "), "identity"})
+
+
+class _Latest(threading.local):
+    """The connection of each thread's latest answer; None before it, and where there is no network."""
+
+    stream: httpcore.NetworkStream | None = None
 
 
 class Line:
@@ -58,6 +66,12 @@ class Line:
         self._depart = depart
         self._moved = False
         self._lock = threading.Lock()
+        self._latest = _Latest()
+
+    def hang_up(self) -> None:
+        """Close the connection on which this thread's latest answer came, so that nobody else is answered on it."""
+        if self._latest.stream is not None:
+            self._latest.stream.close()
 
     def close(self) -> None:
         """Close the connections."""
@@ -88,6 +102,7 @@ class Line:
         try:
             url, host = _batch_url(self.webhook.base_url)
             with self._http.stream("POST", url, headers={"Host": host}, content=body) as response:
+                self._latest.stream = response.extensions.get("network_stream")
                 codings = response.headers.get_list("content-encoding", split_commas=True)
                 if len(codings) > 1 or not _UNPACKED.issuperset(map(str.lower, codings)):
                     _give_up("the answer is packed in a way that was not asked for")

@@ -36,6 +36,8 @@ RESERVE = 10.0
 HOLD = 8 * 3600.0
 #: Requests that must pass until a throttled rate is whole again, from nothing.
 RECOVERY = 400
+#: Requests per second at which a portal without a known limit is asked after it refused: what the cloud lets pass.
+CAUTIOUS_RATE = 2.0
 #: More than sums of seconds are wrong by.
 _ROUNDING = 1e-6
 #: Cost of a command nobody has measured yet, in seconds: the tail of what updates really take (F16).
@@ -45,13 +47,14 @@ UNMEASURED = 1.0
 class Throttle:
     """A leaky bucket like the portal's, somewhat smaller (F5.1); safe to use from several threads.
 
-    `burst` requests fit, `per_second` drain away; None for either: no limit (self-hosted).
+    `burst` requests fit, `per_second` drain away; None for either: no limit (self-hosted), until a request is refused.
     """
 
     def __init__(self, clock: Clock, *, burst: float | None, per_second: float | None, margin: float) -> None:
         self._clock = clock
+        self._unlimited = burst is None or per_second is None
         self._capacity = None if burst is None or per_second is None else max(2.0, burst * (1 - margin))
-        self._full_rate = (per_second or 0.0) * (1 - margin)
+        self._full_rate = (CAUTIOUS_RATE if per_second is None else per_second) * (1 - margin)
         self._rate = self._full_rate
         self._level = 0.0
         self._updated = clock.monotonic()
@@ -75,11 +78,14 @@ class Throttle:
     def refused(self) -> None:
         """Take note that the portal's bucket was full: others fill it too. Half the rate from here on.
 
-        Requests that left side by side are refused side by side: that halves it once.
+        Requests that left side by side are refused side by side: that halves it once. A portal without a limit gets
+        a bucket of the smallest size, until as many requests have passed as make the rate whole again.
         """
         with self._lock:
             self._drain()
-            if self._capacity is not None and self._updated - self._halved_at > 0.5 / self._rate:
+            if self._capacity is None:
+                self._capacity, self._level = 2.0, 0.0
+            if self._updated - self._halved_at > 0.5 / self._rate:
                 self._rate = max(self._full_rate / 16, self._rate / 2)
                 self._halved_at = self._updated
                 self._level = max(self._level, self._capacity)
@@ -92,6 +98,8 @@ class Throttle:
         with self._lock:
             self._drain()
             self._rate = min(self._full_rate, self._rate + self._full_rate / RECOVERY)
+            if self._unlimited and self._rate >= self._full_rate:
+                self._capacity = None
 
     def _delay(self, requests: int) -> float:
         if self._capacity is None:

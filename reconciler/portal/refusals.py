@@ -1,7 +1,10 @@
 """The portal's error answers (F6), classified into the tree of `reconciler.errors`.
 
-The code decides; where it is empty or shared, the description does. The HTTP status decides nothing that a code
-says: documentation and measurement disagree about it (F6).
+The code decides; where it is empty, shared or unknown, the description and the HTTP status do. The status decides
+nothing that a known code says: documentation and measurement disagree about it (F6).
+
+A new code is one line in `_BY_CODE`. Each error that may pass is retried wherever requests are sent, because that is
+decided by its class; `slows_down` says which of them also make us send less.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ _Kind = type[errors.PortalError]
 
 #: Characters of the portal's own words that are repeated in an error.
 LONGEST = 300
+#: The statuses of a server that has too much to do: 429 Too Many Requests, 503 Service Unavailable.
+_BUSY = frozenset({429, 503})
 
 _NEW_WEBHOOK = "make a new inbound webhook in the portal and put its address into portal.webhook_url"
 _ASK_ADMINISTRATOR = "ask the portal's administrator"
@@ -81,6 +86,13 @@ _BY_CODE: dict[str, tuple[_Kind, str]] = {
 }
 
 
+def slows_down(error: object) -> bool:
+    """Return whether an answer asks for fewer requests, in the portal's words or by the status of any server."""
+    return isinstance(error, errors.RateLimitedError | errors.BusyError) or (
+        isinstance(error, errors.TransientError) and error.status in _BUSY
+    )
+
+
 def classify(code: str, description: str, *, status: int | None) -> errors.PortalError:
     """Turn an error answer into the error to raise or to note. `status` is None for a command of a batch."""
     kind, sentence = _BY_CODE.get(code) or _by_description(code, description, status)
@@ -94,7 +106,9 @@ def _short(description: str) -> str:
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
-def _by_description(code: str, description: str, status: int | None) -> tuple[_Kind, str]:
+def _by_description(  # noqa: PLR0911 - one return for each meaning
+    code: str, description: str, status: int | None
+) -> tuple[_Kind, str]:
     """Decide the codes that mean several things, and the empty one (F6)."""
     text = description.casefold()
     if code == "ACCESS_DENIED" and ("subscription" in text or "commercial" in text):
@@ -103,6 +117,8 @@ def _by_description(code: str, description: str, status: int | None) -> tuple[_K
         return errors.DeniedError, "the webhook's user has no right to this"
     if "not found" in text:
         return errors.NotFoundError, "the record does not exist"
+    if status in _BUSY:
+        return errors.BusyError, "the portal has too much to do"
     if status is not None and status >= 500:  # noqa: PLR2004 - the class of status "server error"
         return errors.ServerFaultError, "the portal failed inside"
     if "must be array" in text or "is not defined or invalid" in text:

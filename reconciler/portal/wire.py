@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, datetime
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reconciler.errors import NotJsonError, PortalError, ServerFaultError
+from reconciler.errors import ForeignAnswerError, NotJsonError, PortalError, ServerFaultError
 from reconciler.portal.refusals import classify
 
 if TYPE_CHECKING:
@@ -99,13 +100,26 @@ def _quoted_text(text: str, *, macro: bool = False) -> str:
     return quote(text if macro else _MACRO.sub("$ ", text), safe="")
 
 
-def batch_body(commands: Sequence[str]) -> bytes:
+def fresh_nonce() -> str:
+    """Draw what the keys of a batch begin with, so that no other batch has the same keys."""
+    return f"n{secrets.token_hex(4)}"
+
+
+def batch_keys(count: int, nonce: str) -> list[str]:
+    """Return the keys of a batch's commands, in order.
+
+    They are not numeric: PHP answers numeric ones with lists that lose their positions (F1.3).
+    """
+    return [f"{nonce}c{index}" for index in range(count)]
+
+
+def batch_body(commands: Sequence[str], nonce: str = "") -> bytes:
     """Return the JSON body of a batch of encoded commands, their references to each other filled in.
 
-    The keys are not numeric: PHP answers numeric ones with lists that lose their positions (F1.3). Raises ValueError
-    for a reference to a command that does not come earlier.
+    The answer repeats the keys, which begin with `nonce`: that tells it from the answer to another request. Raises
+    ValueError for a reference to a command that does not come earlier.
     """
-    keys = [f"c{index}" for index in range(len(commands))]
+    keys = batch_keys(len(commands), nonce)
     filled = {
         key: _referring(command, keys[:index]) for index, (key, command) in enumerate(zip(keys, commands, strict=True))
     }
@@ -158,11 +172,12 @@ class BatchAnswer:
     began: datetime
 
 
-def decode_batch(body: bytes, status: int, count: int) -> BatchAnswer:
+def decode_batch(body: bytes, status: int, count: int, nonce: str = "") -> BatchAnswer:
     """Decode the answer to a batch of `count` commands.
 
     Raises what `classify` makes of an error answer, and `NotJsonError` for anything that is not an answer of the
-    REST interface: HTML, half a body, JSON of another shape.
+    REST interface: HTML, half a body, JSON of another shape. Raises `ForeignAnswerError` for the answer to another
+    batch.
     """
     envelope = _parse(body, status)
     if "error" in envelope:
@@ -173,7 +188,10 @@ def decode_batch(body: bytes, status: int, count: int) -> BatchAnswer:
             _section(maps, name) for name in ("result", "result_error", "result_total", "result_time")
         )
         began = moment(envelope["time"]["date_start"])
-        answers = tuple(_answer(f"c{index}", results, failures, totals, times) for index in range(count))
+        keys = batch_keys(count, nonce)
+        if not {*results, *failures}.issubset(keys):
+            raise ForeignAnswerError("the answer to another request came; this one's is lost", status=status)
+        answers = tuple(_answer(key, results, failures, totals, times) for key in keys)
         return BatchAnswer(answers=answers, timing=_timing(envelope["time"]), began=began)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as cause:
         raise NotJsonError("the portal's answer to a batch has an unknown shape", status=status) from cause

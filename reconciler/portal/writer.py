@@ -20,11 +20,10 @@ from reconciler.errors import (
     OperationTimeLimitError,
     PortalError,
     RateLimitedError,
-    ServerFaultError,
     TooLargeError,
-    UnreachableError,
+    TransientError,
 )
-from reconciler.portal.dialect import CONTACT_UPDATE, OWNER, REQUEST_SECONDS
+from reconciler.portal.dialect import BATCH_COMMANDS, CONTACT_UPDATE, OWNER, REQUEST_SECONDS
 from reconciler.portal.looks import Look, commands_to_look, look_at, looked
 from reconciler.portal.verdicts import failed, verdict
 from reconciler.portal.wire import Answer, Command
@@ -49,6 +48,8 @@ LOSSES = 25
 GROWTH = 1.5
 #: So long after a request left, the portal is no longer at work on it: its own limit (F5.3), and the way there.
 SETTLED_SECONDS = REQUEST_SECONDS + 5.0
+#: Updates that fit into a batch beside their read-back and the three commands of the next chunk's check.
+MOST_UPDATES = BATCH_COMMANDS - 1 - 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +79,10 @@ class Writer:
     ) -> None:
         self._client = client
         self._clock = clock
-        self._limits = limits
+        self._limits = replace(limits, start=min(limits.start, MOST_UPDATES), most=min(limits.most, MOST_UPDATES))
         self._intend = intend
         self._settle = settle
-        self._size = limits.start
+        self._size = self._limits.start
         self._queue: deque[Change] = deque()
         self._sendings: Counter[int] = Counter()
         self._losses = 0
@@ -194,7 +195,7 @@ class Writer:
             self._again(following)
             self._again(due, refusal)
             return [], None
-        except (UnreachableError, NotJsonError, ServerFaultError) as loss:
+        except TransientError as loss:
             log.warning("writer.answer_lost", changes=len(due), error=str(loss))
             self._size = max(1, len(due) // 2)
             self._losses += 1

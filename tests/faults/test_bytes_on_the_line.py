@@ -19,7 +19,7 @@ import trustme
 from support.portal_line import TOKEN, WEBHOOK, batch_answer, client_on
 
 from reconciler.clock import VirtualClock
-from reconciler.errors import NotJsonError, TransientError, UnreachableError
+from reconciler.errors import ForeignAnswerError, NotJsonError, TransientError, UnreachableError
 from reconciler.portal.address import parse_webhook
 from reconciler.portal.deadline import Transport
 from reconciler.portal.line import Line, http_client
@@ -409,3 +409,69 @@ def test_the_zone_of_an_address_reaches_the_resolver(monkeypatch: pytest.MonkeyP
     with pytest.raises(UnreachableError, match="cannot be reached"):
         line.post(b"{}")
     assert asked == [("fe80::1%eth9", 81)]
+
+
+def batch(keys: list[str]) -> bytes:
+    """Write the whole answer to a batch with these keys."""
+    body = batch_answer({key: [] for key in keys}).content
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def fresh() -> Callable[[], str]:
+    """Return nonces that a test can foretell: n1, n2, n3."""
+    numbers = itertools.count(1)
+    return lambda: f"n{next(numbers)}"
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["with-the-answer", "after-it"])
+def test_an_answer_that_nobody_asked_for(together: bool) -> None:
+    """Whether it came in one piece with the answer before or later: the connection is closed, and a new one asked."""
+    said = threading.Event()
+
+    def answers_twice(connection: socket.socket) -> None:
+        _request(connection)
+        if together:
+            connection.sendall(GOOD + GOOD)
+        else:
+            connection.sendall(GOOD)
+            said.wait(5)
+            connection.sendall(GOOD)
+        said.set()
+        with suppress(OSError):
+            while connection.recv(65536):
+                pass
+
+    other = GOOD.replace(BODY, BODY.replace(b"[]", b"{}", 1))
+    with serving(answers_twice, says(other)) as address, on_time(5, VirtualClock().monotonic) as plain:
+        assert plain.post(address, content=b"1").content == BODY
+        if together:
+            with pytest.raises(httpx.RemoteProtocolError, match="nobody asked for"):
+                plain.post(address, content=b"2")
+        else:
+            said.set()
+            threading.Event().wait(0.05)
+        assert plain.post(address, content=b"3").content == BODY.replace(b"[]", b"{}", 1)
+
+
+def test_the_answer_to_another_request() -> None:
+    """Its keys tell it apart; the connection is closed, since all that follows on it would be one answer late."""
+    connections: list[int] = []
+
+    def one_late(connection: socket.socket) -> None:
+        connections.append(1)
+        _request(connection)
+        connection.sendall(batch(["n0c0"]))
+        with suppress(OSError):
+            _request(connection)
+            connection.sendall(batch(["n1c0"]))
+
+    def in_time(connection: socket.socket) -> None:
+        connections.append(2)
+        _request(connection)
+        connection.sendall(batch(["n2c0"]))
+
+    with serving(one_late, in_time) as address, http(address, nonce=fresh()) as client:
+        with pytest.raises(ForeignAnswerError):
+            client.send([COMMAND])
+        assert [answer.result for answer in client.read([COMMAND])] == [[]]
+    assert connections == [1, 2]

@@ -35,7 +35,7 @@ from reconciler.errors import (
 )
 from reconciler.portal import line as line_module
 from reconciler.portal.line import http_client
-from reconciler.portal.wire import Answer, Command
+from reconciler.portal.wire import Answer, Command, fresh_nonce
 from reconciler.simulator.costs import CostModel, Profile
 from reconciler.simulator.http import Request, Response
 from reconciler.simulator.meters import LeakyBucket
@@ -67,6 +67,24 @@ def test_the_request() -> None:
     assert request.headers["accept"] == "application/json"
     assert request.headers["user-agent"] == f"reconciler/{__version__}"
     assert json.loads(request.content) == {"halt": 0, "cmd": {"c0": "server.time"}}
+
+
+def test_the_keys_of_each_batch_are_its_own() -> None:
+    """An answer that comes late, or that nobody asked for, is not taken for this one: its keys begin otherwise."""
+    nonces = iter(["na", "nb", "nc"])
+    late = batch_answer({"nac0": "late"})
+    script = Script(late, late, batch_answer({"ncc0": "in time"}))
+    client = script.client(nonce=lambda: next(nonces))
+    assert [client.read([TIME])[0].result for _ in range(2)] == ["late", "in time"]
+    keys = [list(json.loads(request.content)["cmd"]) for request in script.requests]
+    assert keys == [["nac0"], ["nbc0"], ["ncc0"]]
+
+
+def test_no_two_batches_share_a_key() -> None:
+    """And none is a number, which PHP would answer with a list."""
+    nonces = {fresh_nonce() for _ in range(1000)}
+    assert len(nonces) == 1000
+    assert all(nonce.isalnum() and nonce.startswith("n") for nonce in nonces)
 
 
 def test_cookies_are_not_kept() -> None:
@@ -132,6 +150,8 @@ def test_tls_is_verified_with_the_bundle_that_was_named(tmp_path: Path) -> None:
         {"kind": "html_504"},
         {"kind": "internal_error"},
         {"kind": "rate_limited"},
+        {"kind": "error", "code": "PORTAL_BUSY", "status": 503},
+        {"kind": "error", "code": "SOMETHING_NEW", "status": 429},
         {"kind": "cut_before"},
         {"kind": "lost_answer"},
         {"kind": "truncated_body"},
@@ -179,6 +199,36 @@ def test_what_does_not_pass_is_not_repeated(status: int, code: str, kind: type[P
         wire.client.read([TIME])
     assert wire.stats["requests"] == 1
     assert wire.clock.monotonic() == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error_answer(503, "PORTAL_BUSY"),
+        httpx.Response(503, content=b"<html>503 Service Temporarily Unavailable"),
+        httpx.Response(429, content=b"<html>429 Too Many Requests"),
+        batch_answer({}, result_error={"c0": {"error": "QUERY_LIMIT_EXCEEDED"}}),
+    ],
+    ids=["unknown-code", "page-503", "page-429", "inside-a-batch"],
+)
+def test_who_is_too_busy_gets_fewer_requests(answer: httpx.Response) -> None:
+    """Whatever says so, and also where the portal has no known limit: the requests after it leave apart."""
+    script = Script(answer, batch_answer())
+    client = script.client()
+    client.read([TIME])
+    at = script.clock.monotonic()
+    for _ in range(4):
+        client.read([TIME])
+    assert script.clock.monotonic() - at > 3.5
+    assert script.clock.monotonic() - at < 8
+
+
+def test_a_batch_holds_no_more_than_fifty() -> None:
+    """The portal would refuse the rest of them: that is a mistake of the caller, and nothing leaves."""
+    script = Script(batch_answer())
+    with pytest.raises(ValueError, match="51 commands are more than a batch holds"):
+        script.client().send([TIME] * 51)
+    assert script.requests == []
 
 
 def test_a_refused_command_does_not_hold_up_the_others() -> None:

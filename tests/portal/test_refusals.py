@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from reconciler import errors
-from reconciler.portal.refusals import LONGEST, classify
+from reconciler.portal import refusals
+from reconciler.portal.refusals import LONGEST, classify, slows_down
 
 A, B, S = errors.AuthorizationError, errors.BlockedError, errors.ServerFaultError
+BUSY = errors.BusyError
 BAD, DENIED, GONE, REFUSED = errors.BadRequestError, errors.DeniedError, errors.NotFoundError, errors.RefusedError
 
 #: (code, description, statuses of documentation and source, class)
@@ -101,7 +103,11 @@ def test_the_status_decides_nothing_that_a_code_says(
         pytest.param("", "", 500, S, id="nothing-500"),
         pytest.param("", "Доступ запрещен.", 400, REFUSED, id="localized-denied"),
         pytest.param("", "Контакт не найден", None, REFUSED, id="localized-not-found"),
-        pytest.param("", "Произошла ошибка", 503, S, id="localized-fault"),
+        pytest.param("", "Произошла ошибка", 500, S, id="localized-fault"),
+        pytest.param("", "Произошла ошибка", 503, BUSY, id="localized-busy"),
+        pytest.param("PORTAL_BUSY", "Portal is busy", 503, BUSY, id="unknown-code-503"),
+        pytest.param("TOO_MANY", "", 429, BUSY, id="unknown-code-429"),
+        pytest.param("SOMETHING_NEW", "", 502, S, id="unknown-code-502"),
         pytest.param("ERROR_CORE", "text of a handler", None, REFUSED, id="legacy-in-a-batch"),
         pytest.param("SOMETHING_NEW", "", 400, REFUSED, id="unknown-code"),
         pytest.param("SOMETHING_NEW", "", 500, S, id="unknown-code-500"),
@@ -115,6 +121,32 @@ def test_what_the_table_does_not_name(
 ) -> None:
     """F6: the description may be localized, then it says nothing to us; a server's status is a server's fault."""
     assert type(classify(code, description, status=status)) is kind
+
+
+@pytest.mark.parametrize(
+    ("error", "slower"),
+    [
+        (errors.RateLimitedError("", status=None), True),
+        (errors.BusyError(""), True),
+        (errors.NotJsonError("", status=503), True),
+        (errors.NotJsonError("", status=429), True),
+        (errors.NotJsonError("", status=502), False),
+        (errors.UnreachableError(""), False),
+        (errors.BlockedError("", status=503), False),
+        (None, False),
+    ],
+    ids=repr,
+)
+def test_what_asks_for_fewer_requests(error: object, slower: bool) -> None:
+    """The portal by its code, a web server before it by its status."""
+    assert slows_down(error) is slower
+
+
+def test_a_new_code_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its line in the table it is known also inside a batch, where there is no status."""
+    assert type(classify("PORTAL_BUSY", "", status=None)) is REFUSED
+    monkeypatch.setitem(refusals._BY_CODE, "PORTAL_BUSY", (BUSY, "the portal is busy"))
+    assert type(classify("PORTAL_BUSY", "", status=None)) is BUSY
 
 
 def test_nothing_said_is_nothing_repeated() -> None:

@@ -95,16 +95,34 @@ def test_asking_for_the_delay_takes_nothing() -> None:
 
 @pytest.mark.parametrize(("burst", "per_second"), [(None, None), (None, 2.0), (50.0, None)])
 def test_no_bucket_no_wait(burst: float | None, per_second: float | None) -> None:
-    """F5.3: a self-hosted portal has none; also not after something in front of it said so."""
+    """F5.3: a self-hosted portal has none."""
     clock = VirtualClock()
     paced = throttle(clock, burst, per_second)
     for _ in range(500):
         paced.acquire()
-    paced.refused()
     paced.accepted()
     assert paced.acquire() == 0
     assert paced.delay(2) == 0
     assert clock.monotonic() == 0
+
+
+def test_a_refusal_without_a_bucket_slows_down_for_a_while() -> None:
+    """A web server before a self-hosted portal refuses, too: half the cloud's rate, and without limit again in time."""
+    clock = VirtualClock()
+    paced = throttle(clock, None, None, margin=0)
+    for _ in range(500):
+        paced.acquire()
+    waits = []
+    for _ in range(3):
+        paced.refused()
+        waits.append(paced.acquire())
+    assert waits == pytest.approx([1, 2, 4])
+    passed = 0
+    while paced.acquire():
+        paced.accepted()
+        passed += 1
+    assert passed in {350, 351}
+    assert [paced.acquire() for _ in range(100)] == [0.0] * 100
 
 
 def test_each_refusal_halves_the_rate_down_to_a_sixteenth() -> None:

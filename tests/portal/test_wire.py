@@ -10,7 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.errors import AuthorizationError, DeniedError, NotJsonError, RefusedError, ServerFaultError
+from reconciler.errors import (
+    AuthorizationError,
+    DeniedError,
+    ForeignAnswerError,
+    NotJsonError,
+    RefusedError,
+    ServerFaultError,
+)
 from reconciler.portal.wire import Answer, Command, Found, Timing, batch_body, decode_batch, identifier, moment
 from reconciler.simulator.batch import Command as Parsed
 from reconciler.simulator.batch import Maps, substituted
@@ -209,6 +216,23 @@ def test_present_in_the_errors_is_failed() -> None:
     """F6: whatever the code says, and even where a result stands beside it."""
     maps = {"result": {"c0": True}, "result_error": {"c0": {"error": "", "error_description": None}}}
     assert isinstance(decode_batch(answer(**maps), 200, 1).answers[0], RefusedError)
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        {"result": {"nbc0": True}},
+        {"result": {"nac0": True, "nbc0": True}},
+        {"result": {"c0": True}},
+        {"result": [], "result_error": {"nbc0": {"error": "ACCESS_DENIED"}}},
+    ],
+    ids=["another-batch", "a-key-too-many", "no-nonce", "another-batch-that-failed"],
+)
+def test_the_answer_to_another_batch_is_none(maps: dict[str, Any]) -> None:
+    """Its keys do not begin as ours: what became of ours is not known."""
+    with pytest.raises(ForeignAnswerError, match="the answer to another request"):
+        decode_batch(answer(**maps), 200, 1, "na")
+    assert decode_batch(answer(result={"nac0": True}), 200, 1, "na").answers == (Answer(result=True),)
 
 
 def test_null_is_a_result() -> None:

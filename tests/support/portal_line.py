@@ -35,9 +35,10 @@ def client_on(
     per_second: float | None = None,
     operating: float | None = None,
     seed: int = 1,
+    nonce: Callable[[], str] = str,
     **limits: Any,
 ) -> Client:
-    """Return a client on any transport; without limits of the portal unless given."""
+    """Return a client on any transport; without limits of the portal, and with plain keys, unless given."""
     line = Limits(**limits)
     if not isinstance(transport, httpx.Client):
         transport = http_client(connect_timeout=10, read_timeout=line.read_timeout, transport=transport)
@@ -49,6 +50,7 @@ def client_on(
         budget=Budget(clock, limit=operating),
         limits=line,
         random=random.Random(seed),
+        nonce=nonce,
     )
 
 
