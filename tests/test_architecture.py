@@ -55,6 +55,7 @@ ALLOWED = {
 ONLY_THERE = {
     "httpx": {"portal/address", "portal/client", "portal/line", "portal/deadline", "simulator/transport"},
     "httpcore": {"portal/deadline"},
+    "certifi": {"portal/line"},
     "sqlalchemy": {"journal"},
     "alembic": {"journal"},
 }

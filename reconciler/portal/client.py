@@ -263,10 +263,7 @@ class Client:
             self.budget.unanswered(calls, self._clock.monotonic() - self.sent_at)
             raise
         self._reached = True
-        if any(map(slows_down, batch.answers)):
-            self.throttle.refused()
-        else:
-            self.throttle.accepted()
+        (self.throttle.refused if any(map(slows_down, batch.answers)) else self.throttle.accepted)()
         self._meter(commands, batch)
         return batch
 
@@ -282,17 +279,10 @@ class Client:
     def _decode(self, body: bytes, status: int, count: int, nonce: str) -> BatchAnswer:
         """Decode an answer, the token masked in whatever its errors say."""
         try:
-            batch = decode_batch(body, status, count, nonce)
+            return decode_batch(body, status, count, nonce, self._redact.text)
         except ForeignAnswerError:
             self._line.hang_up()  # the answer that belongs here may come next
             raise
-        except PortalError as error:
-            error.args = self._redact(error.args)
-            raise
-        for answer in batch.answers:
-            if isinstance(answer, PortalError):
-                answer.args = self._redact(answer.args)
-        return batch
 
     def _learn(self, commands: Sequence[Command], failure: PortalError) -> bool:
         """Say whether a failed request would rather pass with fewer commands; if so, plan for that from here on."""

@@ -55,6 +55,7 @@ class Transport(httpx.BaseTransport):
                 _address(by.url),
                 by.raw_auth,
                 ssl_context=tls,
+                proxy_ssl_context=tls if by.url.scheme == "https" else None,
                 max_connections=None,
                 keepalive_expiry=_IDLE_SECONDS,
                 network_backend=network,

@@ -8,11 +8,13 @@ from __future__ import annotations
 import http.cookiejar
 import re
 import ssl
+import sys
 import threading
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import certifi
 import httpx
 import structlog
 
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import httpcore
-
     from reconciler.portal.address import Webhook
 
 log = structlog.get_logger("reconciler.portal")
@@ -38,13 +38,15 @@ _CLOUD = re.compile(r"[a-z0-9-]+\.(?P<family>bitrix24\.[a-z]{2,3}(\.[a-z]{2})?)"
 #: How an answer may be packed, in one layer: a piece of 64 kB becomes 66 MB at most, and is then measured. A second
 #: layer would make that 66 GB before anybody could look.
 ACCEPTED = "gzip, deflate"
+#: How a default context verifies, which differs with the version of Python.
+_VERIFY = ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT if sys.version_info >= (3, 13) else ssl.VERIFY_DEFAULT
 _UNPACKED = frozenset({*ACCEPTED.split(", "), "identity"})
 
 
 class _Latest(threading.local):
     """The connection of each thread's latest answer; None before it, and where there is no network."""
 
-    stream: httpcore.NetworkStream | None = None
+    stream: Any = None
 
 
 class Line:
@@ -207,9 +209,14 @@ def http_client(
 
 
 def _tls(ca_bundle: Path | None) -> ssl.SSLContext:
-    if ca_bundle is None:
-        return httpx.create_ssl_context(trust_env=False)
+    """Return a context that verifies. Unlike the library's default one it never writes the keys of a connection down.
+
+    That one looks at SSLKEYLOGFILE: whoever can set a variable, and read a file, could read the token then.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= _VERIFY
     try:
-        return ssl.create_default_context(cafile=str(ca_bundle))
+        context.load_verify_locations(cafile=certifi.where() if ca_bundle is None else ca_bundle)
     except OSError as cause:  # an SSLError is one
         raise UsageError("portal.ca_bundle cannot be loaded; it must be a file of PEM certificates") from cause
+    return context

@@ -18,7 +18,7 @@ from reconciler.errors import ForeignAnswerError, NotJsonError, PortalError, Ser
 from reconciler.portal.refusals import classify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 #: The largest number that a record may have, and a count be: what a database holds.
 LARGEST = 2**63 - 1
@@ -172,8 +172,10 @@ class BatchAnswer:
     began: datetime
 
 
-def decode_batch(body: bytes, status: int, count: int, nonce: str = "") -> BatchAnswer:
-    """Decode the answer to a batch of `count` commands.
+def decode_batch(
+    body: bytes, status: int, count: int, nonce: str = "", mask: Callable[[str], str] = str
+) -> BatchAnswer:
+    """Decode the answer to a batch of `count` commands; `mask` takes secrets out of what its errors say.
 
     Raises what `classify` makes of an error answer, and `NotJsonError` for anything that is not an answer of the
     REST interface: HTML, half a body, JSON of another shape. Raises `ForeignAnswerError` for the answer to another
@@ -181,7 +183,7 @@ def decode_batch(body: bytes, status: int, count: int, nonce: str = "") -> Batch
     """
     envelope = _parse(body, status)
     if "error" in envelope:
-        raise _refusal(envelope, status)
+        raise _refusal(envelope, status, mask)
     try:
         maps = envelope["result"]
         results, failures, totals, times = (
@@ -191,7 +193,11 @@ def decode_batch(body: bytes, status: int, count: int, nonce: str = "") -> Batch
         keys = batch_keys(count, nonce)
         if not {*results, *failures}.issubset(keys):
             raise ForeignAnswerError("the answer to another request came; this one's is lost", status=status)
-        answers = tuple(_answer(key, results, failures, totals, times) for key in keys)
+        answers = tuple(
+            # Present is failed: the code itself may be empty (F6).
+            _refusal(failures[key], None, mask) if key in failures else _answer(key, results, totals, times)
+            for key in keys
+        )
         return BatchAnswer(answers=answers, timing=_timing(envelope["time"]), began=began)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as cause:
         raise NotJsonError("the portal's answer to a batch has an unknown shape", status=status) from cause
@@ -226,12 +232,9 @@ def _section(maps: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _answer(
     key: str,
     results: Mapping[str, Any],
-    failures: Mapping[str, Any],
     totals: Mapping[str, Any],
     times: Mapping[str, Any],
 ) -> Answer | PortalError:
-    if key in failures:  # present is failed: the code itself may be empty (F6)
-        return _refusal(failures[key], None)
     if key not in results:
         return ServerFaultError("the portal left a command of the batch unanswered")
     total = totals.get(key)
@@ -240,8 +243,10 @@ def _answer(
     )
 
 
-def _refusal(failure: Mapping[str, Any], status: int | None) -> PortalError:
-    return classify(_said(failure.get("error")), _said(failure.get("error_description")), status=status)
+def _refusal(failure: Mapping[str, Any], status: int | None, mask: Callable[[str], str]) -> PortalError:
+    # Masked before it is shortened: of half a secret it would not be known that it is one.
+    code, description = (mask(_said(failure.get(name))) for name in ("error", "error_description"))
+    return classify(code, description, status=status)
 
 
 def _said(value: Any) -> str:

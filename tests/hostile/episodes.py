@@ -124,6 +124,9 @@ class Line:
                 else:
                     self.contacts[number] = row and (str(row.get("COMPANY_ID")), str(row.get("ASSIGNED_BY_ID") or 0))
 
+    def hang_up(self) -> None:
+        """There is no connection."""
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -140,6 +143,7 @@ class TamperedClient(Client):
             budget=Budget(clock, limit=480),
             limits=Limits(attempts=random.choice((1, 2, 6)), lanes=1),
             random=Random(1),
+            nonce=str,
         )
         self.line = Line(random, clock, self._depart)
         self._line = self.line  # type: ignore[assignment] # what stands in for the way out
@@ -166,7 +170,7 @@ class HastyClient(TamperedClient):
     def send(self, commands: Sequence[Command]) -> BatchAnswer:
         self.line.commands = commands
         status, body = self.line.post(b"")
-        return self._decode(body, status, len(commands))
+        return self._decode(body, status, len(commands), "")
 
 
 def episode(seed: int) -> int:

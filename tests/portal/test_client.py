@@ -35,6 +35,7 @@ from reconciler.errors import (
 )
 from reconciler.portal import line as line_module
 from reconciler.portal.line import http_client
+from reconciler.portal.refusals import LONGEST
 from reconciler.portal.wire import Answer, Command, fresh_nonce
 from reconciler.simulator.costs import CostModel, Profile
 from reconciler.simulator.http import Request, Response
@@ -138,6 +139,33 @@ def test_tls_is_verified_with_the_bundle_that_was_named(tmp_path: Path) -> None:
     http_client(connect_timeout=1, read_timeout=1, ca_bundle=bundle).close()
     for context in (line_module._tls(None), line_module._tls(bundle)):
         assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_no_key_of_a_connection_is_written_down(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """SSLKEYLOGFILE is not looked at: with the keys, and what passed on the wire, the token could be read."""
+    trustme = pytest.importorskip("trustme")
+    bundle, keys = tmp_path / "ca.pem", tmp_path / "keys"
+    trustme.CA().cert_pem.write_to_path(str(bundle))
+    for place in (keys, tmp_path / "missing" / "keys"):
+        monkeypatch.setenv("SSLKEYLOGFILE", str(place))
+        for context in (line_module._tls(None), line_module._tls(bundle)):
+            assert context.keylog_filename is None
+        for proxy in ("http://proxy.example:3128", "https://proxy.example:3128"):
+            http_client(connect_timeout=1, read_timeout=1, proxy=proxy).close()
+    assert not keys.exists()
+
+
+@pytest.mark.parametrize("inside", [{}, {"result_error": {"c0": {"error": "E", "error_description": "MANY TOKEN"}}}])
+def test_no_part_of_the_token_is_left_where_a_message_is_cut(inside: dict[str, Any]) -> None:
+    """It is masked before a long message is shortened: half a token would not be known as one."""
+    said = "x" * (LONGEST - 8) + " " + TOKEN
+    if inside:
+        inside["result_error"]["c0"]["error_description"] = said
+    script = Script(batch_answer({}, **inside) if inside else error_answer(400, "E", said))
+    with pytest.raises(RefusedError) as refusal:
+        script.client().read([TIME])
+    assert "***" in str(refusal.value)
+    assert TOKEN[:4] not in everything(refusal.value)
 
 
 # What is repeated ---------------------------------------------------------------------------------------------------

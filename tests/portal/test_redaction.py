@@ -39,6 +39,95 @@ def test_a_secret_is_masked_in_every_spelling(encode: Any, secret: str, before: 
     assert encode(secret) not in redacted
 
 
+CODE = "k3yk3yk3yk3yk3y0"
+
+
+def units(character: str) -> list[bytes]:
+    """Return the UTF-16 units of a character."""
+    encoded = character.encode("utf-16-be", "surrogatepass")
+    return [encoded[start : start + 2] for start in range(0, len(encoded), 2)]
+
+
+#: Ways to write a character that a browser, a terminal or a decoder makes the same of.
+WRITTEN = {
+    "percent": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "hex entity": lambda text: "".join(f"&#x{ord(c):x};" for c in text),
+    "entity with zeros": lambda text: "".join(f"&#000{ord(c)};" for c in text),
+    "entity without end": lambda text: "".join(f"&#x{ord(c):x}" + (";" if c.isalnum() else "") for c in text),
+    "JSON": lambda text: "".join(f"\\u{unit[0]:02x}{unit[1]:02x}" for c in text for unit in units(c)),
+    "repr": lambda text: "".join(f"\\U{ord(c):08x}" for c in text),
+    "percent sign": lambda text: text.replace("%", "%25").replace("&", "%26").replace("\\", "%5C"),
+    "ampersand": lambda text: text.replace("&", "&amp;").replace("%", "&percnt;").replace("\\", "&bsol;"),
+    "quoted": lambda text: json.dumps(text)[1:-1],
+}
+#: What is not seen on a screen, or only as a mark on the character before it.
+UNSEEN = "\u200b\u00ad\u2060\ufeff\u202e\u0301\u0489\ufe0f\x00\x1b\x7f\n\u2028\u3164\U000e0061\u180e"
+
+
+@given(
+    breaks=st.lists(st.tuples(st.integers(1, 15), st.sampled_from(UNSEEN)), max_size=6),
+    layers=st.lists(st.sampled_from(sorted(WRITTEN)), max_size=4),
+    clear=st.booleans(),
+)
+def test_a_secret_is_masked_with_invisible_characters_inside(
+    breaks: list[tuple[int, str]], layers: list[str], clear: bool
+) -> None:
+    """In any place and number, written in any nesting of escapes; what stands beside it stays."""
+    text = CODE
+    for place, unseen in sorted(breaks, reverse=True):
+        text = text[:place] + unseen + text[place:]
+    for layer in layers:
+        text = WRITTEN[layer](text) if clear or len(text) < 2_000 else text
+    assert Redactor([CODE]).text(f"the code {text}, and more") == f"the code {MASK}, and more"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "k3yk3yk3&ZeroWidthSpace;yk3yk3y0",
+        "k3yk3yk3&shy;yk3yk3y0",
+        "k3yk3yk3%C2%ADyk3yk3y0",
+        "k3yk3yk3\\u00adyk3yk3y0",
+        "k3yk3yk3&amp;#8203;yk3yk3y0",
+        "k3yk3yk3&#x25;C2&#x25;ADyk3yk3y0",
+        "k3yk3yk3%26shy%3Byk3yk3y0",
+        "&#x6B;3yk3yk3yk3yk3y0",
+        "&#107;3yk3yk3yk3yk3y0",
+        "k3\u0079\u0308k3yk3yk3yk3y0",
+        "k3\u00ffk3yk3yk3yk3y0",
+        "K3YK3YK3\u200dYK3YK3Y0",
+        "\uff4b3yk3yk3yk3yk3y0",
+    ],
+    ids=ascii,
+)
+def test_a_spelling_of_the_secret(text: str) -> None:
+    """By value, and by shape where the value is not known."""
+    assert Redactor([CODE]).text(f"<{text}>") == f"<{MASK}>"
+    assert Redactor().text(f"https://a.b/rest/1/{text}/batch?x") == f"https://a.b/rest/1/{MASK}/batch?x"
+
+
+def test_a_text_in_too_many_layers_is_masked_whole() -> None:
+    """What it stands for is not worked out; a secret may be in it."""
+    text = "a"
+    for _ in range(40):
+        text = text.replace("%", "%25").replace("a", "%61")
+    assert Redactor([CODE]).text(f"see {text}") == MASK
+    assert Redactor([text]).text("see it") == "see it"
+
+
+def test_what_is_no_escape_stays() -> None:
+    """A number that is no character, an entity that is none, and what only looks like a code of a character."""
+    for text in (r"\Uffffffff", "&nothing;", "100 %", "a & b", "\\", "Ива\u0301н", "%zz", "%ff%fe", "&#xFFFFFFF;"):
+        assert Redactor([CODE]).text(text) == text
+
+
+@pytest.mark.parametrize("secret", ["p&#97;ss", "p%61ss", r"p\x61ss", "p\u0301\u00adss-1"])
+def test_a_secret_that_looks_escaped(secret: str) -> None:
+    """It is masked as it is, and as what it would stand for."""
+    assert Redactor([secret]).text(f"<{secret}>") == f"<{MASK}>"
+    assert Redactor([secret]).text(f"<{json.dumps(secret)[1:-1]}>") == f"<{MASK}>"
+
+
 @given(st.text(max_size=200))
 def test_redaction_is_idempotent(text: str) -> None:
     """Text that went through twice is the same as once."""
