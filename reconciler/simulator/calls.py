@@ -100,6 +100,8 @@ class Result:
     counted_rows: int = 0
     #: Rows looked at besides those returned: the other contacts of the companies in an IN list (F14).
     examined_rows: int = 0
+    #: Rows that the database walked over in the order of the table, because it expected to fill a page soon (F14).
+    walked_rows: int = 0
 
 
 #: Every scope that the documentation lists; this portal has methods of a few.

@@ -185,7 +185,13 @@ class Executor:
     def _end(self, method: str, result: Result, begun: float, slower: float) -> float:
         """Return when the call is over: after the modelled seconds, or now if it really took longer."""
         if self.costs is not None:
-            slower += self.costs.seconds(method, result.rows, result.counted_rows, examined_rows=result.examined_rows)
+            slower += self.costs.seconds(
+                method,
+                result.rows,
+                result.counted_rows,
+                examined_rows=result.examined_rows,
+                walked_rows=result.walked_rows,
+            )
         return max(begun + slower, self.clock.monotonic())
 
     def _wait_until(self, moment: float) -> None:

@@ -65,9 +65,11 @@ class Where:
 
     sql: Sql
     #: Whether an index narrows it, as on the real portal (F14).
-    indexed: bool
-    #: The condition on COMPANY_ID, if it does the narrowing: all contacts of those companies are looked at.
-    companies: Sql
+    indexed: bool = False
+    #: The conditions on COMPANY_ID, if they do the narrowing: all contacts of those companies are looked at.
+    companies: Sql = Sql("")
+    #: Records are named by their IDs: nothing else is looked at.
+    numbered: bool = False
 
 
 def parse_key(key: str) -> Condition:
@@ -81,7 +83,7 @@ def parse_key(key: str) -> Condition:
 def where(entity: Entity, conditions: PhpArray, moment: Moment, *, own: int | None) -> Where:
     """Translate a filter; category 0 is forced, and `own` limits it to the records of one owner (F2)."""
     parts = [Sql("category_id = 0")]
-    indexed, companies = False, Sql("")
+    indexed, numbered, companies = False, False, Sql("")
     if own is not None:
         parts.append(Sql("assigned_by_id = ?", (own,)))
     for key, value in conditions.items():
@@ -94,10 +96,19 @@ def where(entity: Entity, conditions: PhpArray, moment: Moment, *, own: int | No
             parts.append(part)
             if _narrows(entity, condition):
                 indexed = True
-                companies = part if condition.field == "COMPANY_ID" else companies
+                numbered = numbered or (condition.field == "ID" and condition.operation in {"=", "@"})
+                if condition.field == "COMPANY_ID":
+                    companies = both(companies, part)
     text = " AND ".join(f"({part.text})" for part in parts)
     values = tuple(value for part in parts for value in part.values)
-    return Where(Sql(text, values), indexed, companies)
+    return Where(Sql(text, values), indexed, companies, numbered)
+
+
+def both(first: Sql, second: Sql) -> Sql:
+    """Join two conditions, either of which may be missing."""
+    if not first or not second:
+        return first or second
+    return Sql(f"({first.text}) AND ({second.text})", (*first.values, *second.values))
 
 
 def order(entity: Entity, directions: PhpArray) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator.dates import strtotime
 from reconciler.simulator.entities import CONTACT, Kind
 from reconciler.simulator.errors import controller
-from reconciler.simulator.filters import Sql
+from reconciler.simulator.filters import Sql, Where, both
 from reconciler.simulator.itemfields import ITEM_FIELDS, upper
 from reconciler.simulator.php import PhpArray, intval, strval
 
@@ -24,7 +25,7 @@ _LOGIC = ("logic", "LOGIC")
 _RANGES = (">", "<", ">=", "<=")
 
 
-def item_where(entity: Entity, conditions: PhpArray, moment: Moment, *, own: int | None) -> Sql:
+def item_where(entity: Entity, conditions: PhpArray, moment: Moment, *, own: int | None) -> Where:
     """Translate a filter, of any depth; what is wrong with it is said, not dropped."""
     _validate(entity, conditions)
     part = _group(entity, conditions, moment)
@@ -32,7 +33,28 @@ def item_where(entity: Entity, conditions: PhpArray, moment: Moment, *, own: int
     if own is not None:
         parts.append(Sql("assigned_by_id = ?", (own,)))
     text = " AND ".join(f"({part.text})" for part in parts) or "1"
-    return Sql(text, tuple(value for part in parts for value in part.values))
+    sql = Sql(text, tuple(value for part in parts for value in part.values))
+    return _narrowed(entity, conditions, moment, sql)
+
+
+def _narrowed(entity: Entity, conditions: PhpArray, moment: Moment, sql: Sql) -> Where:
+    """Add what an index can do for the filter: by its outer conditions, unless any of them is enough."""
+    where = Where(sql)
+    if any(strval(conditions.get(name)).upper() == "OR" for name in _LOGIC):
+        return where
+    for key, value in conditions.items():
+        prefix, name = _split(str(key)) or ("", "")
+        if isinstance(key, int) or prefix not in ("", "=", "@", *_RANGES):
+            continue
+        exact = prefix in ("", "=", "@")
+        if name == "ID":
+            where = replace(where, indexed=True, numbered=where.numbered or exact)
+        elif entity is CONTACT and name == "COMPANY_ID" and exact:
+            part = _condition(entity, ITEM_FIELDS[entity.name][name], prefix, value, moment)
+            where = replace(where, indexed=True, companies=both(where.companies, part))
+        elif entity is CONTACT and name == "UPDATED_TIME":
+            where = replace(where, indexed=True)
+    return where
 
 
 def item_order(entity: Entity, directions: PhpArray) -> str:

@@ -8,6 +8,7 @@ from reconciler.simulator.calls import Result
 from reconciler.simulator.descriptions import DESCRIPTIONS
 from reconciler.simulator.entities import COMPANY, CONTACT
 from reconciler.simulator.errors import INTRANET_ONLY, RestError, controller
+from reconciler.simulator.examining import examined
 from reconciler.simulator.filters import Moment, Sql
 from reconciler.simulator.itemfields import ITEM_FIELDS, complete, described, upper, written
 from reconciler.simulator.itemfilters import item_order, item_where
@@ -51,13 +52,17 @@ def item_list(site: Site, call: Call) -> Result:
     offset = max(call.start, 0) // PAGE * PAGE
     if not call.caller.may_read():
         return Result(value={"items": []}, total=0, rows=0)
-    items = _items(site, call, entity, fields, where, sorting=sorting, offset=offset, fm=everything)
+    found = _items(site, call, entity, fields, where.sql, sorting=sorting, offset=offset, fm=everything)
+    items, looked = list(found.values()), examined(site.database, entity.table, where, found, sorting)
     if not everything and "ENTITY_TYPE_ID" not in select:
         for item in items:
             del item["entityTypeId"]
     if call.start < 0:
-        return Result(value={"items": items}, total=0, rows=len(items))
-    total, known = site.database.count(f"SELECT COUNT(*) FROM {entity.table} WHERE {where.text}", where.values)  # noqa: S608
+        return Result(
+            value={"items": items}, total=0, rows=len(items), examined_rows=looked.rows, walked_rows=looked.walked
+        )
+    count = f"SELECT COUNT(*) FROM {entity.table} WHERE {where.sql.text}"  # noqa: S608 - a table's name
+    total, known = site.database.count(count, where.sql.values)
     following = offset + len(items)
     return Result(
         value={"items": items},
@@ -65,6 +70,8 @@ def item_list(site: Site, call: Call) -> Result:
         next=following if following < total else None,
         rows=len(items),
         counted_rows=0 if known else total,
+        examined_rows=looked.rows,
+        walked_rows=looked.walked,
     )
 
 
@@ -174,7 +181,7 @@ def _existing(site: Site, entity: Entity, record_id: int) -> int:
 
 def _one(site: Site, call: Call, entity: Entity, record_id: int) -> Result:
     fields = list(ITEM_FIELDS[entity.name].values())
-    return Result(value={"item": _items(site, call, entity, fields, Sql("id = ?", (record_id,)))[0]})
+    return Result(value={"item": _items(site, call, entity, fields, Sql("id = ?", (record_id,)))[record_id]})
 
 
 def _items(
@@ -187,7 +194,7 @@ def _items(
     sorting: str = "",
     offset: int = 0,
     fm: bool = True,
-) -> list[dict[str, Any]]:
+) -> dict[int, dict[str, Any]]:
     columns = ", ".join(["id", *(field.sql for field in fields if field.sql)])
     order = f" ORDER BY {sorting}" if sorting else ""
     rows = site.database.rows(
@@ -196,4 +203,4 @@ def _items(
     )
     items = written(entity, fields, rows, call.utc_offset)
     complete(site.database, entity, fields, items, fm=fm)
-    return list(items.values())
+    return items

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.simulator.calls import Result
 from reconciler.simulator.entities import Kind, record
 from reconciler.simulator.errors import crm
+from reconciler.simulator.examining import counted, examined
 from reconciler.simulator.filters import Moment, order, where
 from reconciler.simulator.php import PhpArray
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from reconciler.simulator.calls import Call, Site
     from reconciler.simulator.entities import Entity, Field
-    from reconciler.simulator.filters import Sql, Where
+    from reconciler.simulator.filters import Where
 
 PAGE = 50
 
@@ -32,27 +33,27 @@ def list_records(site: Site, call: Call, entity: Entity) -> Result:
     if call.start < 0:
         # No COUNT: the total is 0 and there is never a `next`.
         rows = _page(site, call, entity, fields, selection, sorting=sorting)
+        looked = examined(site.database, entity.table, selection, _numbers(rows), sorting)
         return Result(
-            value=PhpArray(rows),
-            total=0,
-            rows=len(rows),
-            examined_rows=_examined(site, entity, selection, len(rows), sorting=sorting),
+            value=PhpArray(rows), total=0, rows=len(rows), examined_rows=looked.rows, walked_rows=looked.walked
         )
-    total, counted, examined = _count(site, entity, selection)
+    total, walked_by_count, looked_at_by_count = counted(site.database, entity.table, selection)
     page = call.start // PAGE
     if page * PAGE >= total:
         page = 0  # beyond the last page stands the first one again
     rows = []
     if total:
         rows = _page(site, call, entity, fields, selection, sorting=sorting, offset=page * PAGE)
+    looked = examined(site.database, entity.table, selection, _numbers(rows), sorting)
     following = (page + 1) * PAGE
     return Result(
         value=PhpArray(rows),
         total=total,
         next=following if following < total else None,
         rows=len(rows),
-        counted_rows=counted,
-        examined_rows=examined + _examined(site, entity, selection, len(rows), sorting=sorting),
+        counted_rows=walked_by_count,
+        examined_rows=looked_at_by_count + looked.rows,
+        walked_rows=looked.walked,
     )
 
 
@@ -75,35 +76,8 @@ def get_record(site: Site, call: Call, entity: Entity) -> Result:
     return Result(value=value)
 
 
-def _count(site: Site, entity: Entity, selection: Where) -> tuple[int, int, int]:
-    """Return how many rows match, and how many a real COUNT walks over, by the index of companies or otherwise (F14).
-
-    Our own count of the same data is kept, which no real portal does: it is charged each time.
-    """
-    sql = f"SELECT COUNT(*) FROM {entity.table}"  # noqa: S608 - a table's name
-    total = site.database.count(f"{sql} WHERE {selection.sql.text}", selection.sql.values)[0]
-    if selection.companies:
-        return total, 0, _of_companies(site, sql, selection.companies)
-    return total, total if selection.indexed else site.database.count(sql)[0], 0
-
-
-def _of_companies(site: Site, count: str, companies: Sql) -> int:
-    return site.database.count(f"{count} WHERE {companies.text}", companies.values)[0]
-
-
-def _examined(site: Site, entity: Entity, selection: Where, returned: int, *, sorting: str) -> int:
-    """Estimate the rows looked at and not returned; it only feeds the cost model (F14).
-
-    Contacts of companies are sorted before they are cut to a page; without an order a full page ends the search.
-    """
-    sql = f"SELECT COUNT(*) FROM {entity.table}"  # noqa: S608 - a table's name
-    if selection.companies and (sorting or returned < PAGE):
-        looked_at = _of_companies(site, sql, selection.companies)
-    elif selection.indexed or returned == PAGE:
-        return 0
-    else:
-        looked_at = site.database.count(sql)[0]
-    return max(0, looked_at - returned)
+def _numbers(rows: Sequence[dict[str, Any]]) -> list[int]:
+    return [int(row["ID"]) for row in rows]
 
 
 def _select(entity: Entity, fields: Sequence[Field]) -> str:
