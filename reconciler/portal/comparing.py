@@ -1,27 +1,28 @@
-"""Comparing contacts with the roster: the portal does it, or we do (DESIGN 4.3; `core.roster` has both in a table)."""
+"""Comparing contacts with the roster: the portal does it, or we do (`core.roster` has both in a table)."""
 
 from __future__ import annotations
 
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.model import ContactDetail, Mismatch
-from reconciler.portal.details import contact_detail, contact_fields, read_contacts
+from reconciler.core.model import Mismatch
+from reconciler.portal.details import read_contacts
 from reconciler.portal.dialect import COMPANY, CONTACT_LIST, ID, OWNER
-from reconciler.portal.windows import Listing, Queue, Window, WindowReader
+from reconciler.portal.drift import DriftQuery
+from reconciler.portal.windows import Listing, Queue, WindowReader
 from reconciler.portal.wire import Command, Value, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from reconciler.core.model import ContactDetail
     from reconciler.core.roster import Group, Halfway
     from reconciler.portal.client import Client
     from reconciler.portal.companies import Survey
+    from reconciler.portal.drift import Drifted
     from reconciler.portal.slots import Slot
     from reconciler.portal.wire import Answer
 
-#: A drifted contact, with all there is to know of it but its links.
-Drifted = tuple[Mismatch, ContactDetail]
 #: A contact, its company, its owner.
 Linked = tuple[int, int, int]
 #: Companies in one command that counts; PHP takes a thousand variables (F14), and a wrong count would do no harm.
@@ -44,7 +45,7 @@ class Comparison:
         self._earlier = [mismatch.contact for mismatch in halfway.found] if halfway else []
         self._found: dict[int, Mismatch] = {}
         self._early: Queue[Drifted] = Queue(client)
-        self._windows: list[Window[Drifted]] = []
+        self._first: list[DriftQuery] = []
         self._seconds = 0.0
         self._commands = 0
         #: Of the drifted contacts, as far as the comparison has come by it.
@@ -78,12 +79,12 @@ class Comparison:
 
     def along(self, todo: Sequence[Group]) -> list[Command]:
         """Return drift queries that travel with other commands; `take` wants their answers."""
-        self._windows = [drift_query(group, self._field) for group in todo]
-        return [window.command() for window in self._windows]
+        self._first = [DriftQuery(group, self._field) for group in todo]
+        return [query.command() for query in self._first]
 
     def take(self, answers: Sequence[Answer]) -> None:
         """Take in the answers to `along`, and read on where a page did not suffice."""
-        self._add(self._early.absorb(self._windows, answers))
+        self._add(self._early.absorb(self._first, answers))
         for rows in self._early.rounds():
             self._add(rows)
         self._account(self._early)
@@ -92,7 +93,7 @@ class Comparison:
         self, todo: Sequence[Group], slot: Slot | None = None, kept: Callable[[tuple[int, int]], Halfway] | None = None
     ) -> None:
         """Let the portal compare the contacts of these groups. `kept` tells what to keep at a position."""
-        queue: Queue[Drifted] = Queue(self._client, (drift_query(group, self._field) for group in todo))
+        queue: Queue[Drifted] = Queue(self._client, (DriftQuery(group, self._field) for group in todo))
         covered = [0, *accumulate(len(group.companies) for group in todo)]
         for rows in queue.rounds():
             self._add(rows)
@@ -139,28 +140,6 @@ class Comparison:
     def _account(self, queue: Queue[Any]) -> None:
         self._seconds += queue.seconds
         self._commands += queue.commands
-
-
-def drift_query(group: Group, field: str) -> Window[Drifted]:
-    """Ask for the contacts of a group whose owner is another one; `!` includes those without an owner (F2)."""
-    companies = frozenset(group.companies)
-
-    def parse(number: int, row: Mapping[str, Any]) -> Drifted:
-        company, owner = identifier(row[COMPANY]), identifier(row[OWNER])
-        if company not in companies or owner == group.owner:
-            raise ValueError(f"contact {number} does not match the filter that was sent")
-        mismatch = Mismatch(contact=number, company=company, owner=owner, company_owner=group.owner)
-        return mismatch, contact_detail(row, field)
-
-    return Window(
-        Listing(
-            method=CONTACT_LIST,
-            select=[ID, COMPANY, OWNER, *contact_fields(field)],
-            filter={f"@{COMPANY}": list(group.companies), f"!{OWNER}": group.owner},
-            parse=parse,
-            noun="contacts",
-        )
-    )
 
 
 def count_contacts(client: Client, companies: Iterable[int]) -> int:

@@ -13,7 +13,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from reconciler.errors import IncompleteReadError
 from reconciler.portal.dialect import BATCH_COMMANDS, ID, PAGE
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.portal.wire import Answer
 
 Row = TypeVar("Row")
+Row_co = TypeVar("Row_co", covariant=True)
 
 #: How often a window that fails its proof is read before the whole read is given up.
 READINGS = 3
@@ -52,6 +53,40 @@ class Listing(Generic[Row]):
     parse: Callable[[int, Mapping[str, Any]], Row]
     #: For messages: "contacts".
     noun: str
+    #: The last of them is the ID; all but the ID have the same value in every row.
+    order: Sequence[str] = (ID,)
+
+
+class Page(Protocol[Row_co]):
+    """A command that lists rows, and the proof of its answer."""
+
+    def command(self) -> Command:
+        """Return what to ask."""
+
+    def prove(self, answer: Answer) -> tuple[Sequence[Row_co], Sequence[Page[Row_co]]]:
+        """Return the rows and what is left to read. Raises IncompleteReadError."""
+
+
+#: What the proof of a page raises for an answer that cannot be believed.
+DOUBTS = (ValueError, TypeError, AttributeError, KeyError)
+
+
+def one_more(readings: int, noun: str, doubt: Exception) -> int:
+    """Count a reading whose answer cannot be believed. Raises IncompleteReadError after READINGS of them."""
+    if readings + 1 >= READINGS:
+        raise IncompleteReadError(
+            f"the {noun} could not be read as a whole ({doubt}), so nothing was written; the next sweep tries again"
+        ) from doubt
+    return readings + 1
+
+
+def counted(answer: Answer) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of a page. Raises ValueError or TypeError where it is shorter than the portal's count."""
+    if not isinstance(answer.result, list):
+        raise TypeError("an answer without rows")
+    if answer.total is None or len(answer.result) != min(PAGE, answer.total):
+        raise ValueError(f"{len(answer.result)} rows came where the portal counts {answer.total}")
+    return answer.result
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +108,12 @@ class Window(Generic[Row]):
             bounds[f"<={ID}"] = self.end
         return Command(
             listing.method,
-            {"order": {ID: "ASC"}, "filter": {**bounds, **listing.filter}, "select": list(listing.select), "start": 0},
+            {
+                "order": dict.fromkeys(listing.order, "ASC"),
+                "filter": {**bounds, **listing.filter},
+                "select": list(listing.select),
+                "start": 0,
+            },
         )
 
     def prove(self, answer: Answer) -> tuple[list[Row], list[Window[Row]]]:
@@ -83,13 +123,8 @@ class Window(Generic[Row]):
         """
         try:
             rows, first, last = self._parse(answer)
-        except (ValueError, TypeError, AttributeError, KeyError) as doubt:
-            if self.readings + 1 >= READINGS:
-                raise IncompleteReadError(
-                    f"the {self.listing.noun} could not be read as a whole ({doubt}), so nothing was written; "
-                    "the next sweep tries again"
-                ) from doubt
-            return [], [replace(self, readings=self.readings + 1)]
+        except DOUBTS as doubt:
+            return [], [replace(self, readings=one_more(self.readings, self.listing.noun, doubt))]
         return rows, self._rest(first, last, (answer.total or 0) - len(rows))
 
     def _rest(self, first: int, last: int, left: int) -> list[Window[Row]]:
@@ -108,52 +143,48 @@ class Window(Generic[Row]):
 
     def _parse(self, answer: Answer) -> tuple[list[Row], int, int]:
         """Return the rows, the first ID and the last."""
-        if not isinstance(answer.result, list):
-            raise TypeError("an answer without rows")
-        if answer.total is None or len(answer.result) != min(PAGE, answer.total):
-            raise ValueError(f"{len(answer.result)} rows came where the portal counts {answer.total}")
         rows: list[Row] = []
         first, last = 0, self.after
-        for row in answer.result:
+        for row in counted(answer):
             number = identifier(row.get(ID))
             if number <= last or (self.end is not None and number > self.end):
                 raise ValueError(f"ID {number} came out of place")
             rows.append(self.listing.parse(number, row))
             first, last = first or number, number
-        if self.end is not None and answer.total - len(rows) > self.end - last:
+        if self.end is not None and (answer.total or 0) - len(rows) > self.end - last:
             raise ValueError(f"the portal counts {answer.total} rows where there are not so many IDs")
         return rows, first, last
 
 
 class Queue(Generic[Row]):
-    """Windows to be read, what is left of earlier ones first."""
+    """Pages to be read, what is left of earlier ones first."""
 
-    def __init__(self, client: Client, windows: Iterable[Window[Row]] = ()) -> None:
+    def __init__(self, client: Client, pages: Iterable[Page[Row]] = ()) -> None:
         self._client = client
-        self._left: deque[Window[Row]] = deque()
-        self._further = iter(windows)
-        #: How many of the windows were taken.
+        self._left: deque[Page[Row]] = deque()
+        self._further = iter(pages)
+        #: How many of the pages were taken.
         self.taken = 0
         #: Commands sent so far, and the seconds the portal took for them, as far as it said.
         self.commands = 0
         self.seconds = 0.0
 
-    def _take(self, count: int) -> list[Window[Row]]:
+    def _take(self, count: int) -> list[Page[Row]]:
         left = self.take_left(count)
         further = list(islice(self._further, count - len(left)))
         self.taken += len(further)
         return left + further
 
-    def take_left(self, count: int) -> list[Window[Row]]:
+    def take_left(self, count: int) -> list[Page[Row]]:
         """Take what is left of earlier windows, at most so many."""
         return [self._left.popleft() for _ in range(min(count, len(self._left)))]
 
-    def absorb(self, windows: Sequence[Window[Row]], answers: Sequence[Answer]) -> list[Row]:
+    def absorb(self, pages: Sequence[Page[Row]], answers: Sequence[Answer]) -> list[Row]:
         """Return the rows of answers; what they leave to read comes next. Raises IncompleteReadError."""
-        self.commands += len(windows)
+        self.commands += len(pages)
         self.seconds += sum(answer.timing.duration or 0.0 for answer in answers)
-        proven = [window.prove(answer) for window, answer in zip(windows, answers, strict=True)]
-        self._left.extend(window for _, rest in proven for window in rest)
+        proven = [page.prove(answer) for page, answer in zip(pages, answers, strict=True)]
+        self._left.extend(page for _, rest in proven for page in rest)
         return [row for rows, _ in proven for row in rows]
 
     def rounds(self) -> Iterator[list[Row]]:
@@ -161,17 +192,17 @@ class Queue(Generic[Row]):
 
         What was yielded before an error must not be used.
         """
-        while windows := self._take(self._client.at_once):
-            yield self.read(windows)
+        while pages := self._take(self._client.at_once):
+            yield self.read(pages)
 
     def finish(self) -> Iterator[list[Row]]:
-        """Do the same with what is left of the windows taken so far."""
-        while windows := self.take_left(self._client.at_once):
-            yield self.read(windows)
+        """Do the same with what is left of the pages taken so far."""
+        while pages := self.take_left(self._client.at_once):
+            yield self.read(pages)
 
-    def read(self, windows: Sequence[Window[Row]]) -> list[Row]:
-        """Ask for these windows, and absorb the answers."""
-        return self.absorb(windows, self._client.read([window.command() for window in windows]))
+    def read(self, pages: Sequence[Page[Row]]) -> list[Row]:
+        """Ask for these pages, and absorb the answers."""
+        return self.absorb(pages, self._client.read([page.command() for page in pages]))
 
 
 class WindowReader(Generic[Row]):
@@ -217,7 +248,7 @@ class WindowReader(Generic[Row]):
             count = self._client.at_once
             yield rows
 
-    def _next_batch(self, count: int) -> list[Window[Row]]:
+    def _next_batch(self, count: int) -> list[Page[Row]]:
         """Take what is left of earlier windows first, then cut new ones."""
         batch = self.queue.take_left(count)
         while len(batch) < count and not self.finished:
@@ -229,9 +260,13 @@ class WindowReader(Generic[Row]):
         return batch
 
 
-def _width(batch: Sequence[Window[Any]], answers: Sequence[Answer], width: int) -> int:
+def _width(batch: Sequence[Page[Any]], answers: Sequence[Answer], width: int) -> int:
     """Return the width of the next windows: about 50 rows each, by the density just seen."""
-    bounded = [(w.end - w.after, a.total or 0) for w, a in zip(batch, answers, strict=True) if w.end is not None]
+    bounded = [
+        (page.end - page.after, answer.total or 0)
+        for page, answer in zip(batch, answers, strict=True)
+        if isinstance(page, Window) and page.end is not None
+    ]
     covered = sum(ids for ids, _ in bounded)
     if not covered:
         return width

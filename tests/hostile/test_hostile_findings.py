@@ -13,8 +13,8 @@ from support.portal_line import BEGAN, Line, Script, batch_answer, error_answer,
 
 from reconciler.core.roster import Group
 from reconciler.errors import IncompleteReadError, MovedError, NotJsonError, PortalError, RefusedError
-from reconciler.portal.comparing import drift_query
 from reconciler.portal.diagnosis import diagnose
+from reconciler.portal.drift import DriftQuery
 from reconciler.portal.people import Structure, read_users
 from reconciler.portal.questions import ask
 from reconciler.portal.reader import Reader, Scope
@@ -116,7 +116,7 @@ def rows(numbers: range) -> str:
 @pytest.mark.parametrize("end", [None, LARGEST], ids=["open", "closed"])
 def test_a_count_that_cannot_be_does_not_fill_the_memory(total: int, end: int | None) -> None:
     """Whatever the count says, an answer leaves a thousand windows and not a billion."""
-    window = drift_query(Group(owner=2, companies=(5,)), "")
+    window = DriftQuery(Group(owner=2, companies=(5,)), "").above(0)
     object.__setattr__(window, "end", end)
     answer = decoded(rows(range(1, 51)), total=f'{{"c0": {total}}}')
     if total == LARGEST and end is not None:
@@ -132,7 +132,7 @@ def test_a_count_that_cannot_be_does_not_fill_the_memory(total: int, end: int | 
 
 def test_more_rows_than_there_are_ids() -> None:
     """A page that ends at the window's end, and a count that goes on: asked again, and not divided by nothing."""
-    window = drift_query(Group(owner=2, companies=(5,)), "")
+    window = DriftQuery(Group(owner=2, companies=(5,)), "").above(0)
     object.__setattr__(window, "end", 50)
     answer = decoded(rows(range(1, 51)), total='{"c0": 151}')
     assert isinstance(answer, Answer)

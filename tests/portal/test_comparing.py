@@ -12,8 +12,9 @@ from support.sweeping import CLEO, office, truth
 from reconciler.clock import VirtualClock
 from reconciler.core.roster import Group, Halfway, Strategy, groups
 from reconciler.errors import IncompleteReadError, PausedError, UsageError
-from reconciler.portal.comparing import Comparison, count_contacts, drift_query
+from reconciler.portal.comparing import Comparison, count_contacts
 from reconciler.portal.details import Wants
+from reconciler.portal.drift import DriftQuery
 from reconciler.portal.reader import Reader, Scope, Tactics
 from reconciler.portal.slots import KEEP_SECONDS, Slot
 from reconciler.simulator.costs import CostModel, Profile
@@ -36,20 +37,20 @@ def sweep(line: Line, strategy: Strategy = Strategy.DRIFT, **more: Any) -> Any:
     return Reader(line.client, lambda *_: None, Tactics(strategy=strategy), **more).sweep(Scope())
 
 
-@pytest.mark.parametrize("contacts", [49, 50, 51, 100, 101, 130])
-def test_a_full_page_is_continued(contacts: int) -> None:
-    """Where more than fifty contacts of a group drifted: one more command for each fifty."""
+@pytest.mark.parametrize(("contacts", "commands"), [(49, 1), (50, 1), (51, 2), (99, 3), (101, 3), (130, 3)])
+def test_a_full_page_is_continued(contacts: int, commands: int) -> None:
+    """Where more than fifty contacts of a group drifted, the companies from the last one of the page on are asked."""
     line = filled(contacts=contacts)
     comparison = Comparison(line.client, "", lambda *_: None)
     comparison.drift(groups({1: ANN, 2: ANN, 3: ANN}))
     assert set(comparison.mismatches) == truth(line.office)
-    assert line.stats["commands"]["crm.contact.list"] == -(-contacts // 50)
+    assert line.stats["commands"]["crm.contact.list"] == commands
 
 
 def test_a_group_of_500_companies_fits_into_a_command_and_fifty_into_few_bodies() -> None:
     """F14, F17: fewer than a thousand variables each, and no body above the limit."""
     owners = {100_000_000 + company: 1 + company % 60 for company in range(30_000)}
-    commands = [drift_query(group, "UF_CRM_FIXED").command() for group in groups(owners)]
+    commands = [DriftQuery(group, "UF_CRM_FIXED").command() for group in groups(owners)]
     assert len(commands) == 60
     assert max(command.encoded.count("=") for command in commands) < 520
     assert max(len(command.encoded) for command in commands) < BODY / 20
@@ -74,7 +75,9 @@ ROW = {"ID": "9", "COMPANY_ID": "1", "ASSIGNED_BY_ID": "8", "DATE_CREATE": "", "
 )
 def test_a_row_that_was_not_asked_for(row: dict[str, Any], doubt: str) -> None:
     """F2: a filter that the portal ignores shows in the rows."""
-    line = tampered(filled(), "crm.contact.list?order[ID]=ASC&filter[%40COMPANY_ID]", [ROW | row], total=1)
+    line = tampered(
+        filled(), "crm.contact.list?order[COMPANY_ID]=ASC&order[ID]=ASC&filter[%40COMPANY_ID]", [ROW | row], total=1
+    )
     with pytest.raises(IncompleteReadError, match=doubt):
         sweep(line)
 
