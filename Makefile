@@ -14,7 +14,7 @@ SEEDS ?= 300
 ROUNDS ?= 100
 NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage chaos attack broken alerts browser bench benchpolicies benchdatabase foreign docs facts matrix crashes portalspeed cassettes fuzz audit lock clean
+.PHONY: help setup demo test lint format coverage chaos attack broken alerts browser bench benchpolicies benchdatabase benchservice foreign docs facts matrix crashes portalspeed cassettes fuzz audit lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -74,6 +74,9 @@ benchpolicies: $(READY) ## what all policies add to a plan of up to a million co
 
 benchdatabase: $(READY) ## the SQL of each query of the worker on a real MariaDB, which must be there; BENCH=--write or --quick
 	@$(BIN)/python benchmarks/database.py $(BENCH)
+
+benchservice: $(READY) ## the memory of the service over 144 polls of a million contacts, some eight minutes
+	@$(BIN)/python benchmarks/service.py $(BENCH)
 
 # Other people's clients live in environments of their own; b24jssdk needs Node, and says so where there is none.
 $(BENCH_READY): requirements-bench.lock

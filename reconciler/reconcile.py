@@ -143,6 +143,7 @@ def reconcile(worker: Worker, order: Order) -> Finished:
             report = _report(run, status, progress, failure, usage)
             worker.journal.finish(report)
             _log(report, progress.passage.refusal)
+        _forget_frames(failure)
         return Finished(
             report=report,
             failure=failure,
@@ -150,6 +151,13 @@ def reconcile(worker: Worker, order: Order) -> Finished:
             refusal=progress.passage.refusal,
             let_through=len(progress.passage.through),
         )
+
+
+def _forget_frames(failure: BaseException | None) -> None:
+    """Let go of where an error was raised: those calls refer to it in their turn, and to all that the run has read."""
+    while failure is not None:
+        failure.__traceback__ = None
+        failure = failure.__cause__ or failure.__context__
 
 
 def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:

@@ -43,6 +43,10 @@ SET_BACK = timedelta(minutes=10)
 MANY = 0.25
 #: All companies are read again so soon after some have vanished, because drift waits for it.
 AFTER_LOSS = timedelta(hours=1)
+#: How many companies there are.
+_COUNT = Command(
+    COMPANY_LIST, {"order": {ID: "ASC"}, "filter": {f"={OWN_COMPANY}": "N"}, "select": [ID], "start": 0}
+)
 _UNKNOWN_SHAPE = "the portal's answer has an unknown shape, so nothing was written"
 
 
@@ -139,7 +143,12 @@ class Looking:
         began: datetime | None = None
         ahead: float | None = None
         for commands in (beside, ()):
-            answers = self._ask(commands)
+            # Not kept in the object: their listings know it, and the garbage collector would have to part them.
+            windows = [
+                Window(self._listing({}, None), after=max(self.owners, default=0)),
+                Window(self._modified(self._roster.refreshed_at - OVERLAP)),
+            ]
+            answers = self._client.read([_COUNT, *(window.command() for window in windows), *commands])
             try:
                 # One of them may have been asked for again much later: the next look begins where the first was given.
                 began = began or min(map(_began, answers[:3]))
@@ -149,7 +158,7 @@ class Looking:
                 raise IncompleteReadError(_UNKNOWN_SHAPE) from doubt
             if commands:
                 take(answers[3:])
-            if self._due(began) or not self._absorb(answers[1:3]):
+            if self._due(began) or not self._absorb(windows, answers[1:3]):
                 return None
             if count == len(self.owners):
                 return self._refresh(began, ahead)
@@ -170,23 +179,13 @@ class Looking:
         before, now = self._roster.ahead, self._client.ahead
         return before is not None and now is not None and before - now > SET_BACK.total_seconds()
 
-    def _ask(self, beside: Sequence[Command]) -> list[Answer]:
-        count = Command(
-            COMPANY_LIST, {"order": {ID: "ASC"}, "filter": {f"={OWN_COMPANY}": "N"}, "select": [ID], "start": 0}
-        )
-        self._windows = [
-            Window(self._listing({}, None), after=max(self.owners, default=0)),
-            Window(self._modified(self._roster.refreshed_at - OVERLAP)),
-        ]
-        return self._client.read([count, *(window.command() for window in self._windows), *beside])
-
-    def _absorb(self, answers: Sequence[Answer]) -> bool:
+    def _absorb(self, windows: Sequence[Window[_Row]], answers: Sequence[Answer]) -> bool:
         """Take in what changed; False: so much that it is better to read all."""
         many = max(answer.total or 0 for answer in answers) > max(1000, MANY * len(self.owners))
         if many and self._relist is not None:
             return False
         queue: Queue[_Row] = Queue(self._client)
-        found = queue.absorb(self._windows, answers)
+        found = queue.absorb(windows, answers)
         for more in queue.rounds():
             found += more
         for row in found:

@@ -113,7 +113,10 @@ class Line:
                     if len(content) > self._answer_bytes:
                         _give_up(f"the answer is longer than {self._answer_bytes} bytes (portal.answer_limit)")
                 target = response.next_request.url if response.next_request else None
-                return response.status_code, target, bytes(content)
+            # httpx ties the answer and its stream to each other: together they would keep the request's body until the
+            # garbage collector comes, which for a poll of a large portal is tens of megabytes.
+            response.stream = httpx.ByteStream(b"")
+            return response.status_code, target, bytes(content)  # noqa: TRY300 - the stream belongs to the request
         except httpx.TimeoutException as cause:
             raise UnreachableError(f"{self.webhook.host} did not answer in time; is the portal up?") from cause
         except httpx.TransportError as cause:
