@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Seconds until a process is given up: a portal that does not answer, a worker that does not end.
 PATIENCE = 1_800
 #: macOS counts the peak in bytes, the others in kilobytes.
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str], folder: s
             errors=told.read().decode(errors="replace"),
             seconds=seconds,
             cpu_seconds=used.ru_utime + used.ru_stime,
-            peak_mb=used.ru_maxrss * _RSS_UNIT / 1e6,
+            peak_mb=used.ru_maxrss * RSS_UNIT / 1e6,
         )
 
 

@@ -3,13 +3,15 @@
 The service runs in a process of its own, as `reconciler` starts it, with its pages and its journal; an embedded portal
 runs in another. Only the waiting is left out: each poll begins when the one before has ended, and the portal's clock is
 moved by ten minutes in between, so that all companies are read as often as on a real day. Prints the resident memory
-after chosen polls; the exit code is 1 where it was above the limit after any of them. Linux only.
+after chosen polls (elsewhere than on Linux the largest until then); the exit code is 1 where it was above the limit
+after any of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import socket
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-from processes import serving, without_settings
+from processes import RSS_UNIT, serving, without_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +35,6 @@ SHOWN = (1, 12, 48, 144)
 LIMIT_MB = 150.0
 #: Seconds between two polls.
 INTERVAL = 600
-_PAGE_BYTES = 4096
 
 
 def serve(polls: int, clock_url: str) -> None:
@@ -58,7 +59,10 @@ def serve(polls: int, clock_url: str) -> None:
 
 
 def _resident_mb() -> float:
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES / 1e6
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT / 1e6
+    return int(statm.read_text(encoding="ascii").split()[1]) * resource.getpagesize() / 1e6
 
 
 def _let_pass(clock_url: str) -> None:

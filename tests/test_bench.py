@@ -255,3 +255,13 @@ def test_policies_that_make_planning_dearer_than_promised_are_complained_of(
 
     assert comparison.ratio == pytest.approx((worker + portal) / 2)
     assert len(comparison.complaints) == complaints
+
+
+def test_the_benchmark_of_the_service_measures_a_tiny_portal() -> None:
+    """Polls of the service, each of them quiet, and the memory after the first and the last."""
+    done = _run("service.py", "--companies", "50", "--contacts", "200", "--polls", "3")
+
+    assert done.returncode == 0, done.stderr + done.stdout
+    first, last, summary = done.stdout.splitlines()
+    assert [line.split(":")[0].split() for line in (first, last)] == [["poll", "1"], ["poll", "3"]]
+    assert "50 companies, 200 contacts, 3 polls" in summary

@@ -44,9 +44,7 @@ MANY = 0.25
 #: All companies are read again so soon after some have vanished, because drift waits for it.
 AFTER_LOSS = timedelta(hours=1)
 #: How many companies there are.
-_COUNT = Command(
-    COMPANY_LIST, {"order": {ID: "ASC"}, "filter": {f"={OWN_COMPANY}": "N"}, "select": [ID], "start": 0}
-)
+_COUNT = Command(COMPANY_LIST, {"order": {ID: "ASC"}, "filter": {f"={OWN_COMPANY}": "N"}, "select": [ID], "start": 0})
 _UNKNOWN_SHAPE = "the portal's answer has an unknown shape, so nothing was written"
 
 

@@ -116,7 +116,7 @@ class Line:
             # httpx ties the answer and its stream to each other: together they would keep the request's body until the
             # garbage collector comes, which for a poll of a large portal is tens of megabytes.
             response.stream = httpx.ByteStream(b"")
-            return response.status_code, target, bytes(content)  # noqa: TRY300 - the stream belongs to the request
+            return response.status_code, target, bytes(content)
         except httpx.TimeoutException as cause:
             raise UnreachableError(f"{self.webhook.host} did not answer in time; is the portal up?") from cause
         except httpx.TransportError as cause:
