@@ -13,7 +13,7 @@ from reconciler.core.flapping import Patience, flaps
 from reconciler.core.guard import GuardLimits, Population
 from reconciler.core.model import Cause, Change, Mismatch, Rule, Snapshot, Standing
 from reconciler.core.plan import Plan, make_plan
-from reconciler.core.policy import Case, DismissedOwner, MultiCompany, Policies
+from reconciler.core.policy import Case, DismissedOwner, MultiCompany, Policies, fit
 from reconciler.core.undo import Left, Obstacle, restore
 from reconciler.errors import MissingScopeError, UsageError
 from reconciler.journal.records import Known, NewException, NothingToUndo, OurWrites
@@ -165,7 +165,7 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
         exceptions = dict(journal.exceptions.in_force(portal, snapshot.roster))
         over = journal.exceptions.in_force(portal).keys() - exceptions.keys()
         evidence = replace(journal.sweeps.evidence(portal, snapshot.mismatches), account=reader.account)
-        evidence = _start_afresh(evidence, over)
+        evidence = _start_afresh(_without_unfit(evidence, snapshot), over)
         case = replace(case, evidence=evidence, exceptions=exceptions, forgiven=journal.exceptions.forgiven(portal))
         flapping = _flapping(case, journal, ground)
         exceptions.update({entry.contact: Standing.QUARANTINED for entry in flapping})
@@ -248,6 +248,18 @@ def _start_afresh(evidence: Evidence, contacts: Collection[int]) -> Evidence:
         return evidence
     written = {contact: owner for contact, owner in evidence.written.items() if contact not in contacts}
     return replace(evidence, written=written)
+
+
+def _without_unfit(evidence: Evidence, snapshot: Snapshot) -> Evidence:
+    """Take companies whose owner may own no records for moved: which owner was wanted there depends on the settings.
+
+    So a contact with another owner may have been there all along, and in order by the settings of then.
+    """
+    users = snapshot.users
+    if users is None:
+        return evidence
+    owners = {mismatch.company: mismatch.company_owner for mismatch in snapshot.mismatches}
+    return replace(evidence, unmoved=frozenset(c for c in evidence.unmoved if fit(users.get(owners[c]))))
 
 
 def _population(snapshot: Snapshot, before: int | None) -> Population:

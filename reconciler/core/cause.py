@@ -9,9 +9,13 @@ the journal: we wrote this contact, and it holds something else now             
 the roster: the contact holds an earlier owner of its company                   company_owner_changed
 no complete sweep before this one                                               unknown
 created after the last complete sweep                                           contact_created
-not modified after it, or by our own write alone, company's owner unchanged:
-  only a link moves no date                                                     newly_linked
-modified after it: somebody edited the owner, the link, or anything else        contact_changed
+modified after it, not by our own write alone: somebody edited the owner,
+  the link, or anything else                                                    contact_changed
+not modified after it; the company had this owner already then, and neither
+  what that sweep left nor our last write has this contact there: only a link
+  moves no date                                                                 newly_linked
+anything else: an undo that was released, a respected contact whose company
+  changed hands, a company that came into view                                  unknown
 
 An owner that the company had when we wrote, and the contact still holds, is no change back: the company moved on.
 All times are the portal's. Its dates are whole seconds, so what carries the very second of the last sweep counts as
@@ -26,7 +30,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.model import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from reconciler.core.model import ContactDetail, Mismatch
@@ -44,6 +48,10 @@ class Evidence:
     known: Mapping[Mismatch, Cause] = field(default_factory=dict)
     #: Contact -> the owner that we wrote last, for drifted contacts that we ever wrote.
     written: Mapping[int, int] = field(default_factory=dict)
+    #: Contact -> companies at which the last sweep left it with drift, or we wrote it last.
+    recorded_at: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    #: Companies of drifted contacts that have had their present owner since before the last sweep.
+    unmoved: Collection[int] = frozenset()
     #: In whose name we write; 0: not known.
     account: int = 0
 
@@ -59,8 +67,16 @@ def cause_of(mismatch: Mismatch, detail: ContactDetail | None, evidence: Evidenc
         return Cause.COMPANY_OWNER_CHANGED
     if evidence.last_sweep is None or detail is None:
         return Cause.UNKNOWN
-    since = evidence.last_sweep.replace(microsecond=0)
+    return _since(evidence.last_sweep, mismatch, detail, evidence)
+
+
+def _since(last_sweep: datetime, mismatch: Mismatch, detail: ContactDetail, evidence: Evidence) -> Cause:
+    """Say what has happened since the last sweep, by the contact's dates and by what was on record then."""
+    since = last_sweep.replace(microsecond=0)
     if detail.created >= since:
         return Cause.CONTACT_CREATED
-    ours = written == mismatch.owner and detail.modified_by == evidence.account
-    return Cause.CONTACT_CHANGED if detail.modified >= since and not ours else Cause.NEWLY_LINKED
+    ours = evidence.written.get(mismatch.contact) == mismatch.owner and detail.modified_by == evidence.account
+    if detail.modified >= since and not ours:
+        return Cause.CONTACT_CHANGED
+    was_there = mismatch.company in evidence.recorded_at.get(mismatch.contact, ())
+    return Cause.NEWLY_LINKED if mismatch.company in evidence.unmoved and not was_there else Cause.UNKNOWN

@@ -20,7 +20,8 @@ the contact has the wanted owner                                        no drift
 `scope = "empty-or-previous"`, it has another owner, no earlier one     left alone: out_of_scope
 a person edited the contact, `person_edit = "respect"`                  left alone: respected, until released
 a contact-side mismatch younger than `settle_minutes`                   left alone: settling
-newly linked, its owner had a company that has just vanished            left alone: company_vanished
+newly linked or not known, drifts since the last sweep, and its owner   left alone: company_vanished
+  had a company that has just vanished
 otherwise                                                               gets the wanted owner
 
 "Not returned by user.get" does not mean dismissed: bots, integrators and e-mail users never are (F9, F17). Without a
@@ -226,7 +227,8 @@ def _held_back(mismatch: Mismatch, cause: Cause, case: Case) -> Standing | None:
     # A card saved since then settles too; a date far ahead is of a portal's clock that was set back.
     if cause in CONTACT_SIDE and detail is not None and abs(now - detail.modified) < policies.settle:
         return Standing.SETTLING
-    if cause is Cause.NEWLY_LINKED and mismatch.owner in case.snapshot.vanished_owners:
+    fresh = cause in {Cause.NEWLY_LINKED, Cause.UNKNOWN} and mismatch not in case.evidence.known
+    if fresh and mismatch.owner in case.snapshot.vanished_owners:
         # Deleted or merged by mistake, perhaps: what becomes of its contacts waits for one more look (DESIGN 4.2).
         return Standing.COMPANY_VANISHED
     return None

@@ -77,13 +77,19 @@ def end(connection: Connection, run: int, contacts: list[int], now: datetime) ->
     connection.execute(_END, {"run": run, "chosen": rows.as_set(contacts), "now": now})
 
 
-def known(connection: Connection, portal: str, mismatches: Sequence[Mismatch]) -> dict[Mismatch, Cause]:
-    """Return which of these the last sweep left just as they are now, with their causes."""
+def known(
+    connection: Connection, portal: str, mismatches: Sequence[Mismatch]
+) -> tuple[dict[Mismatch, Cause], dict[int, int]]:
+    """Return which of these the last sweep left just as they are now, with their causes.
+
+    And contact -> company of each that it left at all.
+    """
     chosen = rows.as_set(mismatch.contact for mismatch in mismatches)
     found_causes = connection.execute(_CAUSES, {"portal": portal, "chosen": chosen})
     causes = {tuple(what): cause for *what, cause in found_causes}
     found = ((mismatch, causes.get(_what(mismatch))) for mismatch in mismatches)
-    return {mismatch: Cause(cause) for mismatch, cause in found if cause is not None}
+    companies = {contact: company for contact, company, _, _ in causes}
+    return {mismatch: Cause(cause) for mismatch, cause in found if cause is not None}, companies
 
 
 def present(connection: Connection, portal: str) -> list[StandingDrift]:

@@ -55,7 +55,9 @@ _PRESENT_UP_TO = _PRESENT.where(_company.c.company_id <= bindparam("up_to"))
 _VANISHED = select(_company.c.company_id, _company.c.owner_id).where(
     _of_portal, _company.c.vanished_at >= bindparam("since")
 )
-_EARLIER = select(*_OWNERS).where(_of_portal, _company.c.company_id.in_(rows.CHOSEN))
+_EARLIER = select(*_OWNERS, _company.c.seen_at, _company.c.vanished_at).where(
+    _of_portal, _company.c.company_id.in_(rows.CHOSEN)
+)
 _PROGRESS_HERE = select(_progress).where(_progress.c.portal_id == rows.KEY)
 # The sweep under way.
 _FORGET_SIGHTINGS = delete(_sighting).where(_sighting.c.portal_id == rows.KEY)
@@ -163,15 +165,25 @@ def _progress_of(connection: Connection, portal: str) -> dict[str, Row[Any]]:
     return {row.kind: row for row in connection.execute(_PROGRESS, {"portal": portal})}
 
 
-def earlier_owners(connection: Connection, portal: str, companies: Mapping[int, int]) -> dict[int, frozenset[int]]:
-    """Return the owners that these companies had before the present ones, which are given; most never had another."""
+def owners_before(
+    connection: Connection, portal: str, companies: Mapping[int, int], last: datetime | None
+) -> tuple[dict[int, frozenset[int]], frozenset[int]]:
+    """Compare the present owners of these companies, which are given, with what is known of them.
+
+    Returns the owners that they had before, of those that ever had another one, and the companies that have had the
+    present one since before the `last` sweep.
+    """
     found: dict[int, frozenset[int]] = {}
+    unmoved: set[int] = set()
     for row in connection.execute(_EARLIER, {"portal": portal, "chosen": rows.as_set(companies)}):
         # The roster may be from before the change that this sweep sees: then its owner is the earlier one.
         owners = {row.owner_id, *_before(row)} - {companies[row.company_id]}
         if owners:
             found[row.company_id] = frozenset(owners)
-    return found
+        seen_then = last is not None and row.vanished_at is None and row.seen_at <= last
+        if seen_then and row.owner_id == companies[row.company_id]:
+            unmoved.add(row.company_id)
+    return found, frozenset(unmoved)
 
 
 def save(connection: Connection, key: int, snapshot: Snapshot) -> None:

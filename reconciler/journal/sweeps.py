@@ -41,12 +41,21 @@ class Sweeps:
         companies = {mismatch.company: mismatch.company_owner for mismatch in mismatches}
         with self._database.reading() as connection:
             last = roster.last_sweep(connection, portal)
-            return Evidence(
-                last_sweep=None if last is None else last.taken_at,
-                earlier_owners=roster.earlier_owners(connection, portal, companies),
-                known=drift.known(connection, portal, mismatches),
-                written=writes.last_written(connection, portal, [mismatch.contact for mismatch in mismatches]),
-            )
+            last_sweep = None if last is None else last.taken_at
+            earlier_owners, unmoved = roster.owners_before(connection, portal, companies, last_sweep)
+            known, left_at = drift.known(connection, portal, mismatches)
+            written = writes.last_written(connection, portal, [mismatch.contact for mismatch in mismatches])
+        recorded_at = {contact: frozenset({company}) for contact, company in left_at.items()}
+        for contact, (_, company) in written.items():
+            recorded_at[contact] = recorded_at.get(contact, frozenset()) | {company}
+        return Evidence(
+            last_sweep=last_sweep,
+            earlier_owners=earlier_owners,
+            known=known,
+            written={contact: owner for contact, (owner, _) in written.items()},
+            recorded_at=recorded_at,
+            unmoved=unmoved,
+        )
 
     def keep(self, portal: str, so_far: Halfway) -> None:
         """Store how far a sweep has come, so that the next run can go on with it."""

@@ -52,7 +52,7 @@ _SINCE = (
 _SINCE_BY_CAUSE = _SINCE.where(_change.c.cause == bindparam("cause"))
 _LAST_WRITTEN = (
     # SQLite takes the other columns from the row that has the maximum.
-    select(_change.c.contact_id, _change.c.owner_after, func.max(_change.c.id))
+    select(_change.c.contact_id, _change.c.company_id, _change.c.owner_after, func.max(_change.c.id))
     .where(_written, _change.c.contact_id.in_(rows.CHOSEN))
     .group_by(_change.c.contact_id)
 )
@@ -106,10 +106,10 @@ class Writes:
             return OurWrites(latest=_sorted(latest), superseded=_sorted(superseded))
 
 
-def last_written(connection: Connection, portal: str, contacts: Iterable[int]) -> dict[int, int]:
-    """Return the owners that we last wrote to these contacts, of those that we ever wrote."""
+def last_written(connection: Connection, portal: str, contacts: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """Return contact -> the owner that we wrote last and the company then, of those that we ever wrote."""
     found = connection.execute(_LAST_WRITTEN, {"portal": portal, "chosen": rows.as_set(contacts)})
-    return {row.contact_id: row.owner_after for row in found}
+    return {row.contact_id: (row.owner_after, row.company_id) for row in found}
 
 
 def _obstacle(connection: Connection, portal: str, run: int) -> NothingToUndo | None:

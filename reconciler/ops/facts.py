@@ -26,7 +26,7 @@ _CAUSES = {
     Cause.CONTACT_CREATED: ("newly created", "created since the last complete sweep"),
     Cause.NEWLY_LINKED: ("newly linked", "linked to the company since, but not edited"),
     Cause.CONTACT_CHANGED: ("edited", "somebody edited the contact since: its owner, its company, or anything else"),
-    Cause.UNKNOWN: ("not known", "no complete sweep before this one to compare with"),
+    Cause.UNKNOWN: ("not known", "no earlier complete sweep, or no trace since it, tells why"),
 }
 #: Who is written where it is not the company's owner.
 _RULES = {Rule.SUCCESSOR: "successor", Rule.HEAD: "head of department"}

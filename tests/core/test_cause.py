@@ -24,7 +24,20 @@ def detail(created: datetime = BEFORE, modified: datetime = BEFORE, editor: int 
     [
         pytest.param(detail(), Evidence(), Cause.UNKNOWN, id="first-sweep"),
         pytest.param(None, Evidence(last_sweep=LAST), Cause.UNKNOWN, id="vanished-since"),
-        pytest.param(detail(), Evidence(last_sweep=LAST), Cause.NEWLY_LINKED, id="no-date-moved"),
+        pytest.param(detail(), Evidence(last_sweep=LAST, unmoved={10}), Cause.NEWLY_LINKED, id="no-date-moved"),
+        pytest.param(detail(), Evidence(last_sweep=LAST), Cause.UNKNOWN, id="a-company-that-came-into-view"),
+        pytest.param(
+            detail(),
+            Evidence(last_sweep=LAST, unmoved={10}, recorded_at={1: frozenset({10})}),
+            Cause.UNKNOWN,
+            id="drifted-there-already",
+        ),
+        pytest.param(
+            detail(),
+            Evidence(last_sweep=LAST, unmoved={10}, recorded_at={1: frozenset({11}), 2: frozenset({10})}),
+            Cause.NEWLY_LINKED,
+            id="drifted-elsewhere",
+        ),
         pytest.param(detail(BEFORE, AFTER), Evidence(last_sweep=LAST), Cause.CONTACT_CHANGED, id="edited"),
         pytest.param(detail(AFTER, AFTER), Evidence(last_sweep=LAST), Cause.CONTACT_CREATED, id="created"),
         pytest.param(
@@ -55,9 +68,15 @@ def detail(created: datetime = BEFORE, modified: datetime = BEFORE, editor: int 
         ),
         pytest.param(
             detail(BEFORE, AFTER, editor=3),
-            Evidence(last_sweep=LAST, written={1: 7}, account=3),
+            Evidence(last_sweep=LAST, written={1: 7}, account=3, unmoved={10}, recorded_at={1: frozenset({11})}),
             Cause.NEWLY_LINKED,
             id="linked-after-our-own-write",
+        ),
+        pytest.param(
+            detail(BEFORE, AFTER, editor=3),
+            Evidence(last_sweep=LAST, written={1: 7}, account=3, unmoved={10}, recorded_at={1: frozenset({10})}),
+            Cause.UNKNOWN,
+            id="an-undo-that-was-released",
         ),
         pytest.param(
             detail(BEFORE, AFTER, editor=4),

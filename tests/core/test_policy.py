@@ -65,7 +65,7 @@ def case(policies: Policies | None = None, **values: Any) -> Case:
         "contact_details": {1: contact()},
         "company_details": {10: CompanyDetail(name="Co")},
     }
-    evidence = {"evidence": Evidence(last_sweep=LAST_SWEEP)}
+    evidence = {"evidence": Evidence(last_sweep=LAST_SWEEP, unmoved={10})}
     return Case(snapshot=Snapshot(**(snapshot | values)), policies=policies or Policies(), **(evidence | known))
 
 
@@ -256,7 +256,7 @@ PREVIOUS, EMPTY = Policies(scope=Scope.PREVIOUS_OWNER), Policies(scope=Scope.EMP
 )
 def test_scope(policies: Policies, owner: int, written: bool) -> None:
     """User 7 had the company before user 8."""
-    evidence = Evidence(last_sweep=LAST_SWEEP, earlier_owners={10: frozenset({7})})
+    evidence = Evidence(last_sweep=LAST_SWEEP, unmoved={10}, earlier_owners={10: frozenset({7})})
     found = verdict(case(policies, evidence=evidence), replace(DRIFTED, owner=owner))
     assert isinstance(found, Change) if written else found == Standing.OUT_OF_SCOPE
 

@@ -310,8 +310,26 @@ def test_a_plan_can_be_judged_by_a_journal_that_is_only_read(journal: Journal, u
     journal.sweeps.remember(PORTAL, swept({7: 2}, NOON), [(mismatch(1), WAITING, Cause.NEWLY_LINKED)])
     with open_journal(url, clock, read_only=True) as reader:
         assert reader.sweeps.evidence(PORTAL, [mismatch(1)]) == Evidence(
-            last_sweep=NOON, known={mismatch(1): Cause.NEWLY_LINKED}
+            last_sweep=NOON,
+            known={mismatch(1): Cause.NEWLY_LINKED},
+            recorded_at={1: frozenset({7})},
+            unmoved=frozenset({7}),
         )
+
+
+def test_since_when_a_company_has_its_owner_and_where_a_contact_is_on_record(journal: Journal) -> None:
+    """What tells a new link from anything else: an old owner, and no earlier drift or write of ours at this company."""
+    later = NOON + TEN_MINUTES
+    run = journal.begin(portal=PORTAL, command="service")
+    carry_out(journal, run, [change(1, company=8), change(2, company=8)])
+    journal.sweeps.remember(PORTAL, swept({7: 2, 8: 2, 9: 2}, NOON), [(mismatch(1), WAITING, Cause.UNKNOWN)])
+    # A sweep that is under way has stored what it read of the companies, and has not ended yet.
+    so_far = Halfway(began=later, owners={7: 2, 8: 3, 10: 2}, companies_up_to=10)
+    journal.sweeps.keep(PORTAL, so_far)
+    drifted = [mismatch(1), mismatch(2, company=8, company_owner=3), mismatch(3, company=9), mismatch(4, company=10)]
+    evidence = journal.sweeps.evidence(PORTAL, drifted)
+    assert evidence.unmoved == {7}
+    assert evidence.recorded_at == {1: frozenset({7, 8}), 2: frozenset({8})}
 
 
 def test_more_drift_than_sqlite_takes_parameters_is_looked_up_at_once(journal: Journal) -> None:

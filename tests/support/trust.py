@@ -96,6 +96,11 @@ class TrustWorld(World):
         approve = what.pop("approve", "")
         return self.run(command="undo", undo=Undo(**what), approve=approve)
 
+    def release(self) -> None:
+        """End all exceptions, as `reconciler exceptions release` does."""
+        entries = self.journal.exceptions.entries("portal")
+        self.journal.exceptions.release("portal", [entry.id for entry in entries], "Ada")
+
     def causes(self, finished: Finished) -> dict[int, Cause]:
         """Return contact -> cause, of what was planned and of what was left alone."""
         assert finished.proposal is not None

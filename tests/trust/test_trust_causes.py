@@ -104,3 +104,48 @@ def test_a_known_drift_that_moves_on_is_judged_anew(trust: Callable[..., TrustWo
     world.tick()
     world.give(1, CLEO)
     assert world.causes(world.tick()) == {1: Cause.CONTACT_CHANGED, 2: Cause.UNKNOWN}
+
+
+def test_an_undo_that_was_released_is_no_new_link(trust: Callable[..., TrustWorld]) -> None:
+    """Nobody has linked anything: the contact stands where we wrote it, and holds what our undo put back."""
+    world = trust()
+    world.drift(3)
+    world.tick()
+    world.pass_time(60)
+    world.undo(run=1)
+    assert world.causes(world.tick()) == dict.fromkeys((1, 2, 3), Cause.UNKNOWN)
+    world.release()
+    assert world.causes(world.tick()) == dict.fromkeys((1, 2, 3), Cause.UNKNOWN)
+    assert world.portal.drift() == 0
+
+
+def test_a_respected_contact_whose_company_changed_hands_is_no_new_link(trust: Callable[..., TrustWorld]) -> None:
+    """The sweep before has left it with another owner at this very company."""
+    world = trust(settings={"policy": {"person_edit": "respect"}})
+    world.office.company(101, BOB)
+    world.office.contact(1, BOB, 101)
+    world.tick()
+    world.pass_time(60)
+    world.give(1, CLEO)
+    assert world.causes(world.tick()) == {1: Cause.CONTACT_CHANGED}
+    world.pass_time(60)
+    world.hand_over(101, DORA)
+    assert world.causes(world.tick()) == {1: Cause.UNKNOWN}
+    assert world.owners(1) == [DORA]
+
+
+def test_a_new_link_goes_before_what_is_not_known(trust: Callable[..., TrustWorld]) -> None:
+    """What is not known may be old, so it does not jump the queue."""
+    world = trust()
+    world.drift(1)
+    world.office.contact(10, ANN)
+    world.tick()
+    world.pass_time(60)
+    world.undo(run=1)
+    world.tick()
+    world.release()
+    link(world)
+    world.pass_time(60)
+    finished = world.tick()
+    assert world.causes(finished) == {1: Cause.UNKNOWN, 10: Cause.NEWLY_LINKED}
+    assert [row.change.contact for row in world.journal.changes(finished.report.run)] == [10, 1]
