@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler import settings_files
@@ -15,7 +16,6 @@ from reconciler.sources import set_variables, setting_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from reconciler.config import Settings
 
@@ -50,7 +50,7 @@ def settings_on_machine(settings: Settings, given: Path | None) -> Iterator[Find
 
 def journal_on_machine(path: Path) -> Iterator[Finding]:
     """Yield what is wrong with the journal's file and its folder."""
-    if path.stat().st_mode & (_READ | _WRITE):
+    if _is_open(path, _READ | _WRITE):
         sentence = f"every user of this machine may open {_shown(path)}, which holds names; chmod 600 it"
         yield Finding(subject="journal file", state=State.WARNING, sentence=sentence)
     if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -69,13 +69,12 @@ def journal_on_machine(path: Path) -> Iterator[Finding]:
 
 
 def _config_file(file: Path) -> Iterator[Finding]:
-    mode = file.stat().st_mode
-    if mode & _WRITE:
+    if _is_open(file, _WRITE):
         sentence = f"every user of this machine may write {_shown(file)}, and so decide what is written; chmod o-w it"
         yield Finding(subject="settings file", state=State.WARNING, sentence=sentence)
     portal = settings_files.read_config(file).get("portal", {})
     secrets = [name for name in _SECRET if name in portal]
-    if secrets and _is_open(file):
+    if secrets and _is_open(file, _READ):
         sentence = f"every user of this machine may read {_shown(file)}, which holds portal.{secrets[0]}; chmod 600 it"
         yield Finding(subject="settings file", state=State.WARNING, sentence=sentence)
 
@@ -89,17 +88,17 @@ def _secret_files(folder: Path, names: list[str]) -> Iterator[Finding]:
     # Container engines and systemd look after the rights of theirs.
     if folder != settings_files.own_folder():
         return
-    readable = [file for file in (folder / settings_files.secret_name(name) for name in names) if _is_open(file)]
+    readable = [file for file in (folder / settings_files.secret_name(name) for name in names) if _is_open(file, _READ)]
     if readable:
         sentence = f"every user of this machine may read {_shown(readable[0])}; chmod 700 the folder"
         yield Finding(subject="secret files", state=State.WARNING, sentence=sentence)
 
 
-def _is_open(file: Path) -> bool:
-    """Whether users of this machine may read the file: it and each folder on the way to it let them."""
+def _is_open(file: Path, rights: int) -> bool:
+    """Whether others have any of these rights to the file, and may enter each folder on the way to it."""
     try:
         real = file.resolve(strict=True)
-        return bool(real.stat().st_mode & _READ) and all(one.stat().st_mode & _ENTER for one in real.parents)
+        return bool(real.stat().st_mode & rights) and all(one.stat().st_mode & _ENTER for one in real.parents)
     except OSError:
         return False
 
@@ -108,6 +107,9 @@ def _on_event(command: tuple[str, ...]) -> Finding:
     if reason := why_unusable(command[0]):
         sentence = f"{display(command[0])} {reason}, so it will not be run; correct notify.on_event"
         return Finding(subject="notify.on_event", state=State.FAILED, sentence=sentence)
+    if (found := shutil.which(command[0])) and _is_open(Path(found), _WRITE):
+        sentence = f"every user of this machine may change {display(command[0])}, which the worker runs; chmod o-w it"
+        return Finding(subject="notify.on_event", state=State.WARNING, sentence=sentence)
     return Finding(subject="notify.on_event", state=State.OK, sentence=f"{display(command[0])} can be run")
 
 

@@ -171,6 +171,17 @@ def test_check_looks_at_the_rights_of_files(desk: Desk, monkeypatch: pytest.Monk
     assert sentence == f"every user of this machine may open {desk.journal}, which holds names; chmod 600 it"
     secrets.chmod(0o700)
     assert lines_of(desk.run("check", "--json").json, "secret files") == []
+    program = desk.config("#!/bin/sh\n", "tell")
+    program.chmod(0o707)
+    desk.env(NOTIFY__ON_EVENT=str(program))
+    assert lines_of(desk.run("check", "--json").json, "notify.on_event") == [
+        ("warning", f"every user of this machine may change {program}, which the worker runs; chmod o-w it")
+    ]
+    desk.folder.chmod(0o700)
+    document = desk.run("check", "--json").json
+    for subject in ("settings file", "secret files", "journal file"):
+        assert lines_of(document, subject) == []
+    assert state_of(document, "notify.on_event") == "ok"
     monkeypatch.setattr("reconciler.machine_checks.os.access", lambda path, _: path != desk.folder)
     monkeypatch.setattr("reconciler.machine_checks.shutil.disk_usage", lambda _: SimpleNamespace(free=7_000_000))
     states = lines_of(desk.run("check", "--json").json, "journal folder")
