@@ -17,6 +17,8 @@ STALE = 25.0
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 #: Bytes of the file, always the same: it is written over in place, and so never seen half.
 _LENGTH = 1024
+#: The user of the service only.
+_MODE = 0o600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +56,10 @@ def write(path: Path, beat: Beat) -> None:
     text = json.dumps(asdict(beat)).encode()
     if len(text) > _LENGTH:
         text = json.dumps(asdict(beat) | {"wrong": "something is wrong"}).encode()
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
     try:
+        if os.fstat(file).st_mode & _MODE != _MODE:  # the umask took it away, and nobody could open it any more
+            os.fchmod(file, _MODE)
         os.pwrite(file, text.ljust(_LENGTH), 0)
     finally:
         os.close(file)

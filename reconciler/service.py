@@ -1,8 +1,9 @@
 """The schedule: a sweep at once, then one every interval, never two at a time.
 
-A run that comes late is made up for: one that falls due while another is under way begins when that one ends. A failing
-run leaves the schedule as it is. The scheduler counts by the time of day, so a look at the monotonic clock makes sure
-that a clock that was set back does not put the next run off. With each look the service's heart beats (`watch`).
+A run that comes late is made up for: one that falls due while another is under way begins when that one ends. A
+failing run leaves the schedule as it is. The scheduler counts by the time of day: after a jump forward there is one
+run, and the schedule starts again from it; a look at the monotonic clock makes sure that a clock that was set back does
+not put the next run off. With each look the service's heart beats (`watch`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
 
 from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped
 from reconciler.ops.logs import context
@@ -21,6 +23,7 @@ from reconciler.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
 
     from reconciler.clock import Clock
     from reconciler.reconcile import Finished
@@ -31,6 +34,20 @@ log = structlog.get_logger("reconciler.service")
 OVERDUE = 1.5
 #: Seconds between two looks at the monotonic clock, and between two heartbeats.
 LOOK_EVERY = 5.0
+
+
+class Schedule(IntervalTrigger):  # type: ignore[misc] # the library has no types
+    """Every so many seconds; what was missed is one run, and the schedule starts again from it.
+
+    The library would list each time that a clock which jumps from 1970 to now has skipped: millions, in minutes.
+    """
+
+    interval: timedelta
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """Return the time after `previous_fire_time`, or after `now` if that has passed, too."""
+        following: datetime = super().get_next_fire_time(previous_fire_time, now)
+        return following if previous_fire_time is None or following > now else now + self.interval
 
 
 class Tally(Protocol):
@@ -108,9 +125,8 @@ class Service:
         scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
         job = scheduler.add_job(
             self.tick,
-            "interval",
+            Schedule(seconds=self._interval, timezone=UTC),
             name="sweep",
-            seconds=self._interval,
             next_run_time=datetime.now(UTC),
             misfire_grace_time=None,
             coalesce=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -16,7 +17,7 @@ from reconciler.core.model import Status
 from reconciler.journal.store import open_journal
 from reconciler.ops import logs
 from reconciler.portal.redaction import Redactor
-from reconciler.service import Service
+from reconciler.service import Schedule, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,6 +141,27 @@ def test_overdue(make_world: Callable[..., World]) -> None:
     service.tick()
     assert set(during) == {False}
     assert not service.overdue()
+
+
+EPOCH, LATER = datetime(1970, 1, 1, 0, 0, 7, tzinfo=UTC), datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "following"),
+    [
+        pytest.param(EPOCH, EPOCH + timedelta(minutes=10), id="on time"),
+        pytest.param(EPOCH + timedelta(minutes=9), EPOCH + timedelta(minutes=10), id="late"),
+        pytest.param(EPOCH + timedelta(minutes=10), EPOCH + timedelta(minutes=20), id="an interval late"),
+        pytest.param(LATER, LATER + timedelta(minutes=10), id="a clock that jumped"),
+    ],
+)
+def test_a_jump_of_the_clock_starts_the_schedule_again(now: datetime, following: datetime) -> None:
+    """One run for all that was missed, and the next one an interval from now, without counting them one by one."""
+    schedule = Schedule(seconds=600, timezone=UTC)
+    missed, fires = 0, EPOCH
+    while fires <= now and missed < 3:
+        missed, fires = missed + 1, schedule.get_next_fire_time(fires, now)
+    assert (missed, fires) == (1, following)
 
 
 class Ticks:

@@ -42,7 +42,9 @@ def back_up(url: str, target: Path, clock: Clock, *, replace: bool) -> int:
         raise _not_writable(target, error) from error
     part = place.with_name(f"{place.name}.{os.getpid()}.part")
     try:
-        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        file = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        os.fchmod(file, 0o600)  # whatever the umask takes away
+        os.close(file)
     except OSError as error:
         raise _not_writable(target, error) from error
     try:

@@ -78,7 +78,7 @@ def configure(
     handler = _Handler(out)
     handler.setFormatter(
         ProcessorFormatter(
-            foreign_pre_chain=[add_logger_name, *before],
+            foreign_pre_chain=[add_logger_name, _named, *before],
             processors=[
                 ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
@@ -137,6 +137,13 @@ def install_hooks() -> None:
     threading.excepthook = thread_crashed
     sys.unraisablehook = unraisable
     logging.captureWarnings(capture=True)
+
+
+def _named(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Give a library's record a name; its sentence, which is another one each time, becomes the text."""
+    event["text"] = event["event"]
+    event["event"] = "python.warning" if event.get("logger") == "py.warnings" else "library.logged"
+    return event
 
 
 def _masked(redact: Callable[[Any], Any]) -> Processor:

@@ -8,19 +8,17 @@ and a policy that loads nothing and lets nobody frame it.
 from __future__ import annotations
 
 import ipaddress
-import socket
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import flask
 import structlog
-from cheroot import wsgi
 from werkzeug.exceptions import HTTPException, NotFound
 
-from reconciler.errors import ReconcilerError, UsageError
+from reconciler.errors import ReconcilerError
 from reconciler.ops.display import display
+from reconciler.ops.web_server import MOST_WAITING, PATIENCE, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -39,13 +37,6 @@ _HEADERS = {
 }
 _LOOPBACK_NAMES = frozenset({"localhost"})
 _PATHS = "/, /healthz, /readyz, /metrics"
-#: Requests at a time: a person, a monitoring system, and one that dawdles.
-_THREADS = 4
-#: Seconds that a client may dawdle, and that the end waits for one.
-_DAWDLE, _FAREWELL = 10, 1
-#: How often cheroot looks whether it was asked to end.
-_BEAT_SECONDS = 0.1
-_MOST_HEADERS = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,51 +60,20 @@ class Site:
     metrics_type: str = "text/plain"
 
 
-class _Server(wsgi.Server):
-    """Logs what cheroot would write to standard error: clients that hang up, for the most part."""
-
-    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:  # noqa: ARG002 - its hook
-        log.debug("web.complaint", text=msg, exc_info=traceback)
-
-
 @contextmanager
-def serve(site: Site, *, address: str, port: int, allowed_hosts: Collection[str] = ()) -> Iterator[int]:
+def serve(
+    site: Site,
+    *,
+    address: str,
+    port: int,
+    allowed_hosts: Collection[str] = (),
+    patience: float = PATIENCE,
+    most_waiting: int = MOST_WAITING,
+) -> Iterator[int]:
     """Serve the pages until the block is left; yield the port. Raises UsageError where one cannot listen."""
-    _probe(address, port)
-    server = _Server(
-        (address, port),
-        application(site, address=address, allowed_hosts=allowed_hosts),
-        numthreads=_THREADS,
-        max=_THREADS,
-        server_name="reconciler",
-        timeout=_DAWDLE,
-        request_queue_size=32,
-        shutdown_timeout=_FAREWELL,
-    )
-    server.expiration_interval = _BEAT_SECONDS
-    server.max_request_header_size = _MOST_HEADERS
-    server.max_request_body_size = _MOST_HEADERS
-    server.prepare()
-    thread = threading.Thread(target=server.serve, name="web", daemon=True)
-    thread.start()
-    try:
-        yield int(server.bind_addr[1])
-    finally:
-        server.stop()
-        thread.join(_DAWDLE)
-
-
-def _probe(address: str, port: int) -> None:
-    """Find out whether one can listen there; cheroot would leave a socket behind when one cannot."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        socket.create_server((address, port), family=family).close()
-    except OSError as failure:
-        reason = (failure.strerror or str(failure)).partition(" (while")[0]
-        raise UsageError(
-            f"The pages of the service cannot listen on {address}, port {port} ({reason}): set web.port to another "
-            "one (0 takes a free one), or web.enabled to false."
-        ) from failure
+    pages = application(site, address=address, allowed_hosts=allowed_hosts)
+    with serving(pages, address=address, port=port, patience=patience, most_waiting=most_waiting) as taken:
+        yield taken
 
 
 def application(site: Site, *, address: str, allowed_hosts: Collection[str] = ()) -> flask.Flask:

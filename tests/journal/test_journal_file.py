@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 from journal_values import PORTAL, change
 
+from reconciler import heartbeat
 from reconciler.errors import JournalError, LeaseHeldError, UsageError
 from reconciler.journal import database, schema
+from reconciler.journal.backup import back_up
 from reconciler.journal.lease import hold_lease
 from reconciler.journal.store import open_journal
 
@@ -54,6 +56,22 @@ def test_the_files_are_for_this_user_only_whatever_the_umask(unprivileged: Path,
         journal.begin(portal=PORTAL, command="service")
         modes = {file.name: file.stat().st_mode & 0o777 for file in unprivileged.iterdir()}
     assert modes == dict.fromkeys(("journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lease"), 0o600)
+
+
+@pytest.mark.usefixtures("umask")
+def test_heartbeat_and_copy_are_for_this_user_only_whatever_the_umask(unprivileged: Path, clock: VirtualClock) -> None:
+    """They are written again and read, also where the mask takes all rights away."""
+    beats = unprivileged / "journal.db.beat"
+    for at in (1.0, 2.0):
+        heartbeat.write(beats, heartbeat.Beat(process=os.getpid(), boot="", at=at))
+    with open_journal(f"sqlite:///{unprivileged}/journal.db", clock) as journal:
+        journal.begin(portal=PORTAL, command="service")
+        back_up(f"sqlite:///{unprivileged}/journal.db", unprivileged / "copy.db", clock, replace=False)
+    beat = heartbeat.read(beats)
+    assert beat is not None
+    assert beat.at == 2.0
+    for path in (beats, unprivileged / "copy.db"):
+        assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_database_is_as_safe_as_it_should_be(journal: Journal) -> None:

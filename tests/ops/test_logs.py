@@ -60,12 +60,12 @@ def test_our_event_in_json() -> None:
 
 
 def test_a_library_s_record_takes_the_same_way() -> None:
-    """Its message and its logger's name, as one JSON object."""
+    """A name of the event, its message as text and its logger's name, as one JSON object."""
     stream = start()
     logging.getLogger("somebody").warning("took %d s", 5)
     (event,) = events(stream)
     event.pop("timestamp")
-    assert event == {"event": "took 5 s", "logger": "somebody", "level": "warning"}
+    assert event == {"event": "library.logged", "text": "took 5 s", "logger": "somebody", "level": "warning"}
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_the_threshold_holds_for_everybody_and_libraries_stay_quiet() -> None:
     logging.getLogger("httpx").info("HTTP Request: POST %s", ADDRESS)
     logging.getLogger("httpcore.connection").debug("connect")
     logging.getLogger("apscheduler.executors").info("Running job")
-    assert [event["event"] for event in events(stream)] == ["plan.made", "detail"]
+    assert [event.get("text", event["event"]) for event in events(stream)] == ["plan.made", "detail"]
     stream = start("error")
     structlog.get_logger().warning("no")
     logging.getLogger("sqlalchemy.engine").warning("no")
     logging.getLogger("httpx").error("yes")
-    assert [event["event"] for event in events(stream)] == ["yes"]
+    assert [event["text"] for event in events(stream)] == ["yes"]
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
@@ -180,7 +180,7 @@ def test_context_belongs_to_its_run() -> None:
     log.info("after")
     assert [(e["event"], e.get("run"), e.get("left_over")) for e in events(stream)] == [
         ("run.started", 7, None),
-        ("inside", 7, None),
+        ("library.logged", 7, None),
         ("after", None, None),
     ]
 
@@ -219,10 +219,11 @@ def test_crashes_and_warnings_take_the_same_way() -> None:
         warnings.simplefilter("always")
         logging.captureWarnings(capture=True)
         warnings.warn(ADDRESS, stacklevel=1)
-    assert [event["event"].split(":")[0] for event in events(stream)[:3]] == [
+    assert [event["event"] for event in events(stream)] == [
         "thread.crashed",
         "process.crashed",
         "process.unraisable",
+        "python.warning",
     ]
     assert events(stream)[0]["thread"] == "worker"
     assert events(stream)[3]["logger"] == "py.warnings"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -183,3 +185,84 @@ def test_long_headers_are_refused() -> None:
         answer = client.get(f"http://127.0.0.1:{port}/", headers={"X-Long": "x" * 20_000})
         assert answer.status_code == 413
         assert client.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+
+
+def connected(port: int) -> socket.socket:
+    """Open a connection that gives up after ten seconds."""
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def alive(port: int) -> str:
+    """Ask as a monitoring system does, which gives up soon."""
+    return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=8, trust_env=False).text
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "], ids=["nothing", "half a header"]
+)
+def test_connections_that_wait_hold_no_thread(sent: bytes) -> None:
+    """Forty that send nothing, or half a request: the next one is answered at once."""
+    with serve(site(), address="127.0.0.1", port=0) as port, ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(connected(port)).sendall(sent)
+        assert alive(port) == "alive\n"
+
+
+def test_a_header_may_come_in_pieces() -> None:
+    """Each byte alone, and the answer is whole; so is the next one on the same connection."""
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with serve(site(), address="127.0.0.1", port=0) as port, connected(port) as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(2):
+            for number in range(len(request)):
+                line.sendall(request[number : number + 1])
+            assert read_until(line, b"alive\n").startswith(b"HTTP/1.1 200 OK")
+
+
+def read_until(line: socket.socket, end: bytes) -> bytes:
+    """Return what comes, up to these bytes or the end of the connection."""
+    received = b""
+    while not received.endswith(end) and (chunk := line.recv(65_536)):
+        received += chunk
+    return received
+
+
+def test_a_byte_now_and_then_is_no_reason_to_wait_longer() -> None:
+    """The whole header has one deadline; a client that goes on sending is cut off."""
+    with serve(site(), address="127.0.0.1", port=0, patience=0.3) as port, connected(port) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+        closed: list[socket.socket] = []
+        while not closed:
+            with suppress(ConnectionError):
+                line.sendall(b"x")
+            closed, _, _ = select.select([line], [], [], 0.02)
+        with suppress(ConnectionError):
+            assert line.recv(1) == b""
+
+
+def test_a_body_that_does_not_come_has_a_deadline() -> None:
+    """As many as there are threads send none: they are let go of, and the others are answered."""
+    with serve(site(), address="127.0.0.1", port=0, patience=0.3) as port, ExitStack() as stack:
+        lines = [stack.enter_context(connected(port)) for _ in range(12)]
+        for line in lines:
+            line.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
+        assert alive(port) == "alive\n"
+        assert [read_until(line, b"no such end") for line in lines]
+
+
+def test_an_answer_that_nobody_takes_has_a_deadline() -> None:
+    """As many as there are threads ask for a large page and read none of it."""
+    with serve(site(text="x" * 12_000_000), address="127.0.0.1", port=0, patience=0.3) as port, ExitStack() as stack:
+        for _ in range(12):
+            stack.enter_context(connected(port)).sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert alive(port) == "alive\n"
+
+
+def test_of_many_connections_that_wait_the_oldest_goes() -> None:
+    """There are never more than a limit, and a new one is always let in."""
+    with serve(site(), address="127.0.0.1", port=0, most_waiting=3) as port, ExitStack() as stack:
+        lines = [stack.enter_context(connected(port)) for _ in range(8)]
+        assert [line.recv(1) for line in lines[:5]] == [b""] * 5
+        assert alive(port) == "alive\n"
+        lines[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert read_until(lines[-1], b"alive\n").startswith(b"HTTP/1.1 200 OK")
