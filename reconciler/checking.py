@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ReconcilerError
@@ -10,7 +11,7 @@ from reconciler.journal.store import open_journal
 from reconciler.machine_checks import journal_on_machine, settings_on_machine
 from reconciler.ops.display import hanging
 from reconciler.ops.facts import counted, file_size
-from reconciler.portal.diagnosis import Finding, State, diagnose
+from reconciler.portal.diagnosis import FIRST_ANSWER_SECONDS, Finding, State, diagnose
 from reconciler.portal_checks import settings_in_portal
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def check(shell: Shell) -> int:
         except ReconcilerError as error:
             findings.append(Finding(subject="database", state=State.FAILED, sentence=str(error)))
         with shell.connect(settings) as client:
+            if sys.stderr.isatty():
+                shell.tell(
+                    f"asking {client.host}, for {FIRST_ANSWER_SECONDS:.0f} seconds at most until it first answers …"
+                )
             findings.extend(portal := [*diagnose(client, shell.clock.now())])
             if portal[0].state is not State.FAILED:
                 findings.extend(settings_in_portal(client, settings))

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SHAPE = "it looks like https://<portal>/rest/<user>/<code>/ and stands in Developer resources > Inbound webhook"
+#: What people, and the programs in which they keep an address, put around it.
+_QUOTES = "\"'<>`\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a"
 _USER = re.compile(r"[1-9][0-9]{0,9}")
 _CODE = re.compile(r"[A-Za-z0-9_-]+")
+_FOLDER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,30}")
 _METHOD = re.compile(r"[A-Za-z0-9_.]+")
 #: What a name server looks up: labels of at most 63 characters. An underscore is in no standard, and in many networks.
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
@@ -35,7 +38,7 @@ _PORTS = {"http": 80, "https": 443}
 class Webhook:
     """A parsed webhook address. Its `repr` tells the host and the user, never the token."""
 
-    #: What a method's name is appended to: `https://host[:port]/rest/<user>/<code>/`.
+    #: What a method's name is appended to: `https://host[:port][/folder]/rest/<user>/<code>/`.
     base_url: str = field(repr=False)
     #: As `canonical_host` writes it, without a port; an IPv6 address without brackets.
     host: str
@@ -45,12 +48,12 @@ class Webhook:
 
     @property
     def origin(self) -> str:
-        """The portal's pages, for links to cards: `https://host[:port]`."""
+        """The portal's pages, for links to cards: `https://host[:port][/folder]`."""
         return self.base_url.partition("/rest/")[0]
 
     @property
     def name(self) -> str:
-        """One name for one portal, however its address was written: `host`, or `host:port` with a port of its own."""
+        """One name for one portal, however its address was written: `host[:port][/folder]`, without a usual port."""
         return self.origin.partition("://")[2]
 
 
@@ -59,7 +62,7 @@ def parse_webhook(text: str, http_hosts: Iterable[str] = ()) -> Webhook:
 
     `http://` passes for loopback and for `http_hosts` only (DESIGN 12). Raises `UsageError`.
     """
-    url = _split(text.strip().strip("\"'<>").strip())
+    url = _split(text.strip().strip(_QUOTES).strip())
     host, authority = _host(url)
     if url.scheme == "http" and not _is_loopback(host) and host not in set(map(canonical_host, http_hosts)):
         raise _bad(
@@ -68,8 +71,10 @@ def parse_webhook(text: str, http_hosts: Iterable[str] = ()) -> Webhook:
         )
     if url.query or url.fragment:
         raise _bad("goes on after the code with `?` or `#`: leave out that part")
-    user, code = _credentials(url.path)
-    return Webhook(base_url=f"{url.scheme}://{authority}/rest/{user}/{code}/", host=host, user_id=int(user), token=code)
+    folder, user, code = _credentials(url.path)
+    return Webhook(
+        base_url=f"{url.scheme}://{authority}{folder}/rest/{user}/{code}/", host=host, user_id=int(user), token=code
+    )
 
 
 def _bad(what: str) -> UsageError:
@@ -141,14 +146,20 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _credentials(path: str) -> tuple[str, str]:
-    match path.strip("/").split("/"):
+def _credentials(path: str) -> tuple[str, str, str]:
+    """Return the folder of a portal that is not at the root of its host, else "", the user and the code."""
+    parts = path.strip("/").split("/")
+    start = parts.index("rest") if "rest" in parts else 0
+    folder = "".join(f"/{part}" for part in parts[:start])
+    match parts[start:]:
         case ["rest", "api", *_]:
             raise _bad("is one of REST 3.0, which has no contacts: take the one without /api/")
-        case ["rest", user, code] if _USER.fullmatch(user) and _CODE.fullmatch(code):
-            return user, code
-        case ["rest", user, code, method] if (
-            _USER.fullmatch(user) and _CODE.fullmatch(code) and _METHOD.fullmatch(method)
+        case ["rest", user, code, *method] if (
+            _USER.fullmatch(user)
+            and _CODE.fullmatch(code)
+            and len(method) <= 1
+            and all(map(_METHOD.fullmatch, method))
+            and all(map(_FOLDER.fullmatch, parts[:start]))
         ):
-            return user, code
+            return folder, user, code
     raise _bad("is without /rest/<user>/<code>/: copy it whole")

@@ -96,12 +96,7 @@ class Client:
         nonce: Callable[[], str] = fresh_nonce,
     ) -> None:
         """`nonce` gives what the keys of each batch begin with."""
-        self._line = Line(
-            webhook,
-            http,
-            answer_bytes=limits.answer_bytes,
-            depart=self._depart,
-        )
+        self._line = Line(webhook, http, answer_bytes=limits.answer_bytes, depart=self._depart)
         self._clock = clock
         self._random = random
         self._nonce = nonce
@@ -119,6 +114,8 @@ class Client:
         self.ahead: float | None = None
         #: Told of each request, from whichever lane; whoever wants to know takes its place.
         self.listener: Listener = Deaf()
+        #: Within how many seconds the portal must answer for the first time; None: as always.
+        self.first_answer_seconds: float | None = None
         self._lock = threading.Lock()
         self._lane = _Lane()
 
@@ -247,8 +244,9 @@ class Client:
         calls = Counter(command.method for command in commands)
         try:
             nonce = self._nonce()
+            sent = batch_body([command.encoded for command in commands], nonce)
             with self.budget.sending(calls):
-                status, body = self._line.post(batch_body([command.encoded for command in commands], nonce))
+                status, body = self._line.post(sent, None if self._reached else self.first_answer_seconds)
             batch = self._decode(body, status, len(commands), nonce)
         except RateLimitedError:
             self._reached = True
@@ -292,7 +290,8 @@ class Client:
             refused = sum(len(command.encoded) + _BESIDE for command in commands) + _ENVELOPE
             self._body_bytes = min(self._body_bytes, refused // 2)
             return True
-        return self._was_cut()  # and the budget has taken note of how long it took
+        # The budget knows how long it took. A portal that never answered is silent to fewer commands, too.
+        return (self._limits.patient or self._reached) and self._was_cut()
 
     def _was_cut(self) -> bool:
         """Say whether the request that failed just now took longer than one may be planned to take."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
+#: The extension of a request that says within how many seconds its exchange must be over.
+WITHIN = "reconciler.within"
 #: Seconds for which an idle connection is kept; httpx's own figure.
 _IDLE_SECONDS = 5.0
 #: Bytes written between two looks at the deadline: a TLS record.
@@ -62,7 +64,7 @@ class Transport(httpx.BaseTransport):
             )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self._until.begin(self._seconds)
+        self._until.begin(min(self._seconds, request.extensions.get(WITHIN, self._seconds)))
         with _errors_of_httpx():
             response = self._ask(
                 httpcore.Request(

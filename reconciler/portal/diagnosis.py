@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Further apart than this, the clocks of portal and worker are worth a word; in seconds.
 CLOCK_SECONDS = 60
+#: A portal that is silent for so long does not answer at all, as far as a person who waits is concerned.
+FIRST_ANSWER_SECONDS = 30.0
 #: AUTO_EXECUTE of workflow templates that start on each edit (F17).
 _ON_EDIT = {"2", "3"}
 #: Characters of a name that are repeated, and names in a line: there are some sixty scopes.
@@ -72,6 +74,7 @@ def diagnose(client: Client, now: datetime) -> Iterator[Finding]:
             {"SELECT": [ID, "NAME", "AUTO_EXECUTE"], "FILTER": {"DOCUMENT_TYPE": "CONTACT"}, "start": 0},
         ),
     }
+    client.first_answer_seconds = FIRST_ANSWER_SECONDS
     try:
         answers = dict(zip(commands, client.ask(list(commands.values())), strict=True))
         owned = _owned(client, answers[PROFILE])

@@ -6,6 +6,7 @@ No error that leaves here has the webhook in its sentence.
 from __future__ import annotations
 
 import http.cookiejar
+import os
 import re
 import ssl
 import sys
@@ -20,8 +21,9 @@ import structlog
 
 from reconciler import __version__
 from reconciler.errors import MovedError, NotJsonError, TooLargeError, UnreachableError, UsageError
-from reconciler.portal.deadline import Transport
+from reconciler.portal.deadline import WITHIN, Transport
 from reconciler.portal.dialect import BATCH
+from reconciler.portal.pages import proxy_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,35 +81,42 @@ class Line:
         """Close the connections."""
         self._http.close()
 
-    def post(self, body: bytes) -> tuple[int, bytes]:
+    def post(self, body: bytes, seconds: float | None = None) -> tuple[int, bytes]:
         """Send a batch's body; return the status and the body of the answer.
 
+        `seconds`: how long an exchange may take at most, where that is less than otherwise.
         Raises UnreachableError, NotJsonError, TooLargeError, MovedError.
         """
         webhook = self.webhook
-        status, target, content = self._exchange(body)
+        status, target, content = self._exchange(body, seconds)
         if target is not None:
             with self._lock:
                 if self.webhook is webhook:  # else another lane has followed meanwhile
                     self._follow(target)
-            status, target, content = self._exchange(body)
+            status, target, content = self._exchange(body, seconds)
             if target is not None:
-                raise MovedError("the portal redirects twice; put its present address into portal.webhook_url")
+                raise MovedError(self._dead_end(target))
         if status in {413, 414}:
             raise TooLargeError("the web server finds the request too long; lower portal.body_limit")
         return status, content
 
-    def _exchange(self, body: bytes) -> tuple[int, httpx.URL | None, bytes]:
+    def _exchange(self, body: bytes, seconds: float | None) -> tuple[int, httpx.URL | None, bytes]:
         """POST once; return status, where a redirect leads, and the body."""
         self._depart()
         content = bytearray()
         try:
             url, host = _batch_url(self.webhook.base_url)
-            with self._http.stream("POST", url, headers={"Host": host}, content=body) as response:
+            extensions = {} if seconds is None else {WITHIN: seconds}
+            with self._http.stream(
+                "POST", url, headers={"Host": host}, content=body, extensions=extensions
+            ) as response:
                 self._latest.stream = response.extensions.get("network_stream")
                 codings = response.headers.get_list("content-encoding", split_commas=True)
                 if len(codings) > 1 or not _UNPACKED.issuperset(map(str.lower, codings)):
-                    _give_up("the answer is packed in a way that was not asked for")
+                    _give_up(
+                        f"the answer is packed as {_name(codings)}, which was not asked for ({ACCEPTED}, in one layer);"
+                        " switch that off for /rest/ in the web server, or in what stands before it"
+                    )
                 for chunk in response.iter_bytes():
                     content += chunk
                     if len(content) > self._answer_bytes:
@@ -119,15 +128,30 @@ class Line:
             return response.status_code, target, bytes(content)
         except httpx.TimeoutException as cause:
             raise UnreachableError(f"{self.webhook.host} did not answer in time; is the portal up?") from cause
+        except httpx.ProxyError as cause:
+            raise UnreachableError(proxy_refusal(str(cause))) from cause
         except httpx.TransportError as cause:
             sentence = (
                 f"{self.webhook.host} cannot be reached ({_reason(cause)}); "
-                "check portal.webhook_url, portal.proxy where one is set, and the network"
+                f"check portal.webhook_url, portal.proxy{_unused_proxy()}, and the network"
             )
             raise UnreachableError(sentence) from cause
         # It cannot be unpacked, or leads to no address.
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as cause:
             raise NotJsonError(f"{self.webhook.host} sent an answer that cannot be read") from cause
+
+    def _dead_end(self, new: httpx.URL) -> str:
+        """Say where a redirect leads that is not followed; not its path, which may hold the token."""
+        old, here = self.webhook.host, _batch_url(self.webhook.base_url)[0]
+        if (new.scheme, new.netloc) != (here.scheme, here.netloc):
+            origin = f"{new.scheme}://{new.netloc.decode()}"
+            way_out = "if that is your portal, put its address into portal.webhook_url"
+            return f"{old} redirects to {origin}, which is not followed; {way_out}"
+        if new.path != here.path:
+            way_out = "free the path /rest/ of that there, or check portal.webhook_url"
+            return f"{old} redirects to another page of its own, such as a login; {way_out}"
+        way_out = "let this machine through to /rest/ there"
+        return f"{old} redirects to the same address again and again, as a firewall does that wants a cookie; {way_out}"
 
     def _follow(self, new: httpx.URL) -> None:
         """Take over the portal's new address, for the same path inside the cloud's family only (F6, DESIGN 12).
@@ -139,10 +163,7 @@ class Line:
         same_family = old and name and old["family"].casefold() == name["family"].casefold()
         same_path = new.path == _batch_url(self.webhook.base_url)[0].path
         if self._moved or not (same_family and same_path and new.scheme == "https" and new.port is None):
-            raise MovedError(
-                f"{self.webhook.host} redirects to {new.scheme}://{host}, which is not followed; "
-                "if that is your portal, put its address into portal.webhook_url"
-            )
+            raise MovedError(self._dead_end(new))
         log.warning("portal.moved", old=self.webhook.host, new=host)
         base_url = f"https://{host}/rest/{self.webhook.user_id}/{self.webhook.token}/"
         self.webhook = replace(self.webhook, host=host, base_url=base_url)
@@ -159,8 +180,20 @@ def _reason(failure: httpx.TransportError) -> str:
     while root.__cause__ is not None or root.__context__ is not None:
         root = root.__cause__ or root.__context__ or root
     if isinstance(root, ssl.SSLCertVerificationError):
-        return "its certificate is not trusted; for one of your own authority set portal.ca_bundle"
+        words = getattr(root, "verify_message", "") or "unknown reason"
+        return f"its certificate is not trusted: {words}; for one of your own authority set portal.ca_bundle"
     return type(failure).__name__ if not isinstance(root, OSError) else (root.strerror or type(root).__name__)
+
+
+def _unused_proxy() -> str:
+    """Say that a proxy of the environment is not used, which many other programs do use."""
+    found = [name for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy") if os.environ.get(name)]
+    return f" ({found[0]} in the environment is not used)" if found else " where one is set"
+
+
+def _name(codings: list[str]) -> str:
+    """Return how an answer is packed, as far as it is a word."""
+    return ", ".join(coding for coding in codings if re.fullmatch(r"[a-zA-Z0-9-]{1,20}", coding)) or "something"
 
 
 class _NoCookies(http.cookiejar.CookieJar):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from reconciler.errors import ForeignAnswerError, NotJsonError, PortalError, ServerFaultError
+from reconciler.portal.pages import ERRORS, no_answer
 from reconciler.portal.refusals import classify
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def decode_batch(
     REST interface: HTML, half a body, JSON of another shape. Raises `ForeignAnswerError` for the answer to another
     batch.
     """
-    envelope = _parse(body, status)
+    envelope = _parse(body, status, mask)
     if "error" in envelope:
         raise _refusal(envelope, status, mask)
     try:
@@ -200,20 +201,18 @@ def decode_batch(
         )
         return BatchAnswer(answers=answers, timing=_timing(envelope["time"]), began=began)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as cause:
+        if "result" not in envelope and status in ERRORS:
+            raise no_answer(body, status, mask) from cause
         raise NotJsonError("the portal's answer to a batch has an unknown shape", status=status) from cause
 
 
-def _parse(body: bytes, status: int) -> dict[str, Any]:
+def _parse(body: bytes, status: int, mask: Callable[[str], str]) -> dict[str, Any]:
     if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise NotJsonError(f"the portal's answer holds more than {MOST_VALUES:,} values", status=status)
     try:
         envelope = json.loads(body)
     except (ValueError, RecursionError) as cause:
-        sentence = (
-            f"something that is not the REST interface answers (HTTP {status}, no JSON); "
-            "check portal.webhook_url, and whether the portal opens in a browser"
-        )
-        raise NotJsonError(sentence, status=status) from cause
+        raise no_answer(body, status, mask) from cause
     if not isinstance(envelope, dict):
         raise NotJsonError(f"the portal's answer has an unknown shape (HTTP {status})", status=status)
     return envelope

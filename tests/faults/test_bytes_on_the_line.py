@@ -359,6 +359,17 @@ def test_a_certificate_that_cannot_be_trusted(name: str) -> None:
     assert heard in ([], [b""])
 
 
+def test_a_portal_that_never_answers_is_given_up_in_time() -> None:
+    """A person waits: the first answer has a limit of its own, and a batch that was cut is not cut in parts."""
+    with serving(falls_silent(b"")) as address:
+        plain = http_client(connect_timeout=30, read_timeout=60)
+        with client_on(plain, VirtualClock(), webhook=address, patient=False) as client:
+            client.first_answer_seconds = PATIENCE
+            with pytest.raises(UnreachableError, match="did not answer in time"):
+                client.ask([COMMAND] * 7)
+            assert client.usage.requests == 1
+
+
 def test_nobody_listens() -> None:
     """A closed port is told as such."""
     with serving(hangs_up_at_once) as address:

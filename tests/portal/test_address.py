@@ -22,8 +22,20 @@ TOKEN = "k3yk3yk3yk3yk3y0"
         f"  HTTPS://Acme.Bitrix24.com/rest/17/{TOKEN}/\n",
         f'"https://acme.bitrix24.com/rest/17/{TOKEN}/"',
         f"<https://acme.bitrix24.com/rest/17/{TOKEN}/>",
+        f"\u201chttps://acme.bitrix24.com/rest/17/{TOKEN}/\u201d",
+        f"\u00abhttps://acme.bitrix24.com/rest/17/{TOKEN}/\u00bb",
     ],
-    ids=["whole", "no last slash", "with a method", "method and slash", "capitals and spaces", "quoted", "in brackets"],
+    ids=[
+        "whole",
+        "no last slash",
+        "with a method",
+        "method and slash",
+        "capitals and spaces",
+        "quoted",
+        "in brackets",
+        "typographic",
+        "guillemets",
+    ],
 )
 def test_the_address_as_people_paste_it(text: str) -> None:
     """Slash, method, quotes and spaces make no difference."""
@@ -100,6 +112,8 @@ def test_a_host_has_one_form(host: str, canonical: str | None) -> None:
         ("http://[0::1]:80", "[::1]"),
         ("http://[::1]:8080", "[::1]:8080"),
         ("https://[fe80::1%eth0]", "[fe80::1%25eth0]"),
+        ("https://intra.example/portal", "intra.example/portal"),
+        ("https://intra.example:8443/a/b.c", "intra.example:8443/a/b.c"),
     ],
 )
 def test_a_portal_has_one_name(start: str, name: str) -> None:
@@ -125,6 +139,9 @@ def test_a_portal_has_one_name(start: str, name: str) -> None:
         ("https://acme.bitrix24.com", "is without /rest/<user>/<code>/"),
         (f"https://acme.bitrix24.com/rest/{TOKEN}/", "is without /rest/<user>/<code>/"),
         (f"https://acme.bitrix24.com/rest/{TOKEN}/1/", "is without /rest/<user>/<code>/"),
+        (f"https://acme.bitrix24.com/../rest/1/{TOKEN}/", "is without /rest/<user>/<code>/"),
+        (f"https://acme.bitrix24.com/a%2f/rest/1/{TOKEN}/", "is without /rest/<user>/<code>/"),
+        (f"https://acme.bitrix24.com/a/rest/api/1/{TOKEN}/", "without /api/"),
         (f"https://acme.bitrix24.com/rest/0/{TOKEN}/", "is without /rest/<user>/<code>/"),
         (f"https://acme.bitrix24.com/rest/1/{TOKEN}%2F/", "is without /rest/<user>/<code>/"),
         (f"https://acme.bitrix24.com/rest/1/{TOKEN}/a/b", "is without /rest/<user>/<code>/"),

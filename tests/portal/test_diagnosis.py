@@ -59,9 +59,9 @@ def test_all_is_well() -> None:
     ("faults", "sentence"),
     [
         pytest.param([{"kind": "token_revoked"}], "does not accept the webhook", id="wrong-webhook"),
-        pytest.param([{"kind": "html_502"}], "not the REST interface", id="html"),
+        pytest.param([{"kind": "html_502"}], "gets no answer from it", id="html"),
         pytest.param([{"kind": "cut_before"}], "cannot be reached", id="unreachable"),
-        pytest.param([{"kind": "html_502", "request": number} for number in range(2, 9)], "not the", id="halfway"),
+        pytest.param([{"kind": "html_502", "request": number} for number in range(2, 9)], "gets no", id="halfway"),
     ],
 )
 def test_a_portal_that_does_not_answer_is_one_finding(faults: list[dict[str, Any]], sentence: str) -> None:

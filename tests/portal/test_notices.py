@@ -118,7 +118,7 @@ def test_hostile_names(text: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        pytest.param({"kind": "html_502"}, "not the REST interface", id="html"),
+        pytest.param({"kind": "html_502"}, "gets no answer from it", id="html"),
         pytest.param({"kind": "rate_limited"}, "too many requests", id="rate-limited"),
         pytest.param({"kind": "token_revoked"}, "does not accept the webhook", id="revoked"),
         pytest.param({"kind": "cut_before"}, "cannot be reached", id="cut"),

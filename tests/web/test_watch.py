@@ -120,7 +120,7 @@ def test_a_failing_portal_makes_it_not_ready_after_two_and_a_half_intervals(
     shop.slot(2)
     said, _, why = shop.readyz.partition(": ")
     assert said == "the last complete sweep ended 40 min 00 s ago (limit 25 min 00 s)"
-    assert why.startswith("something that is not the REST interface answers (HTTP 502, no JSON); check ")
+    assert why.startswith("a server before the portal gets no answer from it (HTTP 502); is the portal up?")
     assert shop.watch.not_alive() == ""
     assert shop.metric("reconciler_sweeps_started_total") == 4
     assert shop.metric('reconciler_sweeps_total{result="in_sync"}') == 1
