@@ -138,7 +138,7 @@ class Shell:
         if self.json:
             self.say_json(self._redact(document))
         else:
-            self.say(text())
+            self.say(self.redact(text()))
 
     def show(self, report: Report, shape: Format, output: Path | None, *, standing: bool = False) -> None:
         """Give a document as the answer, or write it to a file; the long ones piece by piece.

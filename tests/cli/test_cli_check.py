@@ -38,6 +38,16 @@ def test_check_has_a_line_for_each_thing(desk: Desk, portal: Served) -> None:
     assert desk.run("check", "--json").json["status"] == "ok"
 
 
+def test_check_repeats_no_token(desk: Desk, portal: Served) -> None:
+    """Not even as the name of a person in the portal, and with a soft hyphen and a mark inside."""
+    token = portal.address.webhook_url.split("/")[-2]
+    name = f"{token[:5]}\u00ad{token[5:8]}\u0301{token[8:]}"
+    portal.portal.database.connection.execute("UPDATE user SET name = ? WHERE id = 1", (name,))
+    for ended in (desk.run("check"), desk.run("check", "--json")):
+        assert "user 1 (***" in ended.out
+        assert token[:5] not in ended.out
+
+
 def edit_owner(portal: Served) -> None:
     """Let the webhook's user own a company."""
     portal.portal.people.edit_company(2, by=1, assigned_by_id=1)
