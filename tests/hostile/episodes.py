@@ -75,7 +75,7 @@ class Line:
         #: Contact -> the change that may be written.
         self.planned: dict[int, Change] = {}
 
-    def post(self, _body: bytes) -> tuple[int, bytes]:
+    def post(self, _body: bytes, _seconds: float | None = None) -> tuple[int, bytes]:
         self._depart()
         self.requests += 1
         if self.requests > MOST_REQUESTS:
