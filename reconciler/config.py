@@ -126,7 +126,7 @@ class Portal(Section):
             import ssl  # noqa: PLC0415 - most portals have a public certificate and never need it here
 
             try:
-                ssl.create_default_context().load_verify_locations(cafile=path)
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
             except ssl.SSLError:
                 raise ValueError("should be a PEM file with at least one certificate") from None
             except OSError as error:

@@ -211,6 +211,16 @@ def test_the_journal_s_file() -> None:
     assert load_settings(None, {"journal.url": "sqlite:////data/r.sqlite3"}).journal.path == Path("/data/r.sqlite3")
 
 
+def test_a_ca_bundle_is_read_where_keys_of_connections_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSLKEYLOGFILE is not looked at: a folder that is missing says nothing about the bundle."""
+    bundle = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "missing" / "keys"))
+    assert load_settings(None, {"portal.ca_bundle": bundle}).portal.ca_bundle == bundle
+
+
 def test_a_ca_bundle_that_loads_is_accepted(tmp_path: Path) -> None:
     """A real certificate passes, and is what a TLS context takes."""
     bundle = tmp_path / "ca.pem"

@@ -58,6 +58,15 @@ def test_chunks_grow_by_half(make_world: Callable[..., World], chunks: ChunkLimi
     assert sum(bool(exchange.updates or exchange.checked) for exchange in world.witness.exchanges) == 1 + len(expected)
 
 
+def test_a_request_has_room_for_what_goes_with_its_updates(make_world: Callable[..., World]) -> None:
+    """However many updates are allowed: with the read-back and the next check there are fifty commands at most."""
+    world = make_world(chunks=ChunkLimits(start=50, most=50, target_seconds=1000))
+    world.drift(120)
+    world.run()
+    assert world.outcomes() == {"applied": 120}
+    assert sizes(world) == [46, 46, 28]
+
+
 @pytest.mark.parametrize("slow", [1.0, 2.0, 2.3], ids=lambda seconds: f"{seconds:g}s")
 def test_updates_that_get_slow_at_once_do_not_meet_the_cut(make_world: Callable[..., World], slow: float) -> None:
     """A step from 0.1 to 2 seconds an update stays below 60 seconds a request; the next chunk is smaller already."""
