@@ -150,7 +150,7 @@ ROWS: dict[str, tuple[Callable[[Table], object], str, int, str]] = {
     ),
     "no such host": (no_such_host, "plan", 1, "(Name or service not known); check portal.webhook_url"),
     "never answers": (hanging, "plan", 1, "is the portal up?"),
-    "HTML": (lambda t: t.portal.set(maintenance=True), "plan", 1, "check portal.webhook_url"),
+    "HTML": (lambda t: t.portal.set(maintenance=True), "plan", 1, "(HTTP 502); is the portal up?"),
     "moved": (lambda t: t.portal.set(moved_to="other.example"), "plan", 1, "put its address into portal.webhook_url"),
     "https wanted": (lambda t: t.portal.set(https_required=True), "plan", 1, "portal.webhook_url to https://"),
     "certificate not trusted": (lambda t: t.url(t.tls.url), "plan", 1, "set portal.ca_bundle"),
