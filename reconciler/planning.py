@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("reconciler.plan")
 
+#: Contacts named in a line of the log.
+_NAMED = 10
 #: Causes that are written before a backlog.
 _FRESH = frozenset({Cause.COMPANY_OWNER_CHANGED, Cause.CONTACT_CREATED, Cause.NEWLY_LINKED})
 
@@ -173,6 +175,7 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
             until = ground.clock.now() + rules.quarantine
             quarantined = tuple(journal.exceptions.add(portal, Standing.QUARANTINED, flapping, until))
     plan = make_plan(case, portal=portal, limit=ground.limit)
+    _log_unreadable(plan)
     if journal is not None and writing and (respected := _respected(plan, case)):
         journal.exceptions.add(portal, Standing.RESPECTED, respected)
     return Proposal(
@@ -195,6 +198,14 @@ def _log_reading(snapshot: Snapshot) -> None:
             strategy=snapshot.strategy.value if snapshot.strategy else None,
             seconds_per_command=round(snapshot.seconds, 4) if snapshot.seconds is not None else None,
         )
+
+
+def _log_unreadable(plan: Plan) -> None:
+    """Say which contacts are left alone because something of them cannot be read."""
+    found = [skip for skip in plan.skips if skip.reason is Standing.UNREADABLE]
+    if found:
+        named = {skip.mismatch.contact: skip.detail for skip in found[:_NAMED]}
+        log.warning("plan.unreadable", contacts=len(found), first=named)
 
 
 def fresh_first(changes: Sequence[Change], backlog: Collection[int]) -> list[Change]:

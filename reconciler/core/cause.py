@@ -7,7 +7,7 @@ evidence                                                                        
 the journal: the last sweep left just this drift, same company, same owners     what we said then
 the journal: we wrote this contact, and it holds something else now             changed_back
 the roster: the contact holds an earlier owner of its company                   company_owner_changed
-no complete sweep before this one                                               unknown
+no complete sweep before this one, or its dates cannot be read                  unknown
 created after the last complete sweep                                           contact_created
 modified after it, not by our own write alone: somebody edited the owner,
   the link, or anything else                                                    contact_changed
@@ -65,7 +65,7 @@ def cause_of(mismatch: Mismatch, detail: ContactDetail | None, evidence: Evidenc
         return Cause.CHANGED_BACK
     if mismatch.owner in evidence.earlier_owners.get(mismatch.company, ()):
         return Cause.COMPANY_OWNER_CHANGED
-    if evidence.last_sweep is None or detail is None:
+    if evidence.last_sweep is None or detail is None or detail.doubt:
         return Cause.UNKNOWN
     return _since(evidence.last_sweep, mismatch, detail, evidence)
 

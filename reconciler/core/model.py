@@ -31,6 +31,7 @@ class Standing(StrEnum):
     OUT_OF_SCOPE = "out_of_scope"
     SETTLING = "settling"
     COMPANY_VANISHED = "company_vanished"
+    UNREADABLE = "record_unreadable"
     OVER_LIMIT = "over_the_limit"
 
     @property
@@ -52,6 +53,7 @@ _STANDING_SENTENCES = {
     Standing.OUT_OF_SCOPE: "its owner is no earlier owner of the company (policy.scope)",
     Standing.SETTLING: "changed a moment ago (policy.settle_minutes)",
     Standing.COMPANY_VANISHED: "a company of its owner has just vanished; waits for the next read of all companies",
+    Standing.UNREADABLE: "the portal's answer about it cannot be read",
     Standing.OVER_LIMIT: "beyond --limit",
 }
 
@@ -117,6 +119,8 @@ class User:
     #: In a department: how an employee is told from an integrator or a bot under the limited scopes (F17).
     employee: bool
     departments: tuple[int, ...] = ()
+    #: What of the portal's answer about the person cannot be read; empty: nothing.
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +149,8 @@ class ContactDetail:
     flagged: bool = False
     #: All its companies, the primary one included; empty where it was not asked.
     companies: tuple[int, ...] = ()
+    #: What of the portal's answer about the contact cannot be read; empty: nothing.
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +160,7 @@ class CompanyDetail:
     name: str
     type: str = ""
     flagged: bool = False
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +231,8 @@ class Skip:
     mismatch: Mismatch
     reason: Standing
     cause: Cause = Cause.UNKNOWN
+    #: What cannot be read, where that is the reason.
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ the contact is an exception in force (quarantined, respected, undone)   left alo
 named in `leave_companies`, `leave_contacts`, `leave_owners`,           left alone: excluded
   `leave_departments`, a type, a yes/no field; or outside an allow-list
 several companies whose owners differ, `multi_company = "report"`       left alone: several_companies
+what the portal answers about the contact, its company or the           left alone: record_unreadable
+  company's owner cannot be read (a date that is none)
 the company has no owner                                                left alone: company_has_no_owner
 the company's owner is active, in a department                          wants that owner
   … dismissed or no employee, `dismissed_owner = "report"`              left alone: company_owner_dismissed,
@@ -122,6 +124,8 @@ def judge(mismatch: Mismatch, case: Case) -> Change | Skip | None:
     """Decide one drifted contact by the table above; None: by the policies it is no drift."""
     cause = cause_of(mismatch, case.snapshot.contact_details.get(mismatch.contact), case.evidence)
     reason = case.exceptions.get(mismatch.contact) or _left_alone(mismatch, case)
+    if reason is None and (doubt := _doubt(mismatch, case.snapshot)):
+        return Skip(mismatch=mismatch, reason=Standing.UNREADABLE, cause=cause, detail=doubt)
     if reason is None:
         found = _wanted(mismatch.company_owner, case)
         if isinstance(found, Standing):
@@ -169,6 +173,15 @@ def _left_alone(mismatch: Mismatch, case: Case) -> Standing | None:
     return None
 
 
+def _doubt(mismatch: Mismatch, snapshot: Snapshot) -> str:
+    """Say what cannot be read of the records that decide; empty: nothing."""
+    contact = snapshot.contact_details.get(mismatch.contact)
+    company = snapshot.company_details.get(mismatch.company)
+    owner = (snapshot.users or {}).get(mismatch.company_owner)
+    found = (("contact", contact), ("company", company), ("the company's owner", owner))
+    return "; ".join(f"{what}: {record.doubt}" for what, record in found if record is not None and record.doubt)
+
+
 def _wanted(company_owner: int, case: Case) -> tuple[int, Rule] | Standing:
     """Return who should own the contacts of a company, and by which rule."""
     users = case.snapshot.users
@@ -188,8 +201,8 @@ def _wanted(company_owner: int, case: Case) -> tuple[int, Rule] | Standing:
 
 
 def fit(user: User | None) -> bool:
-    """Tell whether this is somebody who may own records: active, and in a department."""
-    return user is not None and user.active and user.employee
+    """Tell whether this is somebody who may own records: active, in a department, and nothing of it in doubt."""
+    return user is not None and user.active and user.employee and not user.doubt
 
 
 def head_of(user: User | None, departments: Mapping[int, Department], users: Mapping[int, User]) -> int:
@@ -204,7 +217,10 @@ def head_of(user: User | None, departments: Mapping[int, Department], users: Map
         if number in seen or department is None:
             continue
         seen.add(number)
-        if department.head != user.id and fit(users.get(department.head)):
+        head = users.get(department.head)
+        if head is not None and head.doubt:
+            return 0  # perhaps it is this one: nobody above may take the place
+        if department.head != user.id and fit(head):
             return department.head
         waiting.append(department.parent)
     return 0

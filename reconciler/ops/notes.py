@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from reconciler.core.model import Standing
 from reconciler.core.undo import Obstacle, unrestorable
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from reconciler.core.model import Snapshot, User
     from reconciler.core.plan import Plan
 
+#: Contacts named in a sentence.
+_NAMED = 10
 #: Stands at the head of every plan (DESIGN 1).
 SIDE_EFFECTS = (
     "Deals, activities and tasks stay with the person who had them, and that person may lose sight of the contact "
@@ -32,11 +35,23 @@ def plan_notes(plan: Plan, snapshot: Snapshot) -> Iterator[str]:
         yield SIDE_EFFECTS
     if snapshot.users is not None and (note := unrestorable_note(plan, snapshot.users)):
         yield note
+    if note := unreadable_note(plan):
+        yield note
     if snapshot.outside_roster:
         yield (
             f"Not looked at: {snapshot.outside_roster:,} contacts of companies outside the roster (own companies, "
             "other categories, created during the sweep)."
         )
+
+
+def unreadable_note(plan: Plan) -> str:
+    """Name the contacts that are left alone because something of them cannot be read; empty: there are none."""
+    found = [skip for skip in plan.skips if skip.reason is Standing.UNREADABLE]
+    if not found:
+        return ""
+    named = [f"{skip.mismatch.contact} ({skip.detail})" for skip in found[:_NAMED]]
+    rest = f", and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    return f"Contacts left alone because the portal's answer cannot be read: {', '.join(named)}{rest}."
 
 
 def unrestorable_note(plan: Plan, users: Mapping[int, User]) -> str:

@@ -161,7 +161,9 @@ def _skip_row(skip: Skip, names: Names) -> Row:
         after=mismatch.company_owner,
         cause=skip.cause,
     )
-    return replace(change_row(change, names, result=skip.reason.value, detail=skip.reason.sentence), rule="")
+    return replace(
+        change_row(change, names, result=skip.reason.value, detail=skip.detail or skip.reason.sentence), rule=""
+    )
 
 
 def _left_row(left: Left, names: Names) -> Row:
@@ -173,7 +175,7 @@ def _left_row(left: Left, names: Names) -> Row:
 def _edited(row: Row, snapshot: Snapshot, names: Names) -> Row:
     """Add who edited the contact last."""
     detail = snapshot.contact_details.get(row.contact)
-    if detail is None:
+    if detail is None or detail.doubt:
         return row
     return replace(
         row,

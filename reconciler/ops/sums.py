@@ -24,7 +24,13 @@ _OF_A_PERSON = frozenset(
     {Standing.OWNER_DISMISSED, Standing.OWNER_NOT_EMPLOYEE, Standing.SUCCESSOR_UNFIT, Obstacle.OLD_OWNER_UNFIT}
 )
 #: Somebody has to act on these; the rest of the reasons follows.
-_FIRST = (Standing.OWNER_DISMISSED, Standing.OWNER_NOT_EMPLOYEE, Standing.SUCCESSOR_UNFIT, Standing.OWNER_MISSING)
+_FIRST = (
+    Standing.OWNER_DISMISSED,
+    Standing.OWNER_NOT_EMPLOYEE,
+    Standing.SUCCESSOR_UNFIT,
+    Standing.OWNER_MISSING,
+    Standing.UNREADABLE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,9 @@ import structlog
 from reconciler.core.roster import Refresh
 from reconciler.errors import IncompleteReadError
 from reconciler.portal.details import COMPANY_FIELDS, company_detail
-from reconciler.portal.dialect import COMPANY, COMPANY_LIST, CONTACT_LIST, ID, MODIFIED, OWN_COMPANY, OWNER
+from reconciler.portal.dialect import COMPANY, COMPANY_LIST, CONTACT_LIST, ID, MODIFIED, OWN_COMPANY, OWNER, PAGE
 from reconciler.portal.windows import Listing, Queue, Window
-from reconciler.portal.wire import Command, identifier, moment
+from reconciler.portal.wire import Command, identifier, moment, readable_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,22 +71,20 @@ class _Row:
     detail: CompanyDetail
 
 
+_SURVEYED: tuple[tuple[str, str, dict[str, Value], str], ...] = (
+    ("companies", COMPANY_LIST, {f"={OWN_COMPANY}": "N"}, OWN_COMPANY),
+    ("contacts", CONTACT_LIST, {f"!{COMPANY}": 0}, COMPANY),
+)
+
+
 def survey(client: Client) -> Survey:
     """Ask for the highest ID and the count of both lists. Raises IncompleteReadError."""
-
-    def highest(method: str, condition: dict[str, Value], field: str) -> Command:
-        return Command(method, {"order": {ID: "DESC"}, "filter": condition, "select": [ID, field], "start": 0})
-
-    answers = client.read(
-        [
-            highest(COMPANY_LIST, {f"={OWN_COMPANY}": "N"}, OWN_COMPANY),
-            highest(CONTACT_LIST, {f"!{COMPANY}": 0}, COMPANY),
-        ]
-    )
+    answers = client.read([_downwards(method, condition, field) for _, method, condition, field in _SURVEYED])
     try:
+        _require_counts(client, answers)
         highest_company, companies = _first(answers[0], lambda row: row[OWN_COMPANY] == "N")
         # The guard measures a plan against this count: no filter may have been ignored (F2).
-        highest_contact, contacts = _first(answers[1], lambda row: identifier(row[COMPANY]) != 0)
+        highest_contact, contacts = _first(answers[1], lambda row: readable_identifier(row[COMPANY]) != 0)
         return Survey(
             at=_began(answers[0]),
             highest_company=highest_company,
@@ -98,6 +96,28 @@ def survey(client: Client) -> Survey:
         raise IncompleteReadError(_UNKNOWN_SHAPE) from doubt
 
 
+def _downwards(method: str, condition: Mapping[str, Value], field: str) -> Command:
+    return Command(method, {"order": {ID: "DESC"}, "filter": dict(condition), "select": [ID, field], "start": 0})
+
+
+def _require_counts(client: Client, answers: Sequence[Answer]) -> None:
+    """Make sure of counts that are just a page: is there nothing below it? Raises IncompleteReadError.
+
+    Some portals and proxies count no further than a page. Then no list of theirs can be proven whole.
+    """
+    doubted = [
+        (noun, _downwards(method, {**condition, f"<{ID}": identifier(answer.result[-1][ID])}, field))
+        for (noun, method, condition, field), answer in zip(_SURVEYED, answers, strict=True)
+        if answer.total == PAGE == len(answer.result)
+    ]
+    for (noun, _), answer in zip(doubted, client.read([command for _, command in doubted]), strict=True):
+        if answer.result:
+            raise IncompleteReadError(
+                f"the portal counts {PAGE} {noun} where there are more: its counts stop at a page, so no list can be "
+                "proven whole, and nothing was written; ask the administrator what changes `total`, a proxy perhaps"
+            )
+
+
 def listing(company: int | None = None, owner: int | None = None) -> Listing[tuple[int, int]]:
     """List company and owner of all companies but our own, or of those asked for."""
     condition: dict[str, Value] = {f"={OWN_COMPANY}": "N"}
@@ -107,7 +127,7 @@ def listing(company: int | None = None, owner: int | None = None) -> Listing[tup
         condition[f"={OWNER}"] = owner
 
     def parse(number: int, row: Mapping[str, Any]) -> tuple[int, int]:
-        found = identifier(row[OWNER])
+        found = readable_identifier(row[OWNER]) or 0
         if row.get(OWN_COMPANY) != "N" or company not in {None, number} or owner not in {None, found}:
             raise ValueError(f"company {number} does not match the filter that was sent")
         return number, found
@@ -215,14 +235,15 @@ class Looking:
 
     def _listing(self, condition: dict[str, Value], since: datetime | None) -> Listing[_Row]:
         def parse(number: int, row: Mapping[str, Any]) -> _Row:
-            if since is not None and moment(row[MODIFIED]) < since:
+            if since is not None and not _is_since(row[MODIFIED], since):
                 raise ValueError(f"company {number} does not match the filter that was sent")
             own = row[OWN_COMPANY]
             if own not in {"Y", "N"}:
                 raise ValueError(f"company {number} is neither our own nor another's")
-            return _Row(number, identifier(row[OWNER]), own == "Y", company_detail(row, self._field))
+            owner = readable_identifier(row[OWNER]) or 0
+            return _Row(number, owner, own == "Y", company_detail(row, self._field))
 
-        select = [ID, OWNER, OWN_COMPANY, MODIFIED, *COMPANY_FIELDS, *([self._field] if self._field else [])]
+        select = [ID, OWN_COMPANY, MODIFIED, *COMPANY_FIELDS, *([self._field] if self._field else [])]
         return Listing(method=COMPANY_LIST, select=select, filter=condition, parse=parse, noun="companies")
 
 
@@ -248,6 +269,14 @@ def _count(answer: Answer) -> int:
     if answer.total is None:
         raise ValueError("a list without a count")
     return answer.total
+
+
+def _is_since(value: Any, since: datetime) -> bool:
+    """Tell whether a date is not before a moment; one that cannot be read is not."""
+    try:
+        return moment(value) >= since
+    except (ValueError, TypeError):
+        return False
 
 
 def _began(answer: Answer) -> datetime:

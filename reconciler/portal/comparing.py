@@ -10,7 +10,7 @@ from reconciler.portal.details import read_contacts
 from reconciler.portal.dialect import COMPANY, CONTACT_LIST, ID, OWNER
 from reconciler.portal.drift import DriftQuery
 from reconciler.portal.windows import Listing, Queue, WindowReader
-from reconciler.portal.wire import Command, Value, identifier
+from reconciler.portal.wire import Command, Value, readable_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -161,9 +161,10 @@ def _linked_contacts() -> Listing[Linked]:
     condition: dict[str, Value] = {f"!{COMPANY}": 0}
 
     def parse(number: int, row: Mapping[str, Any]) -> Linked:
-        company = identifier(row[COMPANY])
+        company = readable_identifier(row[COMPANY])
         if company == 0:
             raise ValueError(f"contact {number} does not match the filter that was sent")
-        return number, company, identifier(row[OWNER])
+        # A company that cannot be read is in no roster: the contact counts among those that are not compared.
+        return number, -1 if company is None else company, readable_identifier(row[OWNER]) or 0
 
     return Listing(method=CONTACT_LIST, select=[ID, COMPANY, OWNER], filter=condition, parse=parse, noun="contacts")

@@ -5,6 +5,7 @@ All questions of a sweep ride together, fifty IDs in a command and fifty command
 what                      method                        proof that nothing is missing
 ========================  ============================  ======================================================
 contacts and companies    `crm.*.list`, `@ID`           the portal's count; a record that is gone is absent
+  a field that is none                                  the record is left alone, with that as the reason
 all links of a contact    `crm.item.list`, `@id`        the company that the sweep saw is among them; else the
                                                         contact is asked for alone, by its binding method
 owners and successor      `user.get`, `@ID`             the portal's count
@@ -42,7 +43,7 @@ from reconciler.portal.dialect import (
 )
 from reconciler.portal.people import People, Structure, full_name
 from reconciler.portal.questions import Question, ask, by_id, give_up, groups, rows
-from reconciler.portal.wire import Command, identifier, moment, text
+from reconciler.portal.wire import Command, identifier, label, moment, readable_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,9 +54,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("reconciler.portal")
 
-#: What is asked of a contact and of a company besides its owner.
-CONTACT_FIELDS = ("NAME", "LAST_NAME", CREATED, MODIFIED, EDITOR, "TYPE_ID")
-COMPANY_FIELDS = ("TITLE", "COMPANY_TYPE")
+#: What is asked of a contact and of a company.
+CONTACT_FIELDS = (OWNER, "NAME", "LAST_NAME", CREATED, MODIFIED, EDITOR, "TYPE_ID")
+COMPANY_FIELDS = (OWNER, "TITLE", "COMPANY_TYPE")
 #: Pages of departments asked for at once: enough for 200, and cheaper than another request.
 DEPARTMENT_PAGES = 4
 #: A record without a date is older than everything.
@@ -107,7 +108,7 @@ def read_owners(client: Client, companies: Iterable[int]) -> dict[int, int]:
     owners: dict[int, int] = {}
 
     def keep(asked: Sequence[int], answer: Answer) -> None:
-        owners.update({number: identifier(row[OWNER]) for number, row in rows(answer, asked)})
+        owners.update({number: readable_identifier(row[OWNER]) or 0 for number, row in rows(answer, asked)})
 
     condition = {f"={OWN_COMPANY}": "N"}
     ask(
@@ -126,9 +127,10 @@ def read_contacts(client: Client, contacts: Iterable[int], field: str) -> dict[i
 
     def keep(asked: Sequence[int], answer: Answer) -> None:
         for number, row in rows(answer, asked):
-            found[number] = identifier(row.get(COMPANY)), identifier(row.get(OWNER)), contact_detail(row, field)
+            company, owner = (readable_identifier(row.get(name)) or 0 for name in (COMPANY, OWNER))
+            found[number] = company, owner, contact_detail(row, field)
 
-    select = [COMPANY, OWNER, *contact_fields(field)]
+    select = [COMPANY, *contact_fields(field)]
     ask(
         client,
         [
@@ -140,28 +142,39 @@ def read_contacts(client: Client, contacts: Iterable[int], field: str) -> dict[i
 
 
 def contact_fields(field: str) -> list[str]:
-    """Return what to ask of a contact besides its owner, and its yes/no field if there is one."""
+    """Return what to ask of a contact, its yes/no field included if there is one."""
     return [*CONTACT_FIELDS, *([field] if field else [])]
 
 
 def contact_detail(row: Mapping[str, Any], field: str) -> ContactDetail:
-    """Read the CONTACT_FIELDS of a row, and its yes/no field if there is one. Raises UsageError where it is none."""
+    """Read the CONTACT_FIELDS of a row, and its yes/no field if there is one. Raises UsageError where it is none.
+
+    What cannot be read is said in `doubt`, and stops no other contact.
+    """
+    doubts = [f"{name} is no number" for name in (OWNER, EDITOR) if readable_identifier(row.get(name)) is None]
+    times = {name: _time(row[name]) for name in (CREATED, MODIFIED)}
+    doubts += [f"{name} is no date" for name, time in times.items() if time is None]
+    doubts += _no_text(row, "TYPE_ID")
     return ContactDetail(
         name=full_name(row),
-        created=_time(row[CREATED]),
-        modified=_time(row[MODIFIED]),
-        modified_by=identifier(row.get(EDITOR)),
-        type=text(row.get("TYPE_ID") or ""),
+        created=times[CREATED] or _LONG_AGO,
+        modified=times[MODIFIED] or _LONG_AGO,
+        modified_by=readable_identifier(row.get(EDITOR)) or 0,
+        type=label(row.get("TYPE_ID") or ""),
         flagged=_is_set(row, field, "policy.leave_contact_field"),
+        doubt=", ".join(doubts),
     )
 
 
 def company_detail(row: Mapping[str, Any], field: str) -> CompanyDetail:
     """Do the same with the COMPANY_FIELDS."""
+    doubts = [f"{name} is no number" for name in (OWNER,) if readable_identifier(row.get(name)) is None]
+    doubts += _no_text(row, "COMPANY_TYPE")
     return CompanyDetail(
-        name=text(row.get("TITLE") or ""),
-        type=text(row.get("COMPANY_TYPE") or ""),
+        name=label(row.get("TITLE") or ""),
+        type=label(row.get("COMPANY_TYPE") or ""),
         flagged=_is_set(row, field, "policy.leave_company_field"),
+        doubt=", ".join(doubts),
     )
 
 
@@ -297,8 +310,16 @@ def _numbers(values: list[Any]) -> tuple[int, ...]:
     return tuple(sorted(set(map(identifier, values)) - {0}))
 
 
-def _time(value: Any) -> datetime:
-    return moment(value).astimezone(UTC) if value else _LONG_AGO
+def _no_text(row: Mapping[str, Any], name: str) -> list[str]:
+    return [f"{name} is no text"] if isinstance(row.get(name), list | dict) else []
+
+
+def _time(value: Any) -> datetime | None:
+    """Return a date; None: it cannot be read, as MySQL's zero date, which PHP writes as the year -1."""
+    try:
+        return moment(value).astimezone(UTC) if value else _LONG_AGO
+    except (ValueError, TypeError):
+        return None
 
 
 def _is_set(row: Mapping[str, Any], field: str, setting: str) -> bool:

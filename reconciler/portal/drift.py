@@ -20,7 +20,7 @@ from reconciler.core.model import ContactDetail, Mismatch
 from reconciler.portal.details import contact_detail, contact_fields
 from reconciler.portal.dialect import COMPANY, CONTACT_LIST, ID, OWNER, PAGE
 from reconciler.portal.windows import DOUBTS, Listing, Page, Window, counted, one_more
-from reconciler.portal.wire import Command, identifier
+from reconciler.portal.wire import Command, identifier, readable_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,9 @@ class DriftQuery:
             rows = self._rows(answer)
         except DOUBTS as doubt:
             return [], [replace(self, readings=one_more(self.readings, "contacts", doubt))]
-        return rows, self._rest([mismatch for mismatch, _ in rows], (answer.total or 0) - len(rows))
+        left = (answer.total or 0) - len(rows)
+        # A full page is not believed to be the last one: a count may stop at a page.
+        return rows, self._rest([mismatch for mismatch, _ in rows], max(left, int(len(rows) == PAGE)))
 
     def above(self, contact: int) -> Window[Drifted]:
         """Return the same query of one company as a window of IDs."""
@@ -93,10 +95,10 @@ class DriftQuery:
         return found
 
     def _parse(self, number: int, row: Mapping[str, Any]) -> Drifted:
-        company, owner = identifier(row[COMPANY]), identifier(row[OWNER])
-        if company not in self.group.companies or owner == self.group.owner:
+        company, owner = readable_identifier(row[COMPANY]), readable_identifier(row[OWNER])
+        if company is None or company not in self.group.companies or owner == self.group.owner:
             raise ValueError(f"contact {number} does not match the filter that was sent")
-        mismatch = Mismatch(contact=number, company=company, owner=owner, company_owner=self.group.owner)
+        mismatch = Mismatch(contact=number, company=company, owner=owner or 0, company_owner=self.group.owner)
         return mismatch, contact_detail(row, self.field)
 
     def _rest(self, page: list[Mismatch], left: int) -> list[Page[Drifted]]:
@@ -121,4 +123,4 @@ class DriftQuery:
         return {f"@{COMPANY}": list(self.group.companies), f"!{OWNER}": self.group.owner}
 
     def _select(self) -> list[str]:
-        return [ID, COMPANY, OWNER, *contact_fields(self.field)]
+        return [ID, COMPANY, *contact_fields(self.field)]

@@ -9,7 +9,7 @@ from reconciler.core.model import Department, User
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError
 from reconciler.portal.dialect import DEPARTMENT_LIST, ID, PAGE, USER_LIST
 from reconciler.portal.questions import Question, ask, groups, rows
-from reconciler.portal.wire import Command, identifier, text
+from reconciler.portal.wire import Command, identifier, label, readable_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -79,6 +79,8 @@ class Structure:
     def __init__(self) -> None:
         self._pages: dict[int, dict[int, Department]] = {}
         self._total = 0
+        #: Departments on pages beyond the last one by the count.
+        self._beyond: set[int] = set()
 
     @property
     def pages(self) -> int:
@@ -101,14 +103,16 @@ class Structure:
     def forget(self) -> None:
         """Let go of what nobody needs."""
         self._pages.clear()
+        self._beyond.clear()
         self._total = 0
 
     def departments(self) -> dict[int, Department]:
         """Return all departments. Raises IncompleteReadError where the pages do not add up to the count."""
         found = {number: department for page in self._pages.values() for number, department in page.items()}
-        if len(found) != self._total:
+        if len(found) != self._total or not self._beyond <= found.keys():
+            came = len(found.keys() | self._beyond)
             raise IncompleteReadError(
-                f"{len(found)} departments came where the portal counts {self._total}, so nothing was written; "
+                f"{came} departments came where the portal counts {self._total}, so nothing was written; "
                 "the next sweep tries again"
             )
         return found
@@ -135,18 +139,18 @@ class Structure:
                 raise ValueError(f"{answer.total} departments")
             self._total = answer.total or 0
         if page * PAGE >= self._total:
+            self._beyond.update(identifier(row.get(ID)) for row in answer.result)
             return
         if not isinstance(answer.result, list) or len(answer.result) != min(PAGE, self._total - page * PAGE):
             raise ValueError("a page came short")
-        found = [
-            Department(
-                id=identifier(row.get(ID)),
-                parent=identifier(row.get("PARENT")),
-                head=identifier(row.get("UF_HEAD")),
-            )
-            for row in answer.result
-        ]
+        found = [_department(row) for row in answer.result]
         self._pages[page] = {department.id: department for department in found}
+
+
+def _department(row: Mapping[str, Any]) -> Department:
+    """Read a department. Where its head cannot be read, nobody leads it, nor does anybody above in that place."""
+    parent, head = readable_identifier(row.get("PARENT")), readable_identifier(row.get("UF_HEAD"))
+    return Department(id=identifier(row.get(ID)), parent=0 if head is None else parent or 0, head=head or 0)
 
 
 def _departments_refused(error: PortalError) -> None:
@@ -161,25 +165,25 @@ def _departments_refused(error: PortalError) -> None:
 
 
 def _user(number: int, row: Mapping[str, Any]) -> User:
-    active = row.get("ACTIVE")
-    if not isinstance(active, bool):
-        raise TypeError(f"user {number} is neither active nor dismissed")
-    departments = _departments(row.get("UF_DEPARTMENT"))
+    active, departments = row.get("ACTIVE"), _departments(row.get("UF_DEPARTMENT"))
+    doubts = [] if isinstance(active, bool) else ["ACTIVE is neither true nor false"]
+    doubts += ["UF_DEPARTMENT is no list of numbers"] if None in departments else []
     return User(
         id=number,
         name=full_name(row) or f"user {number}",
-        active=active,
-        employee=bool(departments),
-        departments=departments,
+        active=active is True,
+        employee=any(departments),
+        departments=tuple(department for department in departments if department),
+        doubt=", ".join(doubts),
     )
 
 
-def _departments(value: Any) -> tuple[int, ...]:
+def _departments(value: Any) -> list[int | None]:
     """Return the departments of a user; PHP writes none as `[]`, `false` or null, and some lists as objects."""
     values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value or 0]
-    return tuple(number for number in map(identifier, values) if number)
+    return [readable_identifier(one) for one in values]
 
 
 def full_name(row: Mapping[str, Any]) -> str:
     """Return how a contact or a user is called; empty where nobody said."""
-    return " ".join(text(row[field]) for field in ("NAME", "LAST_NAME") if row.get(field))
+    return " ".join(filter(None, (label(row.get(field)) for field in ("NAME", "LAST_NAME"))))

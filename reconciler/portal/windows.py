@@ -97,6 +97,8 @@ class Window(Generic[Row]):
     after: int = 0
     end: int | None = None
     readings: int = 0
+    #: The highest ID of the listing, as far as it is known; 0: it is not.
+    highest: int = 0
 
     def command(self) -> Command:
         """Return what to ask."""
@@ -125,7 +127,10 @@ class Window(Generic[Row]):
             rows, first, last = self._parse(answer)
         except DOUBTS as doubt:
             return [], [replace(self, readings=one_more(self.readings, self.listing.noun, doubt))]
-        return rows, self._rest(first, last, (answer.total or 0) - len(rows))
+        left = (answer.total or 0) - len(rows)
+        if len(rows) == PAGE and last not in {self.end, self.highest}:
+            left = max(left, 1)  # a full page is not believed to be the last one: a count may stop at a page
+        return rows, self._rest(first, last, left)
 
     def _rest(self, first: int, last: int, left: int) -> list[Window[Row]]:
         """Cut what is left by its density, or without an end by that of the page: behind a gap it may be very full."""
@@ -256,7 +261,8 @@ class WindowReader(Generic[Row]):
             if self._highest is None or self.position >= self._highest:
                 self.finished = True
                 self.position = max(after, self._highest or 0)
-            batch.append(Window(self._listing, after, None if self.finished else self.position))
+            end = None if self.finished else self.position
+            batch.append(Window(self._listing, after, end, highest=self._highest or 0))
         return batch
 
 

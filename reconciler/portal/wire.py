@@ -244,12 +244,12 @@ def _answer(
 
 def _refusal(failure: Mapping[str, Any], status: int | None, mask: Callable[[str], str]) -> PortalError:
     # Masked before it is shortened: of half a secret it would not be known that it is one.
-    code, description = (mask(_said(failure.get(name))) for name in ("error", "error_description"))
+    code, description = (mask(label(failure.get(name))) for name in ("error", "error_description"))
     return classify(code, description, status=status)
 
 
-def _said(value: Any) -> str:
-    """Return what an error says; of a list or an object, which may be nested without end, nothing."""
+def label(value: Any) -> str:
+    """Return a text that only explains: what an error says, a name. Of a list or an object it is empty."""
     return "" if isinstance(value, list | dict) else text(value)
 
 
@@ -302,6 +302,14 @@ def identifier(value: Any) -> int:
     if not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS and int(digits) <= LARGEST):
         raise ValueError("not an identifier")
     return int(digits)
+
+
+def readable_identifier(value: Any) -> int | None:
+    """Return a record's number; None where it cannot be read."""
+    try:
+        return identifier(value)
+    except ValueError:
+        return None
 
 
 def moment(value: str) -> datetime:

@@ -342,3 +342,47 @@ def test_each_reason_has_a_sentence(reason: Standing) -> None:
     """For people; the value is for scripts."""
     assert reason.sentence
     assert reason.sentence != reason.value
+
+
+@pytest.mark.parametrize(
+    ("values", "detail"),
+    [
+        pytest.param(
+            {"contact_details": {1: contact(doubt="DATE_MODIFY is no date")}},
+            "contact: DATE_MODIFY is no date",
+            id="contact",
+        ),
+        pytest.param(
+            {"company_details": {10: CompanyDetail(name="Co", doubt="ASSIGNED_BY_ID is no number")}},
+            "company: ASSIGNED_BY_ID is no number",
+            id="company",
+        ),
+        pytest.param(
+            {"users": {8: replace(user(), doubt="ACTIVE is neither true nor false")}},
+            "the company's owner: ACTIVE is neither true nor false",
+            id="owner",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_left_alone(values: dict[str, Any], detail: str) -> None:
+    """With what cannot be read; an exclusion that is known all the same is said first."""
+    found = judge(DRIFTED, case(**values))
+    assert isinstance(found, Skip)
+    assert (found.reason, found.detail) == (Standing.UNREADABLE, detail)
+    assert verdict(case(Policies(leave_contacts=frozenset({1})), **values)) is Standing.EXCLUDED
+
+
+def test_nobody_above_takes_the_place_of_a_head_who_cannot_be_read() -> None:
+    """Perhaps it is this one: to ask further up could choose the wrong person."""
+    departments = {1: Department(id=1, parent=2, head=5), 2: Department(id=2, parent=0, head=6)}
+    users = {8: user(active=False), 5: replace(user(5), doubt="ACTIVE is neither true nor false"), 6: user(6)}
+    given = case(Policies(dismissed_owner=DismissedOwner.HEAD), users=users, departments=departments)
+    assert verdict(given) is Standing.SUCCESSOR_UNFIT
+
+
+def test_the_cause_of_what_cannot_be_read_is_not_known() -> None:
+    """Its dates are no evidence."""
+    given = case(contact_details={1: contact(doubt="DATE_CREATE is no date")})
+    found = judge(DRIFTED, given)
+    assert isinstance(found, Skip)
+    assert found.cause is Cause.UNKNOWN

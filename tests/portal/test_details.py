@@ -13,6 +13,7 @@ from support.portal_line import Line
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import CompanyDetail, ContactDetail, Department, Names, Snapshot, User
+from reconciler.core.policy import fit
 from reconciler.core.roster import Strategy
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError, ServerFaultError, UsageError
 from reconciler.ops.report import names_of
@@ -346,7 +347,6 @@ def test_details_that_are_not_whole(method: str, fault: dict[str, Any]) -> None:
         pytest.param(lambda rows: rows.append(rows[0]) or rows.pop(0), id="twice"),
         pytest.param(lambda rows: [row.update(ID="77") for row in rows] and None, id="not-asked-for"),
         pytest.param(lambda rows: [row.pop("DATE_MODIFY") for row in rows] and None, id="without-a-date"),
-        pytest.param(lambda rows: [row.update(DATE_MODIFY="soon") for row in rows] and None, id="no-date"),
         pytest.param(lambda _rows: "rows", id="no-rows"),
     ],
 )
@@ -384,11 +384,21 @@ def test_departments_of_a_user(monkeypatch: pytest.MonkeyPatch, value: object, d
     assert (users[BOB].departments, users[BOB].employee) == (departments, bool(departments))
 
 
-def test_a_user_neither_active_nor_dismissed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is taken for active on a guess."""
-    rewrite(monkeypatch, "user.get", lambda rows: [row.update(ACTIVE="Y") for row in rows] and None)
-    with pytest.raises(IncompleteReadError, match="neither active nor dismissed"):
-        sweep(line())
+@pytest.mark.parametrize(
+    ("field", "value", "doubt"),
+    [
+        pytest.param("ACTIVE", "Y", "ACTIVE is neither true nor false", id="a-letter"),
+        pytest.param("ACTIVE", None, "ACTIVE is neither true nor false", id="null"),
+        pytest.param("UF_DEPARTMENT", PhpArray(["x"]), "UF_DEPARTMENT is no list of numbers", id="no-department"),
+    ],
+)
+def test_a_user_who_cannot_be_read(monkeypatch: pytest.MonkeyPatch, field: str, value: Any, doubt: str) -> None:
+    """Nobody is taken for active on a guess, and nobody else is kept from being judged."""
+    rewrite(monkeypatch, "user.get", lambda rows: rows[0].update({field: value}))
+    users = sweep(line()).users
+    assert users is not None
+    assert [user.doubt for user in users.values()] == [doubt, *[""] * (len(users) - 1)]
+    assert not fit(next(iter(users.values())))
 
 
 def test_people_on_request() -> None:

@@ -87,7 +87,7 @@ def test_what_stays_is_found_and_nothing_else(sizes: list[int], random: Random |
     ("sizes", "commands", "requests"),
     [
         pytest.param([0] * 10, 1, 1, id="none"),
-        pytest.param([5] * 10, 1, 1, id="a-page"),
+        pytest.param([5] * 10, 2, 2, id="a-page"),
         pytest.param([4] * 24, 2, 2, id="two-pages"),
         pytest.param([4] * 500, 46, 2, id="all-of-a-group"),
         pytest.param([2000], 51, 5, id="one-company"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.trust import ADMIN, ANN, BOB, CLEO, DIRECTOR, DORA, TrustWorld
 
-from reconciler.core.model import Rule, Status
+from reconciler.core.model import Cause, Rule, Status, Usage
+from reconciler.ops.notes import plan_notes
+from reconciler.ops.report import as_json, plan_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,3 +207,35 @@ def test_settle_minutes(trust: Callable[..., TrustWorld]) -> None:
     assert finished.report.status is Status.IN_SYNC
     assert world.owner_of(1) == BOB
     assert ADMIN not in world.owners(1, 2, 3, 4)
+
+
+def test_one_contact_with_a_date_that_is_none_stops_no_other(trust: Callable[..., TrustWorld]) -> None:
+    """It is left alone by number and field, and the others are written."""
+    world = trust()
+    world.drift(3)
+
+    def reword(body: bytes) -> bytes:
+        answer = json.loads(body)
+        for rows in answer["result"]["result"].values():
+            for row in rows if isinstance(rows, list) else ():
+                if row.get("ID") == "2" and "DATE_MODIFY" in row and "COMPANY_ID" in row:
+                    row["DATE_MODIFY"] = "-0001-11-30T00:00:00+02:30"
+        return json.dumps(answer).encode()
+
+    world.witness.reword = reword
+    finished = world.tick()
+    assert world.reasons(finished) == {2: "record_unreadable"}
+    assert world.owners(1, 2, 3) == [BOB, ANN, BOB]
+    assert finished.proposal is not None
+    ((skip,), snapshot) = finished.proposal.plan.skips, finished.proposal.snapshot
+    assert (skip.detail, skip.cause) == ("contact: DATE_MODIFY is no date", Cause.UNKNOWN)
+    notes = list(plan_notes(finished.proposal.plan, snapshot))
+    assert (
+        "Contacts left alone because the portal's answer cannot be read: 2 (contact: DATE_MODIFY is no date)." in notes
+    )
+    document = as_json(plan_report(finished.proposal.plan, snapshot=snapshot, origin="", usage=Usage()))
+    assert [(row["contact"], row["detail"]) for row in document["skipped"]] == [(2, "contact: DATE_MODIFY is no date")]
+    assert "last_edited_at" not in document["skipped"][0]
+    world.witness.reword = lambda body: body
+    world.tick()
+    assert world.owners(2) == [BOB]
