@@ -81,12 +81,11 @@ class Edits:
         """Carry out an update: of the older methods, or (`item`) of `crm.item.update`."""
         path = "operation" if item else self._path
         with self._database.lock:
-            changed = self._changed(entity, record_id, wish.columns)
+            changed, modified = self._changed(entity, record_id, wish.columns)
             company_before = self._company_of(entity, record_id)
             others = self._others(entity, record_id, wish)
             company_after = self._company_of(entity, record_id)
             different = bool(changed) or others
-            modified = self._modified(entity, record_id)
             if different or path == "legacy":
                 # "No changes, no actions" holds only on the newer paths; the older one always touches the record.
                 self._write(entity, record_id, changed, by)
@@ -106,9 +105,8 @@ class Edits:
     def by_person(self, entity: Entity, record_id: int, columns: Mapping[str, Any], *, by: int) -> None:
         """Save a card in the user interface; saving without a change does nothing."""
         with self._database.lock:
-            changed = self._changed(entity, record_id, columns)
+            changed, modified = self._changed(entity, record_id, columns)
             if changed:
-                modified = self._modified(entity, record_id)
                 self._write(entity, record_id, changed, by)
                 self.workflows += started(self._templates, entity.name, ON_EDIT)
                 self._remember(entity, record_id, changed, by=by, source="person", modified=modified)
@@ -116,8 +114,8 @@ class Edits:
     def moved_by_person(self, contact_id: int, company_id: int, *, by: int) -> None:
         """Save a contact's card with another company in the place of those it had."""
         with self._database.lock:
-            self._changed(CONTACT, contact_id, {})  # nobody can save a card that is not there
-            before, modified = self._company_of(CONTACT, contact_id), self._modified(CONTACT, contact_id)
+            _, modified = self._changed(CONTACT, contact_id, {})
+            before = self._company_of(CONTACT, contact_id)
             if before == company_id:
                 return
             bindings.set_companies(self._database, contact_id, [company_id])
@@ -160,16 +158,15 @@ class Edits:
                 self.workflows += started(self._templates, entity.name, ON_CREATE)
             return record_id
 
-    def _changed(self, entity: Entity, record_id: int, columns: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    def _changed(
+        self, entity: Entity, record_id: int, columns: Mapping[str, Any]
+    ) -> tuple[dict[str, tuple[Any, Any]], int]:
+        """Return what would change, and the present DATE_MODIFY. Raises LookupError where there is no such record."""
         row = self._database.row(f"SELECT * FROM {entity.table} WHERE id = ?", (record_id,))  # noqa: S608 - a table's name
         if row is None:
             raise LookupError(f"no {entity.name} {record_id}")
-        return {name: (row[name], value) for name, value in columns.items() if row[name] != value}
-
-    def _modified(self, entity: Entity, record_id: int) -> int:
-        sql = f"SELECT date_modify FROM {entity.table} WHERE id = ?"  # noqa: S608 - a table's name
-        row = self._database.row(sql, (record_id,))
-        return row["date_modify"] if row is not None else 0
+        changed = {name: (row[name], value) for name, value in columns.items() if row[name] != value}
+        return changed, row["date_modify"]
 
     def _company_of(self, entity: Entity, record_id: int) -> int | None:
         if entity is not CONTACT:

@@ -84,7 +84,7 @@ class Executor:
         """
         in_batch = place is not None
         implementation = methods.find(method, visit.caller, in_batch=in_batch)
-        faults = self.faults().for_call(visit.number, target(method, params, place))
+        faults = self.faults().for_call(visit.number, lambda: target(method, params, place))
         if self.meter is not None and self.meter.blocked(method, in_batch):
             raise RestError(errors.OPERATION_TIME_LIMIT)
         self.counters.command(method)

@@ -203,9 +203,9 @@ class Faults:
         """Return the faults that happen to this request now; its calls are asked for only when needed."""
         return self._due(number, targets, REQUEST_KINDS)
 
-    def for_call(self, number: int, target: Target, *, named: bool = False) -> list[Fault]:
+    def for_call(self, number: int, target: Callable[[], Target], *, named: bool = False) -> list[Fault]:
         """Return the faults that happen to this one call now; `named` asks for those that name its method only."""
-        return self._due(number, lambda: (target,), COMMAND_KINDS, named=named)
+        return self._due(number, lambda: (target(),), COMMAND_KINDS, named=named)
 
     def _due(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator.dates import strtotime
@@ -72,6 +73,7 @@ class Where:
     numbered: bool = False
 
 
+@lru_cache(maxsize=1024)  # a client asks by the same few keys
 def parse_key(key: str) -> Condition:
     """Split `!@ASSIGNED_BY_ID` into its parts."""
     match = _KEY.fullmatch(key)

@@ -252,7 +252,7 @@ class Portal:
     def _batch(self, visit: Visit, params: PhpArray, script: Script) -> dict[str, PhpArray]:
         if self.meter is not None and self.meter.blocked(batch.NAME, in_batch=False):
             raise RestError(errors.OPERATION_TIME_LIMIT)
-        refuse(self.faults.for_call(visit.number, Target(batch.NAME), named=True))
+        refuse(self.faults.for_call(visit.number, lambda: Target(batch.NAME), named=True))
         self._counters.batch()
         return batch.run_batch(
             params,

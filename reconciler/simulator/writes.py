@@ -8,10 +8,9 @@ decision.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.simulator.entities import CONTACT, ENTITIES
-from reconciler.simulator.filters import parse_key
 from reconciler.simulator.php import PhpArray, intval
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
 #: An entity's name and a number.
 Key = tuple[str, int]
+#: Keys of a filter that name records.
+_BY_NUMBER = frozenset(f"{operator}{name}" for operator in ("", "=", "@") for name in ("ID", "id"))
 _BY_TYPE = {entity.type_id: name for name, entity in ENTITIES.items()}
 
 
@@ -85,7 +86,7 @@ class Writes:
             return
         conditions = call.param("filter")
         for key, value in conditions.items() if isinstance(conditions, PhpArray) else ():
-            if _by_number(key):
+            if key in _BY_NUMBER:
                 for number in value.values() if isinstance(value, PhpArray) else (value,):
                     self._read[entity, intval(number)] = moment
 
@@ -140,8 +141,3 @@ def _entity(kind: str, params: PhpArray) -> str | None:
         return _BY_TYPE.get(intval(params.get("entityTypeId")))
     name = kind.removeprefix("crm.")
     return name if name in ENTITIES else None
-
-
-def _by_number(key: Any) -> bool:
-    condition = parse_key(str(key))
-    return condition.field in ("ID", "id") and condition.operation in ("=", "@") and not condition.negative
