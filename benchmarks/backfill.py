@@ -14,6 +14,7 @@ import random
 import sys
 import time
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import httpx
@@ -21,6 +22,7 @@ import structlog
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Change, Outcome, Result
+from reconciler.planning import fresh_first
 from reconciler.portal.address import parse_webhook
 from reconciler.portal.client import Client, Limits
 from reconciler.portal.dialect import CONTACT_UPDATE
@@ -89,7 +91,7 @@ class Measured:
     lost: int
     wall_seconds: float
     longest_request: float
-    #: Longest time between the answer to a check and the departure of its write.
+    #: Longest time between a precondition and the end of its write, by the portal's clock.
     longest_gap: float
     #: Processor time of this process, both sides.
     cpu_seconds: float
@@ -162,7 +164,7 @@ def measure(case: Case, updates: int = UPDATES) -> Measured:
     over = _others(portal, case, timeline)
     with _client(portal, line, clock) as client:
         writer = Writer(client, clock, ChunkLimits(), intend=lambda _: None, settle=outcomes.extend)
-        writer.apply(changes)
+        writer.apply(fresh_first(changes, ()))
         wall = clock.monotonic()
         over(clock)
     applied = sum(outcome.result is Result.APPLIED for outcome in outcomes)
@@ -206,11 +208,20 @@ def _portal(case: Case, updates: int, clock: VirtualClock) -> Portal:
 def _changes(portal: Portal) -> list[Change]:
     """Return what a sweep would have found."""
     rows = portal.database.rows(
-        "SELECT contact.id, company.id, contact.assigned_by_id, company.assigned_by_id"
+        "SELECT contact.id, company.id, contact.assigned_by_id, company.assigned_by_id, contact.date_modify"
         " FROM contact JOIN company ON company.id = contact.company_id WHERE contact.category_id = 0"
         " AND company.is_my_company = 'N' AND contact.assigned_by_id <> company.assigned_by_id ORDER BY contact.id"
     )
-    return [Change(contact=row[0], company=row[1], before=row[2], after=row[3]) for row in rows]
+    return [
+        Change(
+            contact=row[0],
+            company=row[1],
+            before=row[2],
+            after=row[3],
+            modified=datetime.fromtimestamp(row[4], UTC),
+        )
+        for row in rows
+    ]
 
 
 def _client(portal: Portal, line: _Line, clock: VirtualClock) -> Client:

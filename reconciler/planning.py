@@ -209,8 +209,14 @@ def _log_unreadable(plan: Plan) -> None:
 
 
 def fresh_first(changes: Sequence[Change], backlog: Collection[int]) -> list[Change]:
-    """Return the changes in the order of writing: what came up just now waits for no backlog (DESIGN 5)."""
-    return sorted(changes, key=lambda change: (change.cause not in _FRESH, change.contact in backlog))
+    """Return the changes in the order of writing: what came up just now waits for no backlog.
+
+    By owner otherwise: the changes of a request that need the same owner share their preconditions.
+    """
+    return sorted(
+        changes,
+        key=lambda c: (c.cause not in _FRESH, c.contact in backlog, c.after, c.company_owner, c.company, c.contact),
+    )
 
 
 def propose_undo(
@@ -229,7 +235,7 @@ def propose_undo(
     applied = [record.change for record in writes.latest]
     contacts: dict[int, ContactRow] = {}
     for start in range(0, len(applied), most):
-        contacts.update(look_at(client, clock, applied[start : start + most], companies=False).contacts)
+        contacts.update(look_at(client, [change.contact for change in applied[start : start + most]]))
     users = read_users(client, {o for c in applied for o in (c.before, c.after)})
     if users is None:
         raise MissingScopeError(NO_USER_SCOPE)

@@ -228,7 +228,7 @@ def _apply(worker: Worker, order: Order, run: int, proposal: Proposal, progress:
         until = max(progress.started + order.seconds, worker.clock.monotonic() + order.seconds / 2)
     order.writing(0, len(through))
     writer.apply(fresh_first(through, proposal.backlog), until)
-    log.info("run.gap", longest_seconds_between_check_and_write=round(writer.longest_gap, 3))
+    log.info("run.gap", longest_seconds_between_precondition_and_write=round(writer.longest_gap, 3))
 
 
 def _remember(worker: Worker, order: Order, progress: _Progress) -> None:
@@ -256,14 +256,13 @@ def _settle_open(worker: Worker) -> None:
     intents = worker.journal.open_intents(worker.portal)
     if not intents:
         return
-    # The portal may still be at work on the last request of that run, for as long as it lets one (F5.3). By the time
-    # of day, which somebody may have set back since.
-    latest = max(intent.attempted_at for intent in intents)
-    worker.clock.sleep(SETTLED_SECONDS - max(0.0, (worker.clock.now() - latest).total_seconds()))
+    # The portal may still be at work on the last request of that run, for as long as it lets one (F5.3). How long ago
+    # that was, this host's time of day cannot say: somebody may have set it since.
+    worker.clock.sleep(SETTLED_SECONDS)
     for run, of_run in groupby(intents, key=lambda intent: intent.run):
         group = list(of_run)
         changes = [intent.change for intent in group]
-        outcomes = settle_open(worker.client, worker.clock, changes, most=worker.chunks.most)
+        outcomes = settle_open(worker.client, changes, most=worker.chunks.most)
         _keep_exceptions(worker, outcomes, {intent.change.contact for intent in group if intent.puts_forward})
         worker.journal.settle(run, outcomes)
         log.info("run.settled", settled_run=run, **Counter(outcome.result.value for outcome in outcomes))

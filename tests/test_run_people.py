@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from support.world import Exchange, World
 
 
-def before_first(world: World, what: str, act: Callable[[], None]) -> None:
-    """Let somebody act right before the portal gets the first request of a kind."""
+def before_first(world: World, act: Callable[[], None]) -> None:
+    """Let somebody act right before the portal gets the first request with updates."""
 
     def watch(exchange: Exchange) -> None:
-        if (exchange.checked and not exchange.updates) if what == "check" else exchange.updates:
+        if exchange.updates:
             world.witness.before = lambda _: None
             act()
 
@@ -75,41 +75,49 @@ def relink(world: World, contact: int, company: int) -> None:
         pytest.param(lambda world: world.portal.people.delete_contact(3), {3: "gone"}, None, id="deleted"),
     ],
 )
-def test_between_plan_and_check(
+def test_between_plan_and_write(
     make_world: Callable[..., World], act: Callable[[World], None], results: dict[int, str], owner: int | None
 ) -> None:
-    """The check sees it: the person's choice stays, the others are written, and the next sweep does what is right."""
+    """The portal refuses it: the person's choice stays, the others are written, the next sweep does what is right."""
     world = make_world()
     world.drift(10)
-    before_first(world, "check", lambda: act(world))
+    before_first(world, lambda: act(world))
     finished = world.run()
     assert world.results() == dict.fromkeys(range(1, 11), "applied") | results
     assert finished.report.status is Status.APPLIED
     if owner is not None:
         assert world.owner_of(3) == owner
     assert audit(world) == 0
-    intents = {row.change.contact: row.attempts for row in world.journal.changes(1)}
-    assert all(intents[contact] == 0 for contact in results)
+    assert {edit.id for edit in world.portal.history if edit.source == "rest"}.isdisjoint(results)
     world.run()
     assert world.portal.drift() == 0
 
 
-def test_who_is_dismissed_between_plan_and_check_gets_nothing(make_world: Callable[..., World]) -> None:
+def test_who_is_dismissed_between_plan_and_write_gets_nothing(make_world: Callable[..., World]) -> None:
     """Of a long plan the last chunk leaves hours after the sweep: the new owner is looked at again, as the company."""
     world = make_world()
     world.drift(10)
-    before_first(world, "check", lambda: world.portal.people.dismiss_user(BOB))
+    before_first(world, lambda: world.portal.people.dismiss_user(BOB))
     world.run()
     assert world.outcomes() == {"conflict": 10}
     assert world.owner_of(3) == ANN
     assert world.run().report.reasons == {Standing.OWNER_DISMISSED: 10}
 
 
-def test_between_check_and_write(make_world: Callable[..., World]) -> None:
-    """The gap of one request that nobody can close: the write lands on the person's choice, and the record shows it."""
+def test_between_precondition_and_write(make_world: Callable[..., World]) -> None:
+    """The milliseconds inside the portal that nobody can close: the write lands on the person's choice, on record."""
     world = make_world()
     world.drift(10)
-    before_first(world, "write", lambda: world.portal.people.edit_contact(3, CLEO, assigned_by_id=CLEO))
+    world.faults(
+        {
+            "kind": "human_edit_between",
+            "method": CONTACT_UPDATE,
+            "contact": 3,
+            "contact_id": 3,
+            "owner": CLEO,
+            "by": CLEO,
+        }
+    )
     world.run()
     assert world.outcomes() == {"applied": 10}
     assert audit(world) == 1
@@ -129,23 +137,13 @@ def test_between_write_and_read_back(make_world: Callable[..., World], act: dict
 
     def arm(exchange: Exchange) -> None:
         if exchange.updates:
-            number = len(world.witness.exchanges)
-            world.faults({"kind": "human_edit_between", "request": number, "method": "crm.contact.list", "times": 1,
-                          "contact_id": 3, "by": CLEO, **act})  # fmt: skip
+            world.faults({"kind": "human_edit_between", "request": exchange.number, "method": CONTACT_UPDATE,
+                          "contact": 4, "contact_id": 3, "by": CLEO, **act})  # fmt: skip
 
     world.witness.before = arm
     world.run()
     assert world.results() == dict.fromkeys(range(1, 11), "applied") | {3: result}
     assert world.owner_of(3) == act["owner"]
-
-
-def test_a_contact_deleted_between_check_and_write(make_world: Callable[..., World]) -> None:
-    """The update answers that there is no such contact: one outcome, gone."""
-    world = make_world()
-    world.drift(10)
-    before_first(world, "write", lambda: world.portal.people.delete_contact(3))
-    world.run()
-    assert world.results() == dict.fromkeys(range(1, 11), "applied") | {3: "gone"}
 
 
 def test_a_company_handed_over_in_the_middle_of_a_run(make_world: Callable[..., World]) -> None:
@@ -160,8 +158,8 @@ def test_a_company_handed_over_in_the_middle_of_a_run(make_world: Callable[..., 
 
     world.witness.before = watch
     world.run()
-    # Ten, ten and fifteen are under way or checked when it happens; the rest sees it.
-    assert world.outcomes() == {"applied": 35, "conflict": 25}
+    # Ten and fifteen are written when it happens; the rest is refused.
+    assert world.outcomes() == {"applied": 25, "conflict": 35}
     world.run()
     assert world.outcomes() == {"applied": 60}
     assert {world.owner_of(contact) for contact in range(1, 61)} == {CLEO}

@@ -4,6 +4,7 @@ First match wins:
 
 evidence                                                                        cause
 ==============================================================================  ======================
+the journal: our last write to it met an edit of somebody else                  contact_changed
 the journal: the last sweep left just this drift, same company, same owners     what we said then
 the journal: we wrote this contact, and it holds something else now             changed_back
 the roster: the contact holds an earlier owner of its company                   company_owner_changed
@@ -52,12 +53,19 @@ class Evidence:
     recorded_at: Mapping[int, frozenset[int]] = field(default_factory=dict)
     #: Companies of drifted contacts that have had their present owner since before the last sweep.
     unmoved: Collection[int] = frozenset()
+    #: Contact whose last write of ours met somebody's edit -> when it was changed before that.
+    in_conflict: Mapping[int, datetime] = field(default_factory=dict)
     #: In whose name we write; 0: not known.
     account: int = 0
 
 
-def cause_of(mismatch: Mismatch, detail: ContactDetail | None, evidence: Evidence) -> Cause:
+def cause_of(  # noqa: PLR0911 - one return for each row of the table
+    mismatch: Mismatch, detail: ContactDetail | None, evidence: Evidence
+) -> Cause:
     """Decide by the table above. `detail` is None for a contact that vanished since the sweep."""
+    before = evidence.in_conflict.get(mismatch.contact)
+    if before and detail and detail.modified > before and detail.modified_by != evidence.account:
+        return Cause.CONTACT_CHANGED
     if mismatch in evidence.known:
         return evidence.known[mismatch]
     written = evidence.written.get(mismatch.contact)

@@ -217,6 +217,8 @@ class Change:
     #: The owner that the company must still have, where the rule chose another one to write.
     company_owner: int = 0
     cause: Cause = Cause.UNKNOWN
+    #: When the contact was last changed, by the portal's clock, in the row that this rests on; None: not known.
+    modified: datetime | None = field(default=None, compare=False)
 
     @property
     def key(self) -> tuple[int, int, int, int]:

@@ -136,6 +136,7 @@ def judge(mismatch: Mismatch, case: Case) -> Change | Skip | None:
                 return None
             reason = _held_back(mismatch, cause, case)
             if reason is None:
+                detail = case.snapshot.contact_details.get(mismatch.contact)
                 return Change(
                     contact=mismatch.contact,
                     company=mismatch.company,
@@ -144,6 +145,7 @@ def judge(mismatch: Mismatch, case: Case) -> Change | Skip | None:
                     rule=rule,
                     company_owner=mismatch.company_owner,
                     cause=cause,
+                    modified=detail.modified if detail else None,
                 )
     return Skip(mismatch=mismatch, reason=reason, cause=cause)
 

@@ -64,7 +64,8 @@ def restore(
     back: list[Change] = []
     left: list[Left] = []
     for change in sorted(applied, key=lambda c: (c.company, c.contact)):
-        obstacle = _obstacle(change, contacts.get(change.contact)) or unrestorable(change, users)
+        contact = contacts.get(change.contact)
+        obstacle = _obstacle(change, contact) or unrestorable(change, users)
         if obstacle is None:
             back.append(
                 Change(
@@ -74,6 +75,7 @@ def restore(
                     after=change.before,
                     rule=Rule.UNDO,
                     cause=Cause.UNKNOWN,
+                    modified=contact.modified if contact else None,
                 )
             )
         else:

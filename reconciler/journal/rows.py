@@ -193,6 +193,7 @@ def change_of(row: Row[Any]) -> Change:
         rule=Rule(row.rule or Rule.COMPANY_OWNER),
         company_owner=row.company_owner_id,
         cause=Cause(row.cause),
+        modified=row.modified_at,
     )
 
 
@@ -234,6 +235,7 @@ def _change_columns(run: int, change: Change, links: Links) -> dict[str, Any]:
         "cause": change.cause.value,
         "rule": None if change.rule is Rule.COMPANY_OWNER else change.rule.value,
         "company_owner_id": change.company_owner,
+        "modified_at": change.modified,
         "approval_id": links.approvals.get(change.key),
         "undoes_change_id": links.undoes.get(change.contact),
     }
@@ -251,6 +253,7 @@ def _insert_intent() -> Insert:
             "settled_at": null(),
             "result": null(),
             "detail": "",
+            "modified_at": new.excluded.modified_at,
             "approval_id": func.coalesce(known.approval_id, new.excluded.approval_id),
         },
         where=_same_change(new),

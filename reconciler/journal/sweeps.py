@@ -44,7 +44,9 @@ class Sweeps:
             last_sweep = None if last is None else last.taken_at
             earlier_owners, unmoved = roster.owners_before(connection, portal, companies, last_sweep)
             known, left_at = drift.known(connection, portal, mismatches)
-            written = writes.last_written(connection, portal, [mismatch.contact for mismatch in mismatches])
+            contacts = [mismatch.contact for mismatch in mismatches]
+            written = writes.last_written(connection, portal, contacts)
+            in_conflict = writes.last_in_conflict(connection, portal, contacts)
         recorded_at = {contact: frozenset({company}) for contact, company in left_at.items()}
         for contact, (_, company) in written.items():
             recorded_at[contact] = recorded_at.get(contact, frozenset()) | {company}
@@ -55,6 +57,7 @@ class Sweeps:
             written={contact: owner for contact, (owner, _) in written.items()},
             recorded_at=recorded_at,
             unmoved=unmoved,
+            in_conflict=in_conflict,
         )
 
     def keep(self, portal: str, so_far: Halfway) -> None:

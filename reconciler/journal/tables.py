@@ -154,7 +154,7 @@ change = Table(
     Column("settled_at", UtcDateTime),
     Column("result", Text),
     Column("detail", Text, nullable=False, server_default=text("''")),
-    #: The contact's DATE_MODIFY as read back: what our own write looks like from outside.
+    #: The contact's DATE_MODIFY in the row that the change rests on: unchanged, nothing was written.
     Column("modified_at", UtcDateTime),
     UniqueConstraint("run_id", "contact_id"),
     CheckConstraint("contact_id > 0 AND company_id > 0 AND owner_before >= 0 AND owner_after > 0", name="ids"),

@@ -56,6 +56,18 @@ _LAST_WRITTEN = (
     .where(_written, _change.c.contact_id.in_(rows.CHOSEN))
     .group_by(_change.c.contact_id)
 )
+_LAST_SENT = (
+    # As above.
+    select(_change.c.contact_id, _change.c.result, _change.c.modified_at, func.max(_change.c.id))
+    .where(
+        _change.c.intended_at.is_not(None),
+        _change.c.contact_id.in_(rows.CHOSEN),
+        select(tables.run.c.id)
+        .where(tables.run.c.id == _change.c.run_id, tables.run.c.portal_id == rows.KEY_OF_PORTAL)
+        .exists(),
+    )
+    .group_by(_change.c.contact_id)
+)
 
 
 class Writes:
@@ -110,6 +122,12 @@ def last_written(connection: Connection, portal: str, contacts: Iterable[int]) -
     """Return contact -> the owner that we wrote last and the company then, of those that we ever wrote."""
     found = connection.execute(_LAST_WRITTEN, {"portal": portal, "chosen": rows.as_set(contacts)})
     return {row.contact_id: (row.owner_after, row.company_id) for row in found}
+
+
+def last_in_conflict(connection: Connection, portal: str, contacts: Iterable[int]) -> dict[int, datetime]:
+    """Return those of these contacts whose last write met somebody's edit -> when they were changed before it."""
+    found = connection.execute(_LAST_SENT, {"portal": portal, "chosen": rows.as_set(contacts)})
+    return {row.contact_id: row.modified_at for row in found if row.result == Result.CONFLICT.value and row.modified_at}
 
 
 def _obstacle(connection: Connection, portal: str, run: int) -> NothingToUndo | None:

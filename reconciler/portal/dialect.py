@@ -5,6 +5,7 @@ from __future__ import annotations
 BATCH = "batch"
 COMPANY_LIST = "crm.company.list"
 CONTACT_LIST = "crm.contact.list"
+CONTACT_GET = "crm.contact.get"
 CONTACT_UPDATE = "crm.contact.update"
 CONTACT_LINKS = "crm.contact.company.items.get"
 COMPANY_FIELD_LIST = "crm.company.fields"

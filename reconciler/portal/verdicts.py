@@ -1,10 +1,11 @@
-"""What became of one update, by what the portal answered to it and what the read-back shows."""
+"""What became of one update, by what the portal answered and what the read-back shows."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.core.check import after_write
+from reconciler.core.check import Precondition, after_write, not_written
 from reconciler.core.model import Change, Outcome, Result
 from reconciler.errors import (
     DeniedError,
@@ -18,15 +19,34 @@ from reconciler.portal.wire import Answer
 
 if TYPE_CHECKING:
     from reconciler.core.check import ContactRow
+    from reconciler.portal.conditional import Finding
+
+#: Errors of one command that say nothing about the webhook as a whole.
+_OF_ONE_COMMAND = (RefusedError, OperationTimeLimitError, TransientError)
 
 
-def verdict(change: Change, answer: Answer | PortalError, row: ContactRow | None) -> Outcome | None:
-    """Decide an answered update by what the portal said and what it shows; None: send it again.
+def verdict(finding: Finding, row: ContactRow | None, *, sent_before: bool = False) -> Outcome | None:
+    """Decide what became of a change; None: it was not written, and may be tried again.
 
-    Raises the answer when it is about the webhook as a whole.
+    `sent_before`: an earlier attempt had no answer. Raises what the update was answered, where that is about the
+    webhook as a whole; of a precondition see `of_the_whole`.
     """
-    said_yes = isinstance(answer, Answer) and answer.result is True
-    seen = after_write(change, row, answered=said_yes)
+    said_yes = isinstance(finding.answer, Answer) and finding.answer.result is True
+    if finding.precondition is Precondition.MET:
+        return _tried(finding, row, said_yes=said_yes)
+    outcome = not_written(finding.change, finding.precondition, row)
+    if outcome is None and (error := of_the_whole(finding)):
+        return failed(finding.change, f"not written: {error}")
+    if outcome is not None and outcome.result is Result.ALREADY and (said_yes or sent_before):
+        detail = "" if said_yes else "an earlier attempt took effect late"
+        return replace(outcome, result=Result.APPLIED, detail=detail)
+    return outcome
+
+
+def _tried(finding: Finding, row: ContactRow | None, *, said_yes: bool) -> Outcome | None:
+    """Decide an update that was tried: its precondition was met."""
+    change, answer = finding.change, finding.answer
+    seen = after_write(replace(change, modified=finding.modified or change.modified), row, answered=said_yes)
     if said_yes or (seen is not None and seen.result is Result.APPLIED):
         return seen  # an error does not mean that nothing was written (F11.25)
     match answer:
@@ -41,6 +61,11 @@ def verdict(change: Change, answer: Answer | PortalError, row: ContactRow | None
         case PortalError():
             raise answer
     return seen or failed(change, "the portal answered neither yes nor an error")
+
+
+def of_the_whole(finding: Finding) -> PortalError | None:
+    """Return what a precondition failed with, where that is about the webhook or the portal as a whole."""
+    return None if isinstance(finding.error, _OF_ONE_COMMAND) else finding.error
 
 
 def failed(change: Change, detail: str) -> Outcome:

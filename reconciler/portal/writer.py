@@ -1,21 +1,23 @@
-"""Carrying out a plan: check, write, read back, so that a person's later decision stands (DESIGN 6).
+"""Carrying out a plan, so that a person's later decision stands: the portal itself refuses what is not as planned.
 
-One request carries the updates of a chunk, their read-back and the check of the next chunk. A check counts only if
-its write leaves within two seconds of its answer; otherwise there is a fresh one in a request of its own. A request
+One request carries a chunk of changes, each behind its preconditions, and their read-back (`conditional`). A request
 whose answer was lost is never simply repeated: the contacts are read first.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 import structlog
 
-from reconciler.core.check import ContactRow, after_write, before_write
+from reconciler.core.check import ContactRow, Precondition, after_write, resting_on
 from reconciler.core.model import Change, Outcome, Result
 from reconciler.errors import (
+    BlockedError,
     NotJsonError,
     OperationTimeLimitError,
     PortalError,
@@ -23,10 +25,12 @@ from reconciler.errors import (
     TooLargeError,
     TransientError,
 )
-from reconciler.portal.dialect import BATCH_COMMANDS, CONTACT_UPDATE, OWNER, REQUEST_SECONDS
-from reconciler.portal.looks import Look, commands_to_look, look_at, looked
-from reconciler.portal.verdicts import failed, verdict
-from reconciler.portal.wire import Answer, Command
+from reconciler.portal.capability import takes_conditions
+from reconciler.portal.conditional import Finding, compose, fitting
+from reconciler.portal.dialect import COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, REQUEST_SECONDS, USER_LIST
+from reconciler.portal.looks import look_at, looked
+from reconciler.portal.verdicts import failed, of_the_whole, verdict
+from reconciler.portal.wire import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,28 +40,24 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("reconciler.writer")
 
-#: A check is worth nothing when its write leaves later than so many seconds after it.
-CHECK_SECONDS = 2.0
 #: How often a change is sent before it is given up.
 SENDINGS = 4
-#: How many fresh checks in a row may come too late for their write before the run is given up.
-CHECKS = 10
 #: How many answers in a row may be lost before the run is given up: more than one broken company's contacts.
 LOSSES = 25
 #: What the next chunk may grow by.
 GROWTH = 1.5
-#: So long after a request left, the portal is no longer at work on it: its own limit (F5.3), and the way there.
+#: The part of a chunk that is sent where the budget has no room for more.
+EDGE = 0.7
+#: So long after a request the portal is no longer at work on it: its own limit (F5.3), and the way there.
 SETTLED_SECONDS = REQUEST_SECONDS + 5.0
-#: Updates that fit into a batch beside their read-back and the three commands of the next chunk's check.
-MOST_UPDATES = BATCH_COMMANDS - 1 - 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkLimits:
-    """How many updates go into one request."""
+    """How many updates go into one request; no more than fit into a batch beside their preconditions."""
 
     start: int = 10
-    most: int = 25
+    most: int = 23
     #: Seconds that the updates of one request should take: far from the portal's 60 (F5.3).
     target_seconds: float = 15.0
 
@@ -79,15 +79,17 @@ class Writer:
     ) -> None:
         self._client = client
         self._clock = clock
-        self._limits = replace(limits, start=min(limits.start, MOST_UPDATES), most=min(limits.most, MOST_UPDATES))
+        self._limits = limits
         self._intend = intend
         self._settle = settle
-        self._size = self._limits.start
+        self._size = limits.start
         self._queue: deque[Change] = deque()
         self._sendings: Counter[int] = Counter()
+        #: Contacts that have a request of their own: beside others their precondition shifted, or the answer was lost.
+        self._alone: set[int] = set()
         self._losses = 0
         self._until: float | None = None
-        #: Longest time between a check's answer and the departure of its write, in seconds.
+        #: Longest time between a precondition and the end of its write, in seconds of the portal's clock.
         self.longest_gap = 0.0
 
     def apply(self, changes: Sequence[Change], until: float | None = None) -> None:
@@ -98,177 +100,150 @@ class Writer:
         """
         self._queue = deque(changes)
         self._until = until
-        look: Look | None = None
-        chunk: list[Change] = []
-        while chunk or self._queue:
+        if changes and not takes_conditions(self._client, changes[: self._limits.start]):
+            raise BlockedError(
+                "the portal does not fill in what one command of a batch takes from another, so nothing can be written "
+                "safely"
+            )
+        while self._queue:
             self._clock.sleep(0)
-            if self._over(0.0, chunk) or not (chunk or self._affordable()):
-                log.info("writer.slot_over", left=len(chunk) + len(self._queue))
+            if self._over(0.0) or not self._affordable():
+                log.info("writer.slot_over", left=len(self._queue))
                 return
-            if not chunk:
-                chunk, look = self._take(), None
-            if look is None or not self._in_time(look):
-                look = self._look_afresh(chunk)
-            due = self._still_due(chunk, look)
-            if due:
-                chunk, look = self._write(due, look)
-            else:
-                chunk, look = [], None
+            self._write(self._take())
 
     def _affordable(self) -> bool:
-        """Wait until the budget allows a whole chunk, since each smaller one is a request more; False: not in time."""
-        while wait := self._client.budget.wait(CONTACT_UPDATE, min(self._size, len(self._queue))):
-            if self._over(wait, ()):
+        """Wait until the budget allows most of a chunk: a small one is a request more. Return False if not in time."""
+        while waits := self._waits():
+            wait, method = max(waits)
+            if self._over(wait):
                 return False
-            log.info("writer.budget_wait", seconds=round(wait, 1))
-            self._client.listener.budget_waited(CONTACT_UPDATE, wait)
+            log.info("writer.budget_wait", method=method, seconds=round(wait, 1))
+            self._client.listener.budget_waited(method, wait)
             self._clock.sleep(wait)
         return True
 
-    def _over(self, wait: float, chunk: Sequence[Change]) -> bool:
+    def _waits(self) -> list[tuple[float, str]]:
+        """Return how long to wait for each method that has too little left for most of the next chunk.
+
+        For all of it, seconds of the budget would be left unused that make up nearly a chunk.
+        """
+        enough = math.ceil(EDGE * len(self._next()))
+        calls = {CONTACT_UPDATE: enough, CONTACT_LIST: enough + 1, COMPANY_LIST: 1, USER_LIST: 1}
+        waits = [(self._client.budget.wait(method, count), method) for method, count in calls.items()]
+        return [(wait, method) for wait, method in waits if wait]
+
+    def _over(self, wait: float) -> bool:
         """Tell whether our time is over after so long a wait; what was sent before is carried through all the same."""
-        first = chunk[0] if chunk else self._queue[0]
         late = self._until is not None and self._clock.monotonic() + wait >= self._until
-        return late and not self._sendings[first.contact]
+        return late and not self._sendings[self._queue[0].contact]
+
+    def _next(self) -> list[Change]:
+        """Return the next chunk, without regard to the budget."""
+        first = self._queue[0]
+        if first.contact in self._alone:
+            return [first]
+        ahead = takewhile(lambda change: change.contact not in self._alone, self._queue)
+        chunk = list(islice(ahead, min(self._size, self._limits.most)))
+        return chunk[: fitting(chunk)]
 
     def _take(self) -> list[Change]:
-        """Take the next chunk, which is whole unless the budget never has room for one so large."""
-        fitting = min(self._size, len(self._queue), self._client.budget.affordable(CONTACT_UPDATE))
-        return [self._queue.popleft() for _ in range(int(fitting))]
+        """Take the next chunk, or as much of it as the budget has room for."""
+        chunk, budget = self._next(), self._client.budget
+        room = min(budget.affordable(CONTACT_UPDATE), budget.affordable(CONTACT_LIST) - 1, len(chunk))
+        return [self._queue.popleft() for _ in range(max(1, int(room)))]
 
-    def _take_beside(self, due: Sequence[Change]) -> list[Change]:
-        """Take the chunk that follows one that is on its way; nothing where there would be a wait between them."""
-        size = min(self._size, len(self._queue))
-        room = self._client.budget.affordable(CONTACT_UPDATE) - len(due) >= size
-        return [self._queue.popleft() for _ in range(size)] if room else []
-
-    def _still_whole(self, following: list[Change]) -> list[Change]:
-        """Put back what is too much after an answer: updates got slower, or the budget is used up."""
-        size = min(self._size, len(following))
-        keep = size if self._client.budget.affordable(CONTACT_UPDATE) >= size else 0
-        self._again(following[keep:])
-        return following[:keep]
-
-    def _in_time(self, look: Look) -> bool:
-        """Tell whether a write that is sent now leaves soon enough after its check."""
-        return self._clock.monotonic() - look.at + self._client.throttle.delay(1) <= CHECK_SECONDS
-
-    def _look_afresh(self, chunk: Sequence[Change]) -> Look:
-        """Check a chunk in a request of its own, timed so that the write can follow at once."""
-        for _ in range(CHECKS):
-            self._clock.sleep(self._client.throttle.delay(2))
-            look = look_at(self._client, self._clock, chunk, companies=True)
-            if self._in_time(look):
-                return look
-        raise RateLimitedError("the portal gets so many requests that no write can follow its check in two seconds")
-
-    def _still_due(self, chunk: Sequence[Change], look: Look) -> list[Change]:
-        """Settle what a check forbids; return the rest."""
-        verdicts = {change: self._before_write(change, look) for change in chunk}
-        self._report([outcome for outcome in verdicts.values() if outcome is not None])
-        return [change for change, outcome in verdicts.items() if outcome is None]
-
-    def _before_write(self, change: Change, look: Look) -> Outcome | None:
-        contact, company_owner = look.contacts.get(change.contact), look.owners.get(change.company)
-        outcome = before_write(change, contact, company_owner, fit=change.after in look.fit)
-        if outcome is not None and outcome.result is Result.ALREADY and self._sendings[change.contact]:
-            return replace(outcome, result=Result.APPLIED, detail="an earlier attempt took effect late")
-        return outcome
-
-    def _write(self, due: list[Change], look: Look) -> tuple[list[Change], Look | None]:
-        """Send the updates; return the next chunk with its check, if the answer brought one."""
-        following = self._take_beside(due)
-        checks = commands_to_look(following, companies=True) if following else []
-        commands = [*map(_update, due), *commands_to_look(due, companies=False), *checks]
-        self._intend(due)
-        self._sendings.update(change.contact for change in due)
-        if not self._in_time(look):  # the journal's disk was slow
-            self._again(following)
-            self._again(due)
-            return [], None
+    def _write(self, chunk: list[Change]) -> None:
+        """Send a chunk and settle it."""
+        batch = compose(chunk)
+        self._intend(chunk)
+        sent_before = {change.contact for change in chunk if self._sendings[change.contact]}
+        self._sendings.update(change.contact for change in chunk)
         try:
-            batch = self._client.send(commands)
+            answers = self._client.send(batch.commands).answers
         except (RateLimitedError, OperationTimeLimitError, TooLargeError) as refusal:
             log.warning("writer.refused", error=str(refusal))
             if isinstance(refusal, TooLargeError):
-                self._size = max(1, len(due) // 2)
-            self._again(following)
-            self._again(due, refusal)
-            return [], None
+                self._size = max(1, len(chunk) // 2)
+            self._again(chunk, refusal)
+            return
         except TransientError as loss:
-            log.warning("writer.answer_lost", changes=len(due), error=str(loss))
-            self._size = max(1, len(due) // 2)
-            self._losses += 1
-            self._again(following)
-            self._find_out(due)
-            if self._losses >= LOSSES:
-                raise
-            return [], None
-        finally:
-            self.longest_gap = max(self.longest_gap, self._client.sent_at - look.at)
-        self._losses = 0
-        self._adapt(len(due), self._clock.monotonic() - self._client.sent_at)
-        next_look = self._next_look(following, batch.answers[len(due) + 1 :])
-        self._take_note(due, batch.answers)
-        return self._still_whole(following), next_look
+            log.warning("writer.answer_lost", changes=len(chunk), error=str(loss))
+            self._size = max(1, len(chunk) // 2)
+            # One contact that breaks its request takes no other with it to the end.
+            self._alone.update(c.contact for c in chunk if self._sendings[c.contact] == SENDINGS - 1)
+            self._find_out(chunk)
+            self._count_loss(loss)
+            return
+        self._adapt(len(chunk), self._clock.monotonic() - self._client.sent_at)
+        self._take_note(batch.findings(answers), answers[-1], sent_before)
 
-    def _find_out(self, due: Sequence[Change]) -> None:
+    def _find_out(self, chunk: Sequence[Change]) -> None:
         """Settle a chunk whose answer was lost by reading it; send again what surely was not written."""
-        sent_at = self._client.sent_at
-        look = self._look_back(due)
-        verdicts = [(c, after_write(c, look.contacts.get(c.contact), answered=False)) for c in due]
+        rows = self._look_back(chunk)
+        verdicts = [(change, after_write(change, rows.get(change.contact), answered=False)) for change in chunk]
         applied = [outcome for _, outcome in verdicts if outcome and outcome.result is Result.APPLIED]
         self._report(applied)
         pending = [change for change, outcome in verdicts if outcome not in applied]
         if not pending:
             return
         # The portal may still be at work on the request, for as long as it lets one run (F5.3).
-        self._clock.sleep(sent_at + SETTLED_SECONDS - self._clock.monotonic())
-        look = self._look_back(pending)
+        self._clock.sleep(SETTLED_SECONDS)
+        rows = self._look_back(pending)
         self._settle_or_again(
-            (change, after_write(change, look.contacts.get(change.contact), answered=False)) for change in pending
+            ((change, after_write(change, rows.get(change.contact), answered=False)) for change in pending), rows
         )
 
-    def _take_note(self, due: Sequence[Change], answers: Sequence[Answer | PortalError]) -> None:
-        """Settle an answered chunk from the answers to its updates and from its read-back."""
-        rows = self._read_back(due, answers[len(due)])
+    def _take_note(self, findings: Sequence[Finding], read_back: Answer | PortalError, sent_before: set[int]) -> None:
+        """Settle an answered chunk from the answers to its commands and from its read-back."""
+        rows = self._read_back([finding.change for finding in findings], read_back)
         fatal: PortalError | None = None
         verdicts: list[tuple[Change, Outcome | None]] = []
-        for change, answer in zip(due, answers, strict=False):
+        for finding in findings:
+            change = finding.change
+            if finding.gap is not None:
+                self.longest_gap = max(self.longest_gap, finding.gap)
+            if finding.shifted:
+                self._alone.add(change.contact)
             try:
-                verdicts.append((change, verdict(change, answer, rows.get(change.contact))))
-            except PortalError as failure:  # the webhook itself: the next chunk would fare no better
+                sent = change.contact in sent_before
+                verdicts.append((change, verdict(finding, rows.get(change.contact), sent_before=sent)))
+            except PortalError as failure:  # the webhook or the portal itself: the next chunk would fare no better
                 fatal = failure
-        self._settle_or_again(verdicts)
+            fatal = of_the_whole(finding) or fatal
+        self._settle_or_again(verdicts, rows)
         if fatal is not None:
             raise fatal
+        doubts = [finding.error for finding in findings if finding.precondition is Precondition.UNKNOWN]
+        if len(doubts) == len(findings) and doubts[0] is not None:
+            self._count_loss(doubts[0])
+        else:
+            self._losses = 0
 
-    def _look_back(self, chunk: Sequence[Change]) -> Look:
-        return look_at(self._client, self._clock, chunk, companies=False)
+    def _count_loss(self, loss: PortalError) -> None:
+        """Count a request that nothing came of. Raises what it failed with once there were too many in a row."""
+        self._losses += 1
+        if self._losses >= LOSSES:
+            raise loss
 
-    def _read_back(self, due: Sequence[Change], answer: Answer | PortalError) -> Mapping[int, ContactRow]:
+    def _look_back(self, chunk: Sequence[Change]) -> Mapping[int, ContactRow]:
+        return look_at(self._client, [change.contact for change in chunk])
+
+    def _read_back(self, chunk: Sequence[Change], answer: Answer | PortalError) -> Mapping[int, ContactRow]:
         if isinstance(answer, Answer):
             try:
-                return looked([answer], due, self._clock.monotonic()).contacts
+                return looked(answer, [change.contact for change in chunk])
             except NotJsonError as doubt:
                 log.warning("portal.look_again", error=str(doubt))
-        return self._look_back(due).contacts
+        return self._look_back(chunk)
 
-    def _next_look(self, following: Sequence[Change], answers: Sequence[Answer | PortalError]) -> Look | None:
-        """Take the check that came along; None where it cannot be used and a fresh one is due."""
-        seen = [answer for answer in answers if isinstance(answer, Answer)]
-        if not following or len(seen) < len(answers):
-            return None
-        try:
-            return looked(seen, following, self._clock.monotonic())
-        except NotJsonError as doubt:
-            log.warning("portal.look_again", error=str(doubt))
-            return None
-
-    def _settle_or_again(self, verdicts: Iterable[tuple[Change, Outcome | None]]) -> None:
+    def _settle_or_again(
+        self, verdicts: Iterable[tuple[Change, Outcome | None]], rows: Mapping[int, ContactRow]
+    ) -> None:
+        """Settle what is decided, and try the rest again, now resting on the rows that were just read."""
         verdicts = list(verdicts)
         self._report([outcome for _, outcome in verdicts if outcome is not None])
-        self._again([change for change, outcome in verdicts if outcome is None])
+        self._again([resting_on(change, rows.get(change.contact)) for change, outcome in verdicts if outcome is None])
 
     def _again(self, changes: Sequence[Change], refusal: PortalError | None = None) -> None:
         """Put changes back in front of the queue; give up those that were sent too often.
@@ -282,30 +257,22 @@ class Writer:
         self._queue.extendleft(change for change in reversed(changes) if change not in spent)
 
     def _adapt(self, updates: int, seconds: float) -> None:
-        """Aim the next chunk at the target time; grow by at most half (DESIGN 5)."""
-        fitting = self._limits.target_seconds / max(seconds / updates, 1e-6)
-        self._size = int(max(1, min(fitting, max(self._size + 1, self._size * GROWTH), self._limits.most)))
+        """Aim the next chunk at the target time; grow by at most half."""
+        fitting_in = self._limits.target_seconds / max(seconds / updates, 1e-6)
+        self._size = int(max(1, min(fitting_in, max(self._size + 1, self._size * GROWTH), self._limits.most)))
 
     def _report(self, outcomes: Sequence[Outcome]) -> None:
         if outcomes:
             self._settle(outcomes)
 
 
-def settle_open(client: Client, clock: Clock, changes: Sequence[Change], *, most: int) -> list[Outcome]:
-    """Say what became of writes whose answers an earlier run never saw, `most` at a time (DESIGN 6)."""
+def settle_open(client: Client, changes: Sequence[Change], *, most: int) -> list[Outcome]:
+    """Say what became of writes whose answers an earlier run never saw, `most` at a time."""
     outcomes: list[Outcome] = []
     for start in range(0, len(changes), most):
         chunk = changes[start : start + most]
-        contacts = look_at(client, clock, chunk, companies=False).contacts
+        rows = look_at(client, [change.contact for change in chunk])
         for change in chunk:
-            outcome = after_write(change, contacts.get(change.contact), answered=False)
+            outcome = after_write(change, rows.get(change.contact), answered=False)
             outcomes.append(outcome or failed(change, "not written: the run ended before"))
     return outcomes
-
-
-def _update(change: Change) -> Command:
-    """Write the owner and nothing else; the flag silences notices where the portal lets it (F4, F17)."""
-    return Command(
-        CONTACT_UPDATE,
-        {"id": change.contact, "fields": {OWNER: change.after}, "params": {"REGISTER_SONET_EVENT": "N"}},
-    )

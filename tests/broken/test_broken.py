@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 
 
 def test_each_promise_has_its_patch() -> None:
-    """In the order of the promises."""
+    """In the order of the promises; what follows breaks one of them in another way."""
     promises = [promise.__name__ for promise in (*ALL, nothing_grows)]
-    assert [patch.stem for patch in PATCHES] == [f"{number:02}_{name}" for number, name in enumerate(promises, 1)]
+    named = [patch.stem.split("_", 1) for patch in PATCHES]
+    assert [number for number, _ in named] == [f"{number:02}" for number in range(1, len(PATCHES) + 1)]
+    assert [name for _, name in named][: len(promises)] == promises
+    assert {name for _, name in named} == set(promises)
 
 
 def test_the_seeds_of_the_patches_are_tried_unbroken_too() -> None:
     """That a seed fails under a patch says something only when it does not fail without."""
     named = [found[1] for patch in PATCHES if (found := RUN.search(patch.read_text(encoding="utf-8")))]
-    assert [f"--seed {seed}" for seed in TELLING] == named[:-1]
+    assert {f"--seed {seed}" for seed in TELLING} == {one for one in named if one.startswith("--seed ")}
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.stem)

@@ -101,9 +101,7 @@ def one(seed: int) -> Told:
             return play(seed, Path(folder), _stream.getvalue)
         except Exception as crash:  # noqa: BLE001 - the other seeds are played all the same
             sentence = "".join(traceback.format_exception(crash))
-            return Told(
-                seed=seed, violations=[sentence], counts=Counter(), departures=[], exposures=[], trace="crashed"
-            )
+            return Told(seed=seed, violations=[sentence], counts=Counter(), exposures=[], trace="crashed")
 
 
 def holding() -> tuple[int, int, int]:

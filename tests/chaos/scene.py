@@ -1,26 +1,22 @@
 """The stage of a chaos seed: one portal, several installations of the worker, and a record of all that happened to it.
 
-The record is the portal's own: what each update found in the database when it was carried out, what each check was
-answered, and what people did in between. The worker's journal is only compared with it.
+The record is the portal's own: what each update found in the database when it was carried out, what its preconditions
+found before, and what people did in between. The worker's journal is only compared with it.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 import threading
-from collections import defaultdict
-from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, field, fields
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from sqlalchemy import event
 from support.portal_fixture import ANN, BOB, Office
-from support.world import CLEO, COMPANY_LIST, share_statements, template
+from support.world import CLEO, COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, share_statements, template
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped
@@ -31,6 +27,8 @@ from reconciler.portal.line import http_client
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.reconcile import Finished, Order, Worker, reconcile
 from reconciler.simulator.costs import CostModel
+from reconciler.simulator.executor import Executor
+from reconciler.simulator.faults import Faults
 from reconciler.simulator.http import Response
 from reconciler.simulator.meters import LeakyBucket, OperatingMeter
 from reconciler.simulator.transport import InProcessTransport
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
     from chaos.drawing import Setup
 
     from reconciler.simulator.edits import Edit
+    from reconciler.simulator.faults import Fault, Target
     from reconciler.simulator.http import Request
 
 #: The office: an administrator, three people who own things, one who owns nothing yet, a director, and three who may
@@ -51,8 +50,6 @@ OWNERS = (ANN, BOB, CLEO, DORA, LEAVER)
 #: So long that no text holds it by chance.
 TOKEN = "chaos0webhook0token0that0must0never0show"
 OLD_HOST, NEW_HOST = "portal.bitrix24.de", "renamed.bitrix24.de"
-_LINKED_OWNERS = ["ID", "COMPANY_ID", "ASSIGNED_BY_ID"]
-_OWNERS = ["ID", "ASSIGNED_BY_ID"]
 #: In a request that asks how many linked contacts there are, which goes with each read of all companies.
 _HOW_MANY = b"crm.contact.list?order[ID]=DESC&filter[%21COMPANY_ID]=0&"
 
@@ -65,24 +62,29 @@ class Killed(BaseException):
 
 @dataclass(kw_only=True, eq=False)
 class Check:
-    """What a check showed of contacts and companies."""
+    """What the preconditions of one write found in the database, each at the moment when it was read."""
 
-    #: When its request arrived at the portal, and when the answer was there.
+    #: When the new owners were read, and when the contact was.
+    began: float
     arrived: float
-    left: float
-    asked: set[int]
-    #: Contact -> company and owner; company -> owner.
-    contacts: dict[int, tuple[int, int]]
+    #: The contact's company and owner; None: it was not there.
+    contact: tuple[int, int] | None
+    #: Company -> owner.
     owners: dict[int, int]
 
 
 @dataclass(kw_only=True, eq=False)
 class Exchange:
-    """One request of an installation."""
+    """One request of an installation, and what its preconditions have read so far."""
 
     run: Run
     arrived: float
-    check: Check | None = None
+    #: Whether it carries updates.
+    writes: bool = False
+    owners: dict[int, int] = field(default_factory=dict)
+    checks: dict[int, Check] = field(default_factory=dict)
+    #: Repeats the reading of the command that is at work, after somebody else's edit.
+    read: Callable[[], None] = lambda: None
 
 
 @dataclass(kw_only=True, eq=False)
@@ -103,7 +105,7 @@ class Deed:
     fit: bool
     #: Whether the journal's file held the open intent at that moment.
     intended: bool
-    #: The check before it, as the portal answered it.
+    #: Its preconditions.
     check: Check | None
 
     @property
@@ -159,7 +161,7 @@ class Tape(list):  # type: ignore[type-arg]
 
 
 class Line:
-    """What stands before the portal for one installation: records checks, and kills where it is told to."""
+    """What stands before the portal for one installation, and kills where it is told to."""
 
     def __init__(self, scene: Scene, home: Home) -> None:
         self._scene = scene
@@ -172,7 +174,9 @@ class Line:
     def handle(self, request: Request) -> Response:
         home, scene = self._home, self._scene
         assert home.current is not None
-        exchange = Exchange(run=home.current, arrived=self.clock.monotonic())
+        exchange = Exchange(
+            run=home.current, arrived=self.clock.monotonic(), writes=CONTACT_UPDATE.encode() in request.body
+        )
         scene.at_work.exchange = exchange
         home.burn("request")
         if scene.renamed and request.headers.get("host") == OLD_HOST:
@@ -181,13 +185,8 @@ class Line:
         home.counts = _HOW_MANY in request.body
         home.count_contacts()
         response = scene.portal.handle(request)
-        left = self.clock.monotonic()
         home.count_contacts()
         home.counts = False
-        if left - exchange.arrived <= scene.setup.read_timeout:  # else nobody waits for it any more
-            exchange.check = _check(request, response, exchange.arrived, left)
-            if exchange.check is not None:
-                home.checks.append(exchange.check)
         home.burn("request")
         return response
 
@@ -209,7 +208,6 @@ class Home:
         self.counts = False
         #: When they were counted, and how many there were.
         self.counted: list[tuple[float, int]] = shares.counted if shares else []
-        self.checks: list[Check] = []
         self.current: Run | None = None
         #: What ends the process, and after how many more of it: requests (before, after) or transactions.
         self.fuse: tuple[str, int] | None = None
@@ -397,6 +395,8 @@ class Scene:
         edits.history = Tape(self._edited)
         self._carry_out = edits.through_rest
         edits.through_rest = self._through_rest  # type: ignore[method-assign]
+        self.portal.faults = _Faults(self)
+        self.portal._executor = _watched(self.portal._executor, self)
         self.homes = [Home(self, "main", folder)]
 
     @property
@@ -478,6 +478,10 @@ class Scene:
         exchange: Exchange = self.at_work.exchange
         found = self.contact(record_id) if entity.name == "contact" else None
         assert found is not None, f"an update of {entity.name} {record_id}, which nobody asked for"
+        if not wish.columns:  # the new owner was dismissed since the plan, so the portal drops the number
+            self.count["dismissed before the write"] += 1
+            self._carry_out(entity, record_id, wish, **how)
+            return
         assert set(wish.columns) == {"assigned_by_id"}, f"an update of {wish}"
         company, owner = found
         deed = Deed(
@@ -491,14 +495,7 @@ class Scene:
             company_owner=self.owner_of_company(company),
             intended=exchange.run.home.intends(exchange.run.number, record_id),
             fit=self.fit(wish.columns["assigned_by_id"]),
-            check=next(
-                (
-                    check
-                    for check in reversed(exchange.run.home.checks)
-                    if record_id in check.asked and check.left <= exchange.arrived
-                ),
-                None,
-            ),
+            check=exchange.checks.get(record_id),
         )
         self.deeds.append(deed)
         exchange.run.deeds.append(deed)
@@ -512,40 +509,54 @@ class Counts(dict):  # type: ignore[type-arg]
         return 0
 
 
-def _check(request: Request, response: Response, arrived: float, left: float) -> Check | None:
-    """Return what a request's check was answered; None where it has none, or the answer does not get through."""
-    if response.status != 200 or response.cut_after is not None:
-        return None
-    found = _keys_of_check(json.loads(request.body)["cmd"])
-    if found is None:
-        return None
-    contacts_key, companies_key, asked = found
-    check = Check(arrived=arrived, left=left, asked=asked, contacts={}, owners={})
-    with suppress(ValueError, TypeError, KeyError, AttributeError):  # spoilt on its way, as a fault has it
-        results = json.loads(response.body)["result"]["result"]
-        for row in results[contacts_key]:
-            check.contacts[int(row["ID"])] = (int(row["COMPANY_ID"] or 0), int(row["ASSIGNED_BY_ID"] or 0))
-        for row in results[companies_key]:
-            check.owners[int(row["ID"])] = int(row["ASSIGNED_BY_ID"] or 0)
-    return check
+class _Faults(Faults):
+    """Leaves the conditions of a list alone that stands in front of a write.
+
+    No portal is known to ignore a condition on these fields, and one that does fails each sweep before it plans.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__()
+        self._scene = scene
+
+    def for_call(self, number: int, target: Target, *, named: bool = False) -> list[Fault]:
+        due = super().for_call(number, target, named=named)
+        exchange: Exchange | None = getattr(self._scene.at_work, "exchange", None)
+        writes = exchange is not None and exchange.writes
+        return [fault for fault in due if not (writes and fault.kind == "dropped_filter")]
 
 
-def _keys_of_check(commands: dict[str, str]) -> tuple[str, str, set[int]] | None:
-    """Return the keys of the two commands of a check, and the contacts it asks for; None: the request has none."""
-    lists = [(key, command) for key, command in commands.items() if "list" in command.partition("?")[0]]
-    for (contacts_key, of_contacts), (companies_key, of_companies) in pairwise(lists):
-        if not of_companies.startswith(f"{COMPANY_LIST}?"):
-            continue
-        contacts, companies = _parameters(of_contacts), _parameters(of_companies)
-        if (contacts.get("select[]"), companies.get("select[]")) == (_LINKED_OWNERS, _OWNERS):
-            return contacts_key, companies_key, {int(number) for number in contacts["filter[@ID][]"]}
-    return None
+def _watched(executor: Executor, scene: Scene) -> Executor:
+    """Let an executor write down what the preconditions of writes find at the moment when they are read."""
+
+    def happen(fault: Fault) -> None:
+        executor.happen(fault)
+        scene.at_work.exchange.read()
+
+    class Watched(Executor):
+        def run(self, visit: Any, method: str, params: Any, position: int | None = None) -> Any:
+            exchange: Exchange = scene.at_work.exchange
+            exchange.read = partial(_read, scene, exchange, method, params) if exchange.writes else lambda: None
+            exchange.read()
+            try:
+                return super().run(visit, method, params, position)
+            finally:
+                exchange.read = lambda: None
+
+    return Watched(**{f.name: getattr(executor, f.name) for f in fields(executor)} | {"happen": happen})
 
 
-def _parameters(command: str) -> dict[str, list[str]]:
-    """Take a command apart whose values are names and numbers: a fifth of what `parse_qs` takes."""
-    values: dict[str, list[str]] = defaultdict(list)
-    for pair in unquote(command.partition("?")[2]).split("&"):
-        name, _, value = pair.partition("=")
-        values[name].append(value)
-    return values
+def _read(scene: Scene, exchange: Exchange, method: str, params: Any) -> None:
+    """Note what a precondition finds: the owners of companies, or one contact."""
+    condition = params.get("filter")
+    if method == COMPANY_LIST:
+        companies = [int(number) for number in condition.get("@ID").values()]
+        exchange.owners |= {number: scene.owner_of_company(number) for number in companies}
+    elif method == CONTACT_LIST and condition.get("ID") is not None:
+        number = int(condition.get("ID"))
+        exchange.checks[number] = Check(
+            began=exchange.arrived,
+            arrived=scene.clock.monotonic(),
+            contact=scene.contact(number),
+            owners=dict(exchange.owners),
+        )

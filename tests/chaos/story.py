@@ -46,8 +46,7 @@ class Told:
     seed: int
     violations: list[str]
     counts: Counter[str]
-    #: Seconds between a check's answer and the departure of its write, and until the portal carried it out.
-    departures: list[float]
+    #: Seconds between a precondition and its write, inside the portal.
     exposures: list[float]
     trace: str
 
@@ -70,8 +69,7 @@ def play(seed: int, folder: Path, logged: Any = None) -> Told:
         seed=seed,
         violations=violations,
         counts=_counted(scene),
-        departures=[deed.sent - deed.check.left for deed in scene.deeds if deed.check],
-        exposures=[deed.at - deed.check.left for deed in scene.deeds if deed.check],
+        exposures=[deed.at - deed.check.arrived for deed in scene.deeds if deed.check],
         trace=_trace(scene),
     )
 

@@ -1,4 +1,4 @@
-"""What a chaos run was: counts, the gap between check and write as a histogram, and the page's section."""
+"""What a chaos run was: counts, the gap between precondition and write as a histogram, and the page's section."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ class Summary:
     #: Seconds of processor time.
     cpu: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
-    departures: Counter[float] = field(default_factory=Counter)
     exposures: Counter[float] = field(default_factory=Counter)
     #: Seed -> what it broke.
     violations: dict[int, list[str]] = field(default_factory=dict)
@@ -37,7 +36,6 @@ class Summary:
         """Add a seed."""
         self.seeds += 1
         self.counts += told.counts
-        self.departures.update(map(_bound, told.departures))
         self.exposures.update(map(_bound, told.exposures))
         if told.violations:
             self.violations[told.seed] = told.violations
@@ -47,7 +45,6 @@ class Summary:
         self.seeds += other.seeds
         self.cpu += other.cpu
         self.counts += other.counts
-        self.departures += other.departures
         self.exposures += other.exposures
         self.violations |= other.violations
 
@@ -84,7 +81,7 @@ def markdown(summary: Summary) -> str:
     stated = {
         "Writes": counts["write"],
         "Outcomes: conflict, left for the next sweep": counts["outcome conflict"],
-        "Changes of a person overruled in the gap between check and write": counts["overruled in the gap"],
+        "Changes of a person overruled in the gap between precondition and write": counts["overruled in the gap"],
         "Contacts given to somebody who was dismissed in that gap": counts["dismissed in the gap"],
         "Needless updates, because somebody set the same owner in that gap": counts["needless by coincidence"],
         "Writes of another installation taken for the worker's own, being the very same": counts[
@@ -109,12 +106,12 @@ def markdown(summary: Summary) -> str:
             *_table("Outcome of a change", _named(counts, _RESULTS)),
             *_table("Fault", _named(counts, "fault ")),
             *_table("What people and other programs did", _named(counts, "act ")),
-            "| Seconds up to | From a check's answer until its write left | … until the portal carried it out |",
-            "|---:|---:|---:|",
+            "| Seconds up to | From a precondition until its write, inside the portal |",
+            "|---:|---:|",
             *(
-                f"| {bound:g} | {summary.departures[bound]:,} | {summary.exposures[bound]:,} |"
+                f"| {bound:g} | {summary.exposures[bound]:,} |"
                 for bound in (*BOUNDS, float("inf"))
-                if summary.departures[bound] or summary.exposures[bound]
+                if summary.exposures[bound]
             ),
             "",
         ]

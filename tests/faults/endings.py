@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 #: Contacts 1 and 2 are of company 101.
 _OF_COMPANY = 2
 _WRITES = ("write", "undo write")
+_PRECONDITIONS = ("precondition", "company", "people")
 _CALLS = (Family.DENIED, Family.GONE, Family.REFUSED, Family.SCOPE)
 _PEOPLE = (Family.CONTACT, Family.COMPANY, Family.DELETED)
 
@@ -49,6 +50,8 @@ def why_not(phase: Phase, fault: Fault) -> str:
     """Say why a fault is not tried in a phase; nothing where it is."""
     if fault.level is Level.REQUEST and phase.within:
         return f"one request with: {phase.within}"
+    if phase.name in _PRECONDITIONS and fault.family is Family.FILTER:
+        return "a portal that ignores a filter on these fields fails each sweep, so nothing is written"
     if phase.as_another and fault not in _FIRST:
         return "the first of its family is"
     return ""
@@ -83,7 +86,6 @@ _NOTHING = Told(status="failed", outcomes={}, written=0, then="applied")
 _INCOMPLETE = Told(status="incomplete", outcomes={}, written=0, then="applied")
 _OPEN = Told(status="failed", outcomes={"open": CHUNK}, written=0, then="applied")
 _OPEN_AND_WRITTEN = Told(status="failed", outcomes={"open": CHUNK}, written=CHUNK, then="applied")
-_HALF = Told(status="failed", outcomes={"applied": CHUNK}, written=CHUNK, then="applied")
 _ALL_FAILED = Told(status="partial", outcomes={"failed": CONTACTS}, written=0, then="applied")
 
 
@@ -102,7 +104,11 @@ def _refused_call(phase: Phase, fault: Fault) -> Told:  # noqa: PLR0911 - a retu
         result = "denied" if family is Family.DENIED else "failed"  # also "not found", of a contact that is there
         rest = CONTACTS - 1
         return Told(status="partial", outcomes={"applied": rest, result: 1}, written=rest, then="applied")
-    if phase.name in ("read-back", "next check"):  # asked again in a request of its own
+    if phase.name in _PRECONDITIONS and family is Family.SCOPE:  # as the webhook itself; what it gates is not written
+        done = 2 if phase.name == "precondition" else 0
+        outcomes = {"applied": done, "failed": CHUNK - done} if done else {"failed": CHUNK}
+        return Told(status="failed", outcomes=outcomes, written=done, then="applied")
+    if phase.name in _PRECONDITIONS:  # tried again
         return _mended(phase)
     if phase.name == "details":  # each contact's links are asked for alone
         return _mended(phase)
@@ -113,16 +119,24 @@ def _refused_call(phase: Phase, fault: Fault) -> Told:  # noqa: PLR0911 - a retu
     return _fatal(phase)
 
 
-def _lasting(phase: Phase, fault: Fault) -> Told:  # noqa: PLR0911 - a return for each rule
+def _lasting(phase: Phase, fault: Fault) -> Told:  # noqa: C901, PLR0911 - a return for each rule
     family, command = fault.family, fault.level is Level.COMMAND
     if phase.name in _WRITES:
         return _lasting_write(phase, fault)
-    if phase.name == "late read-back" and family is Family.PART:  # of one command, which is carried out
-        return _HALF
-    if phase.name in ("read-back", "late read-back"):
+    if (
+        phase.name in ("late read-back", "late settling") and family is Family.PART
+    ):  # of one command, which is carried out
+        done = CHUNK if phase.name == "late read-back" else 0
+        outcomes = {"applied": done, "failed": CHUNK} if done else {"failed": CHUNK}
+        return Told(status="partial", outcomes=outcomes, written=done, then="applied")
+    if phase.name == "precondition" or (phase.name == "count" and family is Family.PAGE):  # the read-back fails, too
+        return _OPEN
+    if phase.name == "company" and family is Family.PAGE:  # of two companies, the first still comes
+        return Told(status="partial", outcomes={"applied": 4, "failed": 2}, written=4, then="applied")
+    if phase.name in _PRECONDITIONS:
+        return _ALL_FAILED
+    if phase.name == "late read-back":
         return _OPEN_AND_WRITTEN
-    if phase.name == "next check":
-        return _HALF
     if phase.name == "details" and command:  # each contact's links are asked for alone
         return _mended(phase)
     if phase.name == "links" and family in (Family.PAGE, Family.FILTER):  # it has neither
@@ -138,8 +152,8 @@ def _lasting(phase: Phase, fault: Fault) -> Told:  # noqa: PLR0911 - a return fo
 
 
 def _lasting_write(phase: Phase, fault: Fault) -> Told:
-    if fault.family is Family.PART:
-        return Told(status="failed", outcomes={"applied": 1, "open": CHUNK - 1}, written=1, then="applied")
+    if fault.family is Family.PART:  # of one command: the precondition on the new owners
+        return _ALL_FAILED
     if fault.level is Level.REQUEST:
         return _OPEN_AND_WRITTEN if fault.carried_out else _OPEN
     # An update has no page and no filter; one without an answer is read back.
@@ -198,12 +212,12 @@ def _instant(phase: Phase, fault: Fault) -> Instant:  # noqa: PLR0911 - a return
             return Instant.READ if after and not contact else Instant.UNREAD
         case "drift" | "pages" | "undo look":
             return Instant.READ if after or not contact else Instant.UNREAD
-        case "check" | "undo check":
-            return Instant.CHECKED if after else Instant.READ
         case "write" | "undo write":
-            return Instant.READ_BACK if after else Instant.CHECKED
-        case "read-back" | "late read-back":
+            if fault.level is Level.COMMAND:
+                return Instant.CHECKED
+            return Instant.READ_BACK if after else Instant.READ
+        case "precondition" if not contact:
+            return Instant.CHECKED
+        case "late read-back":
             return Instant.READ_BACK if after else Instant.WRITTEN
-        case "next check":
-            return Instant.READ_BACK
     return Instant.READ

@@ -95,10 +95,6 @@ def _links(asked: Asked) -> bool:
     return LINKS in asked.methods
 
 
-def _checks(asked: Asked) -> bool:
-    return asked.methods[:2] == [CONTACT_LIST, COMPANY_LIST] and _asks(asked, CONTACT_LIST, having="filter[@ID][]")
-
-
 def _writes(asked: Asked) -> bool:
     return CONTACT_UPDATE in asked.methods
 
@@ -155,16 +151,29 @@ PHASES = (
         method=LINKS,
         first=(_NO_BULK_LINKS,),
     ),
-    Phase(name="check", title="check", story="first", here=_checks, method=CONTACT_LIST),
     Phase(name="write", title="write", story="first", here=_writes, method=CONTACT_UPDATE),
-    Phase(name="read-back", title="read-back", story="first", here=_writes, method=CONTACT_LIST, within="write"),
     Phase(
-        as_another=True,
-        name="next check",
-        title="check of the next chunk",
+        name="precondition",
+        title="write: precondition on the contact",
+        story="first",
+        here=_writes,
+        method=CONTACT_LIST,
+        within="write",
+    ),
+    Phase(
+        name="company",
+        title="write: precondition on the company",
         story="first",
         here=_writes,
         method=COMPANY_LIST,
+        within="write",
+    ),
+    Phase(
+        name="people",
+        title="write: precondition on the new owner",
+        story="first",
+        here=_writes,
+        method=USER_LIST,
         within="write",
     ),
     Phase(
@@ -192,7 +201,6 @@ PHASES = (
         method=CONTACT_LIST,
     ),
     Phase(as_another=True, name="undo users", title="undo: users", story="undo", here=_users, method=USER_LIST),
-    Phase(as_another=True, name="undo check", title="undo: check", story="undo", here=_checks, method=CONTACT_LIST),
     Phase(name="undo write", title="undo: write", story="undo", here=_writes, method=CONTACT_UPDATE),
 )
 

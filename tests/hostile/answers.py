@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from reconciler.portal.wire import Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,7 +97,8 @@ class TinyPortal:
                 return self._page(self.contacts, self._contact, params)
             case "user.get":
                 wanted = params["FILTER"].get("@ID", [params["FILTER"].get("ID")])
-                return self._page({n: a for n, a in self.people.items() if n in wanted}, self._user, {})
+                active = {True, not params["FILTER"].get("ACTIVE")}
+                return self._page({n: a for n, a in self.people.items() if n in wanted and a in active}, self._user, {})
             case "department.get":
                 return [{"ID": "1", "NAME": "all", "PARENT": "0", "UF_HEAD": "2"}] if not params["start"] else [], 1
             case "crm.item.list":
@@ -104,6 +108,8 @@ class TinyPortal:
             case "crm.contact.company.items.get":
                 linked = self.contacts.get(params["id"], (0, 0))[0]
                 return [{"COMPANY_ID": linked, "IS_PRIMARY": "Y"}], None
+            case "crm.contact.get":
+                return self._contact(params["id"]), None
             case "crm.contact.update":
                 company, _ = self.contacts[params["id"]]
                 self.contacts[params["id"]] = (company, params["fields"]["ASSIGNED_BY_ID"])
@@ -164,14 +170,14 @@ class TinyPortal:
 
 
 def _passes(row: dict[str, Any], key: str, value: Any) -> bool:
-    operator, field = next((o, key[len(o) :]) for o in (">=", "<=", ">", "@", "!", "=") if key.startswith(o))
+    operator, field = next((o, key[len(o) :]) for o in (">=", "<=", ">", "@", "!", "=", "") if key.startswith(o))
     has = row[field]
     match operator:
         case "@":
             return int(has) in value
         case "!":
             return int(has) != value
-        case "=":
+        case "=" | "":
             return bool(has == str(value))
         case ">=":
             return bool(has >= value[:19])
@@ -182,19 +188,41 @@ def _passes(row: dict[str, Any], key: str, value: Any) -> bool:
 
 def honest(portal: TinyPortal, commands: Sequence[Command]) -> dict[str, Any]:
     """Answer a batch as a portal does."""
-    found = [portal.answer(command) for command in commands]
     keys = [f"c{index}" for index in range(len(commands))]
+    found: list[tuple[Any, int | None]] = []
+    errors: dict[str, Any] = {}
+    for key, command in zip(keys, commands, strict=True):
+        try:
+            found.append(portal.answer(replace(command, params=filled(command.params, found))))
+        except KeyError:  # no such contact: most often 0, where a precondition found none
+            found.append((None, None))
+            errors[key] = {"error": "", "error_description": "ID is not defined or invalid."}
     time = {"start": 1.5, "duration": 0.05, "date_start": BEGAN, "operating": 0.2, "operating_reset_at": 1767226200}
     return {
         "result": {
-            "result": {key: result for key, (result, _) in zip(keys, found, strict=True)} or [],
-            "result_error": [],
+            "result": {key: result for key, (result, _) in zip(keys, found, strict=True) if key not in errors} or [],
+            "result_error": errors or [],
             "result_total": {k: total for k, (_, total) in zip(keys, found, strict=True) if total is not None} or [],
             "result_next": [],
             "result_time": dict.fromkeys(keys, time),
         },
         "time": time,
     }
+
+
+def filled(value: Any, found: Sequence[tuple[Any, int | None]]) -> Any:
+    """Fill in what a command takes from the answers before it; 0 where that is not there."""
+    if isinstance(value, dict):
+        return {key: filled(inner, found) for key, inner in value.items()}
+    if not isinstance(value, Found):
+        return value
+    result, _ = found[value.command]
+    try:
+        for step in value.path:
+            result = result[step]
+        return int(result)
+    except (LookupError, TypeError, ValueError):
+        return 0
 
 
 def hostile(random: Random, answer: dict[str, Any]) -> tuple[int, bytes]:

@@ -14,7 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from hostile.answers import FLAG, UPDATE, TinyPortal, honest, hostile
+from hostile.answers import FLAG, NEW, UPDATE, TinyPortal, honest, hostile
 
 from reconciler.clock import VirtualClock
 from reconciler.core.matters import Kind, Matter
@@ -33,6 +33,7 @@ from reconciler.portal.notices import notify
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.portal.people import read_users
 from reconciler.portal.reader import Reader, Scope, Tactics
+from reconciler.portal.wire import Found
 from reconciler.portal.writer import ChunkLimits, Writer, settle_open
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ LARGEST = 2**63 - 1
 _SILENT = {"REGISTER_SONET_EVENT": "N"}
 #: More requests than this are an endless loop.
 MOST_REQUESTS = 20_000
+#: When each contact of the tiny portal was last changed.
+MODIFIED = datetime.fromisoformat(NEW)
 
 
 class Broken(AssertionError):  # noqa: N818 - a finding, not an error of the program
@@ -80,9 +83,9 @@ class Line:
         self.requests += 1
         if self.requests > MOST_REQUESTS:
             raise Broken(f"{self.requests} requests, and no end")
-        for command in self.commands:
+        for index, command in enumerate(self.commands):
             if command.method == UPDATE:
-                self._must_have_been_checked(command)
+                self._must_have_a_precondition(index)
         answer = honest(self.portal, self.commands)
         if self.random.random() >= self.share:
             status, body = 200, json.dumps(answer).encode()
@@ -92,16 +95,22 @@ class Line:
         self._note(body)
         return status, body
 
-    def _must_have_been_checked(self, command: Command) -> None:
-        """No check row, no write: what the latest look said of contact and company, word for word."""
-        params: Any = command.params
-        change = self.planned[params["id"]]
-        seen = self.contacts.get(change.contact), self.owners.get(change.company)
+    def _must_have_a_precondition(self, index: int) -> None:
+        """No row, no write: in front of an update stands what it was planned to overwrite, word for word."""
+        params: Any = self.commands[index].params
+        if params["id"] != Found(index - 1, (0, "ID")):
+            raise Broken(f"{params} is written without a precondition")
+        condition: Any = self.commands[index - 1].params["filter"]
+        change = self.planned[condition["ID"]]
         owner = change.after if change.rule is Rule.COMPANY_OWNER else change.company_owner
-        if seen != ((str(change.company), str(change.before)), str(owner)):
-            raise Broken(f"{change} is written, and the look before it showed {seen}")
-        if params != {"id": change.contact, "fields": {"ASSIGNED_BY_ID": change.after}, "params": _SILENT}:
+        of_company: Any = self.commands[condition["=COMPANY_ID"].command].params["filter"]
+        shown = (condition["COMPANY_ID"], condition["ASSIGNED_BY_ID"], of_company["ASSIGNED_BY_ID"])
+        if shown != (change.company, change.before, owner) or change.company not in of_company["@ID"]:
+            raise Broken(f"{change} is written on a precondition of {shown}")
+        if change.rule is Rule.COMPANY_OWNER and params["fields"] != {"ASSIGNED_BY_ID": change.after}:
             raise Broken(f"{params} is no update of {change}")
+        if params["params"] != _SILENT:
+            raise Broken(f"{params} is no silent update")
 
     def _note(self, body: bytes) -> None:
         """Write down what an answer says of contacts and companies."""
@@ -227,7 +236,7 @@ def _writes(random: Random, client: TamperedClient, clock: VirtualClock) -> None
     """Carry out a plan that was right when it was made."""
     portal = client.line.portal
     changes = [
-        Change(contact=contact, company=company, before=owner, after=portal.companies[company])
+        Change(contact=contact, company=company, before=owner, after=portal.companies[company], modified=MODIFIED)
         for contact, (company, owner) in portal.contacts.items()
         if company in portal.companies and portal.companies[company] != owner
     ]
@@ -254,14 +263,14 @@ def _write(client: TamperedClient, clock: VirtualClock, changes: Sequence[Change
         _sayable(error)
 
 
-def _looks_back(random: Random, client: TamperedClient, clock: VirtualClock) -> None:
+def _looks_back(random: Random, client: TamperedClient, _clock: VirtualClock) -> None:
     """Find out what became of writes that an earlier run left open; ask for people."""
     changes = [
         Change(contact=contact, company=company, before=owner or 1, after=(owner or 1) + 1)
         for contact, (company, owner) in client.line.portal.contacts.items()
     ]
     for act in (
-        partial(settle_open, client, clock, changes, most=random.choice((1, 25))),
+        partial(settle_open, client, changes, most=random.choice((1, 25))),
         partial(read_users, client, random.sample(range(1, 90), 60)),
     ):
         try:

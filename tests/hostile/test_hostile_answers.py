@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from reconciler.clock import VirtualClock
 from reconciler.core.model import Change
 from reconciler.errors import PortalError
-from reconciler.portal.wire import BatchAnswer, decode_batch
-from reconciler.portal.writer import _update
+from reconciler.portal.conditional import compose
+from reconciler.portal.dialect import CONTACT_UPDATE
+from reconciler.portal.wire import BatchAnswer, Command, decode_batch
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8),
@@ -42,9 +43,11 @@ def test_any_bytes_are_a_batch_or_an_error(body: bytes, status: int) -> None:
 
 
 def test_an_oracle_that_sees_nothing_would_find_nothing() -> None:
-    """An update that no look has shown is found: the rule that the episodes hold the writer to is a rule."""
+    """An update without a precondition is found: the rule that the episodes hold the writer to is a rule."""
     client = HastyClient(Random(1), VirtualClock())
     planned = Change(contact=3, company=5, before=1, after=2)
     client.line.planned = {3: planned}
-    with pytest.raises(Broken, match="the look before it showed"):
-        client.send([_update(planned)])
+    batch = compose([planned]).commands
+    bare = [Command(one.method, one.params | {"id": 3}) if one.method == CONTACT_UPDATE else one for one in batch]
+    with pytest.raises(Broken, match="without a precondition"):
+        client.send(bare)

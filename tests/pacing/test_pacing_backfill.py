@@ -35,9 +35,9 @@ def test_a_backfill_keeps_its_promises(case: Any) -> None:
 
     assert measured.complaints == []
     assert measured.lost == 0
-    assert measured.longest_gap <= 2
-    # Two requests for each chunk of 25 at the most, and those that chunks had to be smaller for.
-    assert measured.requests < 2.5 * UPDATES / (25 if case.later_seconds is None else 7)
+    assert measured.longest_gap <= (case.later_seconds or case.update_seconds) + 0.1
+    # A request for each chunk of at most 23, and those that chunks had to be smaller for.
+    assert measured.requests < 1.25 * UPDATES / (23 if case.later_seconds is None else 7)
 
 
 def test_a_backfill_keeps_to_its_bound_for_hours() -> None:

@@ -159,8 +159,7 @@ def test_the_database_is_locked_in_the_middle(make_world: Callable[..., World], 
         holder[0].execute("BEGIN IMMEDIATE")
 
     def before(exchange: Exchange) -> None:
-        # The first request that carries a check has no updates yet.
-        if moment == "before the first intent" and exchange.checked and not holder:
+        if moment == "before the first intent" and exchange.probes and not holder:
             lock()
 
     def after(exchange: Exchange) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from reconciler.portal.client import Client, Limits
 from reconciler.portal.line import http_client
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.portal.reader import Tactics
-from reconciler.portal.writer import CHECK_SECONDS, ChunkLimits
+from reconciler.portal.writer import ChunkLimits
 from reconciler.reconcile import Finished, Order, Worker, reconcile
 from reconciler.simulator.assembly import LIMITS
 from reconciler.simulator.costs import CostModel, Profile
@@ -33,7 +34,7 @@ from reconciler.simulator.meters import LeakyBucket, OperatingMeter, OperatingMo
 from reconciler.simulator.transport import InProcessTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from reconciler.core.model import Change
     from reconciler.simulator.http import Request, Response
@@ -47,8 +48,8 @@ MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - 
 CONTACT_UPDATE = "crm.contact.update"
 CONTACT_LIST = "crm.contact.list"
 COMPANY_LIST = "crm.company.list"
-_OWNERS = ["ID", "ASSIGNED_BY_ID"]
-_LINKED_OWNERS = ["ID", "COMPANY_ID", "ASSIGNED_BY_ID"]
+#: What a command takes from the answer to another one.
+_REFERENCE = re.compile(r"0\$result\[(\w+)\]")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -65,8 +66,8 @@ class Exchange:
     commands: int = 0
     #: Contact -> owner, as the request wants it.
     updates: dict[int, int] = field(default_factory=dict)
-    #: Contacts whose check this request carries.
-    checked: set[int] = field(default_factory=set)
+    #: Whether it finds out if the portal carries out conditional updates, which comes before the first write.
+    probes: bool = False
     #: Whether all companies are read after it.
     surveys: bool = False
 
@@ -94,16 +95,13 @@ class Witness:
             arrived=self.clock.monotonic(),
             edits_before=len(self._portal.history),
         )
-        methods = [_parsed(command) for command in json.loads(request.body)["cmd"].values()]
-        for index, (method, params) in enumerate(methods):
-            if method == CONTACT_UPDATE:
-                exchange.updates[int(params["id"][0])] = int(params["fields[ASSIGNED_BY_ID]"][0])
-            exchange.surveys |= method == COMPANY_LIST and params.get("order[ID]") == ["DESC"]
-            # A check asks for the owners of contacts, then of companies; a sweep's details ask for more.
-            before = methods[index - 1][1].get("select[]", []) if index else []
-            if method == COMPANY_LIST and params.get("select[]") == _OWNERS and before == _LINKED_OWNERS:
-                exchange.checked = {int(number) for number in methods[index - 1][1]["filter[@ID][]"]}
-        exchange.commands = len(methods)
+        commands = {key: _parsed(command) for key, command in json.loads(request.body)["cmd"].items()}
+        exchange.updates = updates_of(commands)
+        exchange.surveys = any(
+            method == COMPANY_LIST and params.get("order[ID]") == ["DESC"] for method, params in commands.values()
+        )
+        exchange.probes = any(method == "crm.contact.get" for method, _ in commands.values())
+        exchange.commands = len(commands)
         self.exchanges.append(exchange)
         self.before(exchange)
         try:
@@ -118,6 +116,20 @@ class Witness:
     def writes(self) -> list[Exchange]:
         """The requests that carried updates."""
         return [exchange for exchange in self.exchanges if exchange.updates]
+
+
+def updates_of(commands: Mapping[str, tuple[str, dict[str, list[str]]]]) -> dict[int, int]:
+    """Return contact -> owner as the updates of a request want it, where their preconditions hold."""
+
+    def number(value: str, name: str) -> int:
+        reference = _REFERENCE.match(value)
+        return int(commands[reference[1]][1][name][0] if reference else value)
+
+    return {
+        number(params["id"][0], "filter[ID]"): number(params["fields[ASSIGNED_BY_ID]"][0], "FILTER[@ID][]")
+        for method, params in commands.values()
+        if method == CONTACT_UPDATE
+    }
 
 
 @lru_cache(maxsize=4096)
@@ -248,9 +260,9 @@ class World:
 
 
 def audit(world: World) -> int:
-    """Hold every write of the portal's history against journal and checks; return the writes over a person's change.
+    """Hold every write of the portal's history against the journal; return the writes over a person's change.
 
-    Of those only such are let through as fell between a check and its write.
+    Of those only such are let through as fell between a precondition and its write, in one request.
     """
     history = world.portal.history
     assert world.portal.stats()["noop_updates"] <= _coincidences(world)
@@ -272,31 +284,24 @@ def audit(world: World) -> int:
                 and row.intended_at.timestamp() < edit.at + 1
             ]
             assert mine, f"contact {edit.id} was written without an intent"
-            check = _check_of(world, write, edit.id)
-            assert write.arrived - check.left <= CHECK_SECONDS, f"contact {edit.id} was written on an old check"
             if not any(row.change.before == edit.before for row in mine):
-                between = history[check.edits_before : index]
+                between = history[write.edits_before : index]
                 assert any(e.id == edit.id and e.source == "person" for e in between), f"{edit} overruled a person"
                 overruled += 1
     return overruled
 
 
 def _coincidences(world: World) -> int:
-    """Count the updates whose very value a person set between their check and them: nobody can see those coming."""
+    """Count the updates whose very value a person set in the same request: nobody can see those coming."""
     history = world.portal.history
     return sum(
         any(
             edit.source == "person" and (edit.entity, edit.id, edit.after) == ("contact", contact, owner)
-            for edit in history[_check_of(world, write, contact).edits_before : write.edits_after]
+            for edit in history[write.edits_before : write.edits_after]
         )
         for write in world.witness.writes
         for contact, owner in write.updates.items()
     )
-
-
-def _check_of(world: World, write: Exchange, contact: int) -> Exchange:
-    exchanges = world.witness.exchanges
-    return next(exchanges[i] for i in range(write.number - 2, -1, -1) if contact in exchanges[i].checked)
 
 
 def share_statements(journal: Journal) -> None:

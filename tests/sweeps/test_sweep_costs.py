@@ -96,8 +96,8 @@ def test_a_poll_after_ten_companies_changed_owner(make_world: Callable[..., Worl
 
 
 def _writing(world: World) -> int:
-    """Return the commands of the latest run from its first check on."""
-    return sum(exchange.commands for exchange in world.witness.exchanges if exchange.updates or exchange.checked)
+    """Return the commands of the latest run that belong to its writes."""
+    return sum(exchange.commands for exchange in world.witness.exchanges if exchange.updates or exchange.probes)
 
 
 def test_one_company_costs_a_few_requests() -> None:

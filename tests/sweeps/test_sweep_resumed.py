@@ -139,7 +139,7 @@ def test_a_sweep_over_several_slots(large: Callable[..., World], strategy: Strat
     assert set(runs[-1].proposal.snapshot.mismatches) == expected
     assert {c.cause for c in runs[-1].proposal.plan.changes} == {Cause.UNKNOWN}
     assert truth(world.office) == set()
-    writing = sum(exchange.commands for exchange in world.witness.exchanges if exchange.updates or exchange.checked)
+    writing = sum(exchange.commands for exchange in world.witness.exchanges if exchange.updates or exchange.probes)
     # Besides, each slot has a look or a survey, reads what was found again, and cuts its windows anew.
     assert sum(run.report.usage.commands for run in runs) - writing <= reading + 8 * len(runs)
 
