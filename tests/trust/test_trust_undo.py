@@ -184,7 +184,7 @@ def test_a_crash_in_mid_undo_settles(trust: Callable[..., TrustWorld], moment: s
         world.undo(run=1)
     world.witness.before = world.witness.after = lambda _: None
     back = {contact for contact in range(1, 31) if world.owner_of(contact) == ANN}
-    assert len(back) == (10 if moment == "before-the-request" else 20)
+    assert len(back) == (10 if moment == "before-the-request" else 25)
     world.restart()
     finished = world.tick()
     assert finished.report.status is Status.IN_SYNC
