@@ -59,9 +59,7 @@ class Evidence:
     account: int = 0
 
 
-def cause_of(  # noqa: PLR0911 - one return for each row of the table
-    mismatch: Mismatch, detail: ContactDetail | None, evidence: Evidence
-) -> Cause:
+def cause_of(mismatch: Mismatch, detail: ContactDetail | None, evidence: Evidence) -> Cause:
     """Decide by the table above. `detail` is None for a contact that vanished since the sweep."""
     before = evidence.in_conflict.get(mismatch.contact)
     if before and detail and detail.modified > before and detail.modified_by != evidence.account:
