@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from chaos.scene import BOT, DAN, GONE, LEAVER, OWNERS, TOKEN
@@ -22,7 +23,6 @@ from reconciler.simulator.meters import OperatingModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from random import Random
 
 METHODS = (None, None, CONTACT_UPDATE, CONTACT_UPDATE, "crm.contact.list", "crm.company.list", "user.get")
 #: Some take no time at all; in the others something can happen between any two requests.
@@ -61,11 +61,26 @@ class Setup:
     chunks: ChunkLimits
     tactics: Tactics
     lanes: int
+    #: Whether requests and answers are held up on their way, to beyond the time-out, and whether the process of the
+    #: worker is stopped for a while and goes on.
+    delays: bool
+    stops: bool
+    #: Whether somebody now and then puts back an owner at once, before the worker has read the answer.
+    reversals: bool
     read_timeout: float = 75.0
+
+    def delay(self, random: Random) -> float:
+        """Draw the seconds that a request, or its answer, is held up on its way: up to a few more than the time-out."""
+        return random.uniform(0, self.read_timeout + 3) if self.delays and random.random() < 0.15 else 0.0
+
+    def stop(self, random: Random) -> float:
+        """Draw the seconds for which the worker's process is stopped."""
+        return random.choice([2.0, 8.0, 60.0]) if self.stops and random.random() < 0.1 else 0.0
 
 
 def draw(random: Random, seed: int) -> Setup:
     """Draw what holds for a whole seed."""
+    way = Random(f"way of seed {seed}")
     profile = random.choice(_PROFILES)
     limited = random.random()
     dismissed = random.choice([*DismissedOwner, DismissedOwner.REPORT])
@@ -95,7 +110,10 @@ def draw(random: Random, seed: int) -> Setup:
         seed=seed,
         companies=random.randint(2, 6),
         contacts=contacts,
-        timeouts=random.random() < 0.2,
+        timeouts=(timeouts := random.random() < 0.2),
+        delays=timeouts and way.random() < 0.7,
+        stops=way.random() < 0.2,
+        reversals=way.random() < 0.2,
         profile=profile,
         bucket=None if limited < 0.3 else random.choice([(50, 2), (50, 2), (8, 2)]),
         operating=None if limited < 0.3 else random.choice([480, 480, 40]),

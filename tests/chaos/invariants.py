@@ -84,6 +84,7 @@ def no_write_over_a_person(scene: Scene, _ending: Ending, journal: Journals) -> 
         elif not deed.noop:
             scene.count["overruled in the gap"] += 1
     yield from _written_again(scene)
+    yield from _written_again(scene)
     if scene.setup.rules.policies.person_edit is PersonEdit.RESPECT:
         yield from _disrespected(scene)
 
@@ -407,6 +408,17 @@ def _written_again(scene: Scene) -> Iterator[str]:
             back = [t for t in _touched(scene, deed.contact, earlier.at, deed.at) if t.owner == deed.before]
             if back and deed.check is not None and back[-1].at < deed.check.arrived - _EPSILON:
                 yield f"{_words(deed)} once more, though a person had put {deed.before} back"
+
+
+def _written_again(scene: Scene) -> Iterator[str]:
+    """Say which contacts a run wrote a second time though a person had given them to somebody after the first."""
+    for run in _runs(scene):
+        first: dict[int, Deed] = {}
+        for deed in run.deeds:
+            earlier, read = first.setdefault(deed.contact, deed), deed.check.arrived if deed.check else deed.at
+            touched = _touched(scene, deed.contact, earlier.at + _EPSILON, read - _EPSILON)
+            if earlier is not deed and any(touch.what == "owner" for touch in touched):
+                yield f"{_words(deed)} once more, over a person's edit since"
 
 
 def _disrespected(scene: Scene) -> Iterator[str]:

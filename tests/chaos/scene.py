@@ -14,6 +14,7 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from sqlalchemy import event
 from support.portal_fixture import ANN, BOB, Office
 from support.world import CLEO, COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, share_statements, template
@@ -166,6 +167,7 @@ class Line:
     def __init__(self, scene: Scene, home: Home) -> None:
         self._scene = scene
         self._home = home
+        self._random = Random(f"way of seed {scene.setup.seed} to {home.name}")
 
     @property
     def clock(self) -> VirtualClock:
@@ -174,9 +176,9 @@ class Line:
     def handle(self, request: Request) -> Response:
         home, scene = self._home, self._scene
         assert home.current is not None
-        exchange = Exchange(
-            run=home.current, arrived=self.clock.monotonic(), writes=CONTACT_UPDATE.encode() in request.body
-        )
+        run = home.current
+        self._hold_up()
+        exchange = Exchange(run=run, arrived=self.clock.monotonic(), writes=CONTACT_UPDATE.encode() in request.body)
         scene.at_work.exchange = exchange
         home.burn("request")
         if scene.renamed and request.headers.get("host") == OLD_HOST:
@@ -184,11 +186,48 @@ class Line:
             return Response(status=302, body=b"", headers={"Location": f"https://{NEW_HOST}{request.path}"})
         home.counts = _HOW_MANY in request.body
         home.count_contacts()
+        before = len(run.deeds)
         response = scene.portal.handle(request)
+        self._put_back(run.deeds[before:])
         home.count_contacts()
         home.counts = False
         home.burn("request")
+        self._hold_up()
         return response
+
+    def _put_back(self, deeds: list[Deed]) -> None:
+        """Let somebody put back what was just written, whether or not the worker ever learns that it was."""
+        written = [deed for deed in deeds if not deed.noop]
+        if self._scene.setup.reversals and not self._scene.calm and written and self._random.random() < 0.3:
+            deed = self._random.choice(written)
+            if self._scene.contact(deed.contact) == (deed.company, deed.after):
+                self._scene.portal.people.edit_contact(deed.contact, CLEO, assigned_by_id=deed.before)
+                self._scene.count["act put back at once"] += 1
+
+    def _hold_up(self) -> None:
+        if not self._scene.calm and (seconds := self._scene.setup.delay(self._random)):
+            self._scene.count["held up on the way"] += 1
+            self.clock.sleep(seconds)
+
+
+class Stopping(httpx.BaseTransport):
+    """Stops the worker's process for a while, before a request leaves and before its answer is read (SIGSTOP)."""
+
+    def __init__(self, scene: Scene, home: Home) -> None:
+        self._scene = scene
+        self._far = InProcessTransport(Line(scene, home))
+        self._random = Random(f"stops of seed {scene.setup.seed} in {home.name}")
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self._stop()
+        response = self._far.handle_request(request)
+        self._stop()
+        return response
+
+    def _stop(self) -> None:
+        if not self._scene.calm and (seconds := self._scene.setup.stop(self._random)):
+            self._scene.count["process stopped for a while"] += 1
+            self._scene.clock.sleep(seconds)
 
 
 class Home:
@@ -227,7 +266,7 @@ class Home:
             http_client(
                 connect_timeout=10,
                 read_timeout=setup.read_timeout if setup.timeouts else None,  # type: ignore[arg-type] # as direct as can be
-                transport=InProcessTransport(Line(scene, self)),
+                transport=Stopping(scene, self),
             ),
             clock=self.clock,
             throttle=Throttle(self.clock, burst=burst, per_second=per_second, margin=0.2),
@@ -376,6 +415,8 @@ class Scene:
         self.portal = self.office.portal
         self.portal.clock_offset = setup.clock_offset
         self.renamed = False
+        #: Nothing goes wrong any more.
+        self.calm = False
         #: Whether the bucket or the seconds were used by another program.
         self.others_at_work = False
         self.at_work = threading.local()

@@ -125,6 +125,7 @@ def calm(scene: Scene, random: Random, ending: Ending) -> None:
     """Nothing goes wrong any more, and nobody is at work but the worker: look at what it leaves behind."""
     main = scene.main
     scene.load(())
+    scene.calm = True
     scene.portal.revoked = False
     scene.clock.sleep(1800)  # whatever was planned has happened, all limits are free again, no edit is fresh
     if main.clock._stopped or random.random() < 0.5:

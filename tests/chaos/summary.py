@@ -89,6 +89,8 @@ def markdown(summary: Summary) -> str:
         ],
         "Runs that passed the guard by an earlier count of the linked contacts": counts["share of an earlier count"],
         "Contacts put back by the undo at the end": counts["put back by the last undo"],
+        "Requests and answers held up on their way": counts["held up on the way"],
+        "Processes stopped for a while": counts["process stopped for a while"],
         "Processes killed": counts["killed"],
         "Runs that were asked to stop": counts["run stopped"],
         "Processes started anew": counts["restart"],
