@@ -20,6 +20,7 @@ from reconciler.ops import streams
 # typer reads the annotations when the program starts.
 from reconciler.options import (
     ENDINGS,
+    Command,
     Common,
     Companies,
     Company,
@@ -32,16 +33,20 @@ from reconciler.options import (
     Filters,
     Format,
     Gaps,
+    Group,
     Json,
     Limit,
     Limits,
     Logs,
+    MaybeRun,
+    OnlyCompanies,
+    OnlyOwners,
     Output,
-    Owner,
     Owners,
     Pace,
     PortalLimits,
     Profile,
+    Run,
     Scopes,
     Seed,
     Shape,
@@ -52,10 +57,10 @@ from reconciler.options import (
     Updates,
     Verbose,
     Version,
-    is_number,
+    Yes,
     merged,
     number,
-    positive,
+    run_name,
     run_with,
 )
 
@@ -66,6 +71,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="reconciler",
+    cls=Group,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -116,10 +122,10 @@ def root(
     ctx: typer.Context,
     *,
     once: Annotated[bool, typer.Option("--once", help="One full sweep: change everything, then exit.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --once: do not ask first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --once: write without a question.")] = False,
     approve: Digest = "",
-    company: Company = None,
-    owner: Owner = None,
+    company: OnlyCompanies = None,
+    owner: OnlyOwners = None,
     limit: Limit = None,
     config: Config = None,
     json: Json = False,
@@ -142,19 +148,19 @@ def root(
     from reconciler import commands
 
     if once:
-        filters = Filters(company=company, owner=owner, limit=limit)
+        filters = Filters.of(company, owner, limit)
         run_with(common, lambda shell: commands.once(shell, filters, yes=yes, approve=approve))
     run_with(common, commands.serve)
 
 
-@app.command(epilog=manual.PLAN_EXAMPLES)
+@app.command(cls=Command, epilog=manual.PLAN_EXAMPLES)
 def plan(
     ctx: typer.Context,
     *,
     format: Shape = None,  # noqa: A002 - the option's name
     output: Output = None,
-    company: Company = None,
-    owner: Owner = None,
+    company: OnlyCompanies = None,
+    owner: OnlyOwners = None,
     limit: Limit = None,
     standing: Standing = False,
     config: Config = None,
@@ -165,13 +171,13 @@ def plan(
     """Show what would change, and why; write nothing."""
     common = merged(ctx, config, json, log_format, verbose)
     shape = _work_list(common, format) if standing else _shape(common, format, output)
-    filters = Filters(company=company, owner=owner, limit=limit)
+    filters = Filters.of(company, owner, limit)
     from reconciler import commands
 
     run_with(common, lambda shell: commands.plan(shell, shape, output, filters, standing=standing))
 
 
-@app.command()
+@app.command(cls=Command)
 def runs(
     ctx: typer.Context,
     *,
@@ -187,10 +193,10 @@ def runs(
     run_with(merged(ctx, config, json, log_format, verbose), lambda shell: commands.runs(shell, last))
 
 
-@app.command(epilog=manual.SHOW_EXAMPLES)
+@app.command(cls=Command, epilog=manual.SHOW_EXAMPLES)
 def show(
     ctx: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or `latest`.")],
+    run: Run,
     *,
     format: Shape = None,  # noqa: A002 - the option's name
     output: Output = None,
@@ -201,15 +207,13 @@ def show(
 ) -> None:
     """Show one run and each of its changes."""
     common = merged(ctx, config, json, log_format, verbose)
-    shape = _shape(common, format, output)
-    if run != "latest" and not is_number(run):
-        raise typer.BadParameter("a run is a number, or `latest`")
+    shape, which = _shape(common, format, output), run_name(run)
     from reconciler import commands
 
-    run_with(common, lambda shell: commands.show(shell, "latest" if run == "latest" else int(run), shape, output))
+    run_with(common, lambda shell: commands.show(shell, which, shape, output))
 
 
-@app.command(short_help="Let changes through that the guard refused.", epilog=manual.APPROVE_EXAMPLES)
+@app.command(cls=Command, short_help="Let changes through that the guard refused.", epilog=manual.APPROVE_EXAMPLES)
 def approve(
     ctx: typer.Context,
     digest: Annotated[str | None, typer.Argument(metavar="DIGEST", help="Of the plan; without it, what waits.")] = None,
@@ -229,14 +233,14 @@ def approve(
     run_with(common, lambda shell: decisions.approve(shell, digest, withdraw=withdraw))
 
 
-@app.command(short_help="Put back what a run changed, where it still stands.", epilog=manual.UNDO_EXAMPLES)
+@app.command(cls=Command, short_help="Put back what a run changed, where it still stands.", epilog=manual.UNDO_EXAMPLES)
 def undo(
     ctx: typer.Context,
-    run: Annotated[int | None, typer.Argument(metavar="RUN", parser=positive, help="A run's number.")] = None,
+    run: MaybeRun = None,
     *,
     contact: Contact = None,
     company: Company = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    yes: Yes = False,
     approve: Digest = "",
     config: Config = None,
     json: Json = False,
@@ -245,20 +249,21 @@ def undo(
 ) -> None:
     """Put back what a run changed, where it still stands as we left it."""
     if run is None and contact is None and company is None:
-        raise typer.BadParameter("say what: a run's number, --contact or --company")
+        raise typer.BadParameter("say what: a run's number, `latest`, --contact or --company")
     from reconciler import commands
     from reconciler.planning import Undo
 
-    what = Undo(run=run, contact=contact, company=company)
+    which = None if run is None else run_name(run)
+    what = Undo(run=None if which == "latest" else which, latest=which == "latest", contact=contact, company=company)
     common = merged(ctx, config, json, log_format, verbose)
     run_with(common, lambda shell: commands.undo(shell, what, yes=yes, approve=approve))
 
 
 app.add_typer(exceptions, name="exceptions")
-app.command(short_help="Copy the journal into one file.")(backup)
+app.command(cls=Command, short_help="Copy the journal into one file.")(backup)
 
 
-@app.command(short_help="Look whether all is right; one line each, with the way out.")
+@app.command(cls=Command, short_help="Look whether all is right; one line each, with the way out.")
 def check(
     ctx: typer.Context,
     *,
@@ -276,7 +281,7 @@ def check(
     run_with(merged(ctx, config, json, log_format, verbose), checking.check)
 
 
-@app.command(short_help="Tell whether the service is alive; for containers.", epilog=manual.HEALTH_NOTES)
+@app.command(cls=Command, short_help="Tell whether the service is alive; for containers.", epilog=manual.HEALTH_NOTES)
 def health(
     ctx: typer.Context,
     *,
@@ -291,7 +296,7 @@ def health(
     run_with(merged(ctx, config, json, log_format, verbose), commands.health)
 
 
-@app.command(epilog=manual.DEMO_EXAMPLES)
+@app.command(cls=Command, epilog=manual.DEMO_EXAMPLES)
 def demo(
     ctx: typer.Context,
     *,
@@ -324,7 +329,7 @@ def demo(
     run_with(common, lambda shell: embedded.demo(shell, spec, profile.value))
 
 
-@app.command(short_help="Serve the embedded portal to other programs.", epilog=manual.SIMULATE_EXAMPLES)
+@app.command(cls=Command, short_help="Serve the embedded portal to other programs.", epilog=manual.SIMULATE_EXAMPLES)
 def simulate(
     ctx: typer.Context,
     *,

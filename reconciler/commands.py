@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import select
 import sys
-import termios
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     from reconciler.ops.report import Report
     from reconciler.options import Filters, Format
     from reconciler.planning import Proposal, Undo
-    from reconciler.reconcile import Finished, Order, Refusal, Worker
+    from reconciler.reconcile import Consent, Finished, Order, Refusal, Worker
     from reconciler.shell import Shell
 
 _EXIT_CODES = {
@@ -50,8 +48,6 @@ _EXIT_CODES = {
 }
 #: Rows of a plan shown before `--once` asks.
 _ROWS_TO_ASK = 20
-#: Seconds between two looks at the keyboard.
-_KEYBOARD_BEAT = 0.1
 
 
 def once(shell: Shell, filters: Filters, *, yes: bool, approve: str) -> int:
@@ -61,7 +57,7 @@ def once(shell: Shell, filters: Filters, *, yes: bool, approve: str) -> int:
 
     order = Order(
         command="once",
-        scope=Scope(company=filters.company, owner=filters.owner),
+        scope=Scope(companies=filters.companies, owners=filters.owners),
         limit=filters.limit,
         approve=approve,
     )
@@ -76,28 +72,25 @@ def undo(shell: Shell, what: Undo, *, yes: bool, approve: str) -> int:
 
 
 def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
-    """Run once by order, with somebody watching; return the exit code."""
+    """Run once by order, after a question or with `--yes`; return the exit code. Raises UsageError without either."""
     from reconciler.herald import Herald
     from reconciler.portal.reader import Scope
-    from reconciler.reconcile import reconcile
+    from reconciler.reconcile import Consent, reconcile
     from reconciler.upkeep import Upkeep
 
+    stream = None if yes else shell.asking(f"{order.command if order.undo else '--once'} asks before it writes")
     settings = shell.settings()
-    # Where the question can be read: `2>log` takes standard error away from somebody who is there all the same.
-    stream = next((stream for stream in (sys.stderr, sys.stdout) if stream.isatty()), None)
-    if yes or shell.json or not sys.stdin.isatty():
-        stream = None
 
     def work() -> Finished:
         began = shell.clock.monotonic()
         with shell.worker(settings) as worker, shell.progress() as progress:
 
-            def confirm(proposal: Proposal, refusal: Refusal | None) -> bool:
+            def confirm(proposal: Proposal, refusal: Refusal | None) -> Consent:
                 if stream is None:
-                    return refusal is None  # nobody is there to lift the guard
+                    return Consent.PASSING  # `--yes` does not lift the guard
                 usage = replace(worker.client.usage, duration_seconds=shell.clock.monotonic() - began)
                 with progress.aside():
-                    report = _proposed(proposal, order, worker, usage)
+                    report = _proposed(proposal, worker, usage)
                     return _confirm(shell, report, proposal, refusal, stream)
 
             herald = Herald(worker, settings.notify, shell.redact)
@@ -112,7 +105,7 @@ def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
     if isinstance(failure, UsageError) and not shell.json:
         raise failure  # nothing was begun
     # What went wrong is told on standard error; what was done until then is the answer all the same.
-    shell.answer(_ended_json(finished, order), lambda: _ended_text(finished, order))
+    shell.answer(_ended_json(finished), lambda: _ended_text(finished, order))
     if failure is None:
         if finished.refusal is not None and not shell.json:
             shell.fail(finished.refusal.sentence, 0)
@@ -122,7 +115,7 @@ def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
     raise failure
 
 
-def _ended_json(finished: Finished, order: Order) -> dict[str, Any]:
+def _ended_json(finished: Finished) -> dict[str, Any]:
     """Return the run for scripts; with what was refused, so that they can approve it, and what an undo leaves."""
     from reconciler.ops.answers import as_json
     from reconciler.ops.refusal import refusal_json
@@ -132,9 +125,10 @@ def _ended_json(finished: Finished, order: Order) -> dict[str, Any]:
         return document
     if refusal is not None:
         names = names_of(proposal.snapshot).users
-        document["refusal"] = refusal_json(refusal.breaches, refusal.changes, names, refusal.digest)
-    if order.undo is not None:
-        document["left"] = as_json(_undo_report(proposal, order.undo, origin="", usage=finished.report.usage))["left"]
+        document["refusal"] = refusal_json(refusal.verdict, names, refusal.digest)
+    if proposal.undo is not None:
+        left = as_json(_undo_report(proposal, proposal.undo, origin="", usage=finished.report.usage))
+        document["left"] = left["left"]
     return document
 
 
@@ -148,12 +142,12 @@ def _ended_text(finished: Finished, order: Order) -> str:
     return "\n".join([_sentence(undo_line(report)), *lines])
 
 
-def _proposed(proposal: Proposal, order: Order, worker: Worker, usage: Usage) -> Report:
+def _proposed(proposal: Proposal, worker: Worker, usage: Usage) -> Report:
     """Return the document of what is proposed."""
     plan, snapshot, origin = proposal.plan, proposal.snapshot, worker.client.origin
-    if order.undo is None:
+    if proposal.undo is None:
         return plan_report(plan, snapshot=snapshot, origin=origin, usage=usage)
-    return _undo_report(proposal, order.undo, origin=origin, usage=usage)
+    return _undo_report(proposal, proposal.undo, origin=origin, usage=usage)
 
 
 def _undo_report(proposal: Proposal, undo: Undo, *, origin: str, usage: Usage) -> Report:
@@ -175,23 +169,29 @@ def _sentence(line: str) -> str:
     return f"{line[:1].upper()}{line[1:]}."
 
 
-def _confirm(shell: Shell, report: Report, proposal: Proposal, refusal: Refusal | None, stream: TextIO) -> bool:
-    """Show the plan, and what the guard says of it, and ask, in a way that a signal ends."""
+def _confirm(shell: Shell, report: Report, proposal: Proposal, refusal: Refusal | None, stream: TextIO) -> Consent:
+    """Show the plan, and what the guard says of it, and ask: first for what passes, then for what is held back."""
     from reconciler.ops.refusal import refusal_text
+    from reconciler.reconcile import Consent
 
     colors = has_colors(stream)
     shell.tell(render(report, "text", width=shell.width, color=colors, most_rows=_ROWS_TO_ASK), stream=stream)
+    held = len(refusal.verdict.held) if refusal is not None else 0
     if refusal is not None:
         names = names_of(proposal.snapshot).users
-        text = refusal_text(refusal.breaches, refusal.changes, names, refusal.digest, width=shell.width, color=colors)
+        text = refusal_text(refusal.verdict, names, refusal.digest, width=shell.width, color=colors)
         shell.tell(text, stream=stream)
-    # What was typed while nobody had asked is no answer.
-    termios.tcflush(sys.stdin, termios.TCIFLUSH)
-    what = "Let them through, and change" if refusal is not None else "Change"
-    shell.tell(f"{what} the owner of {counted(len(report.changes), 'contact')} now? [y/N] ", end="", stream=stream)
-    while not select.select([sys.stdin], [], [], 0)[0]:
-        shell.clock.sleep(_KEYBOARD_BEAT)
-    return sys.stdin.readline().strip().casefold() in {"y", "yes"}
+    passing = len(report.changes) - held
+    if passing:
+        question = f"Change the owner of {counted(passing, 'contact')} now?"
+        if not shell.ask(question, stream):
+            return Consent.NOTHING
+        if not held:
+            return Consent.PASSING
+        agreed = shell.ask(f"Let the {held:,} that are held back through as well?", stream)
+        return Consent.ALL if agreed else Consent.PASSING
+    question = f"Let them through, and change the owner of {counted(held, 'contact')} now?"
+    return Consent.ALL if shell.ask(question, stream) else Consent.NOTHING
 
 
 def serve(shell: Shell) -> int:
@@ -253,7 +253,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
                 portal=settings.portal.key,
                 clock=shell.clock,
                 rules=rules_of(settings),
-                scope=Scope(company=filters.company, owner=filters.owner),
+                scope=Scope(companies=filters.companies, owners=filters.owners),
                 limit=filters.limit,
             )
             proposal = propose(Reader(client, progress.read, tactics(settings)), journal, ground, writing=False)
@@ -272,18 +272,16 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
 
 
 def _what_the_guard_says(proposal: Proposal, journal: Journal | None, settings: Settings) -> list[str]:
-    from reconciler.core.guard import breaches, split
     from reconciler.core.plan import digest
+    from reconciler.gate import judge
     from reconciler.ops.refusal import refusal_sentence
 
     portal = settings.portal.key
-    approved = journal.approvals.in_force(portal) if journal is not None else {}
-    _, rest = split(proposal.plan.changes, approved)
-    found = breaches(rest, proposal.population, settings.guard.limits)
-    if not found:
+    _, verdict = judge(journal, portal, proposal, settings.guard.limits)
+    if not verdict.held:
         return []
     names = names_of(proposal.snapshot).users
-    said = refusal_sentence(found, rest, names, digest(portal, [change.key for change in rest]))
+    said = refusal_sentence(verdict, names, digest(portal, [change.key for change in verdict.held]))
     # A plan is stored nowhere, so it cannot be approved before a run was refused, but together with one.
     said = said.replace(", none of it written", "").replace("reconciler approve", "reconciler --once --approve")
     return [f"A run would be {said}."]

@@ -19,7 +19,7 @@ from reconciler.errors import Stopped
 from reconciler.journal.store import open_journal
 from reconciler.ops.facts import counted, rest_hint
 from reconciler.ops.report import plan_report, render, run_json, summary_line
-from reconciler.reconcile import Order, Worker, connect, reconcile
+from reconciler.reconcile import Consent, Order, Worker, connect, reconcile
 from reconciler.simulator.assembly import build
 from reconciler.simulator.moving_clock import MovingClock
 from reconciler.simulator.seed import SeedSpec, describe
@@ -75,7 +75,7 @@ def tell(
             began = clock.monotonic()
             with connect(settings, clock) as client, open_journal(settings.journal.url, clock) as journal:
 
-                def confirm(proposal: Proposal, refusal: Refusal | None) -> bool:
+                def confirm(proposal: Proposal, refusal: Refusal | None) -> Consent:
                     nonlocal warned
                     usage = replace(client.usage, duration_seconds=clock.monotonic() - began)
                     # Without links to cards: the portal is gone before anybody could open one.
@@ -85,7 +85,7 @@ def tell(
                     warned = True
                     if refusal is not None:
                         say(f"{_sentence(refusal.sentence)}\n\nThe administrator of this story says yes.")
-                    return True
+                    return Consent.ALL
 
                 worker = Worker(portal="demo", client=client, journal=journal, clock=clock)
                 order = Order(command="demo", confirm=confirm, reading=progress.read, writing=progress.write)

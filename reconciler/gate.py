@@ -1,25 +1,27 @@
-"""What lets changes pass (DESIGN 7): approval, of what somebody was shown, and the guard, which judges the rest alone.
+"""What lets changes pass: approval, of what somebody was shown, and the guard, which judges the rest alone.
 
 ::
 
-    plan -> approved before? -> through
+    plan -> approved before? -> written
                |
-              rest -> guard passes it -> confirm -> through
-                        |                  └> no: nothing is written
-                     refusal -> confirm -> approved now -> through
-                                  └> no: waits for approval; only what was approved before is written
+              rest -> within the limits ------------------> written, after a yes where somebody is asked
+               |
+              held back: the largest groups that broke a limit, and what waited before
+                        -> approved now, where somebody is asked -> written
+                        -> else it waits for approval
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from enum import StrEnum
 from getpass import getuser
 from typing import TYPE_CHECKING
 
 import structlog
 
-from reconciler.core.guard import Limit, breaches, split
+from reconciler.core.guard import Limit, Verdict, hold_back, split
 from reconciler.core.model import Change
 from reconciler.core.plan import digest as changes_digest
 from reconciler.errors import UsageError
@@ -29,7 +31,8 @@ from reconciler.ops.refusal import refusal_json, refusal_sentence
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reconciler.core.guard import Breach
+    from reconciler.core.guard import GuardLimits
+    from reconciler.journal.store import Journal
     from reconciler.planning import Proposal
     from reconciler.reconcile import Order, Worker
 
@@ -39,13 +42,24 @@ log = structlog.get_logger("reconciler.gate")
 _UNDO = "undo"
 
 
+class Consent(StrEnum):
+    """What somebody who is asked before the first write agrees to."""
+
+    #: Nothing is written, not even what was approved before.
+    NOTHING = "nothing"
+    #: What was approved before, and what the guard lets pass.
+    PASSING = "passing"
+    #: What the guard holds back, too.
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why the guard does not let changes through, and what there is to approve."""
+    """What the guard holds back, and why."""
 
+    #: Of what is held back.
     digest: str
-    changes: tuple[Change, ...]
-    breaches: tuple[Breach, ...]
+    verdict: Verdict
     sentence: str
     #: The same with people's numbers in the place of their names: for logs.
     without_names: str
@@ -69,36 +83,55 @@ def who() -> str:
         return f"user {os.getuid()}"
 
 
+def judge(
+    journal: Journal | None, portal: str, proposal: Proposal, limits: GuardLimits
+) -> tuple[Sequence[Change], Verdict]:
+    """Return which changes were approved before, and what the guard says of the rest. `journal` None: there is none."""
+    if journal is None:
+        return (), hold_back(proposal.plan.changes, proposal.population, limits)
+    approved, rest = split(proposal.plan.changes, journal.approvals.in_force(portal))
+    held = journal.sweeps.held(portal)
+    waiting = {change.key for change in rest if change.mismatch in held} | journal.approvals.waiting(portal)
+    return approved, hold_back(rest, proposal.population, limits, waiting)
+
+
 def let_through(worker: Worker, order: Order, run: int, proposal: Proposal) -> Passage:
-    """Decide by the drawing above; a refusal is stored, so that it can be approved later."""
-    changes, approvals = proposal.plan.changes, worker.journal.approvals
-    approved = approvals.in_force(worker.portal)
-    through, rest = split(changes, approved)
-    found = breaches(rest, proposal.population, worker.rules.guard)
-    refusal = _refuse(worker, order, run, proposal, rest, found) if found else None
-    if order.confirm(proposal, refusal):
-        if refusal is not None:
-            approve(worker, refusal.digest, rest, run)
-        return Passage(through=changes, approvals=approvals.in_force(worker.portal))
-    if refusal is None:
-        return Passage()
-    log.warning("run.refused", digest=refusal.digest[:12], reason=refusal.without_names)
-    return Passage(through=through, refusal=refusal, approvals=approved)
+    """Decide by the drawing above; what is held back is stored, so that it can be approved later."""
+    journal, portal = worker.journal, worker.portal
+    approved, verdict = judge(journal, portal, proposal, worker.rules.guard)
+    refusal = _refuse(worker, order, run, proposal, verdict) if verdict.held else None
+    consent = order.confirm(proposal, refusal)
+    if refusal is not None and consent is Consent.ALL:
+        approve(worker, refusal.digest, proposal, run)
+        refusal = None
+    if refusal is not None:
+        log.warning("run.refused", digest=refusal.digest[:12], reason=refusal.without_names)
+    if consent is Consent.NOTHING:
+        return Passage(refusal=refusal)
+    allowed = {change.key for change in (*approved, *verdict.passing)} if refusal is not None else None
+    through = tuple(change for change in proposal.plan.changes if allowed is None or change.key in allowed)
+    return Passage(through=through, refusal=refusal, approvals=journal.approvals.in_force(portal))
 
 
-def approve(worker: Worker, prefix: str, changes: Sequence[Change], run: int) -> None:
-    """Let a set of changes through: one that was refused earlier, or that of the present plan. Raises UsageError."""
+def approve(worker: Worker, prefix: str, proposal: Proposal, run: int) -> None:
+    """Let a set of changes through: one that was held back earlier, or of the present plan. Raises UsageError.
+
+    Of the plan there are two: all of it, and what the guard would hold back.
+    """
 
     def given() -> NoApproval | None:
         found = approvals.approve(worker.portal, prefix, by=who(), how="with the run", lasts=worker.rules.approval)
         return found if isinstance(found, NoApproval) else None
 
-    approvals = worker.journal.approvals
+    approvals, begins = worker.journal.approvals, prefix.strip().lower()
     obstacle = given()
-    present = changes_digest(worker.portal, [change.key for change in changes])
-    if obstacle not in {None, NoApproval.AMBIGUOUS} and changes and present.startswith(prefix.strip().lower()):
-        approvals.wait(worker.portal, changes, run=run, numbers={}, sentence="shown as a plan")
-        obstacle = given()
+    if obstacle not in {None, NoApproval.AMBIGUOUS, NoApproval.TOO_SHORT}:
+        _, verdict = judge(worker.journal, worker.portal, proposal, worker.rules.guard)
+        for changes in (proposal.plan.changes, verdict.held):
+            if changes and changes_digest(worker.portal, [change.key for change in changes]).startswith(begins):
+                approvals.wait(worker.portal, changes, run=run, numbers={}, sentence="shown as a plan")
+                obstacle = given()
+                break
     if obstacle is not None:
         raise UsageError(f"{prefix} cannot be approved: {obstacle.sentence}")
 
@@ -114,8 +147,11 @@ def believed(worker: Worker, proposal: Proposal) -> bool:
     )
 
 
-def review(worker: Worker, proposal: Proposal) -> None:
-    """Close the approvals that are used up, or not wanted any more after a sweep of the whole portal."""
+def review(worker: Worker, left: Sequence[Change]) -> None:
+    """Close the approvals that are used up, or not wanted any more after a sweep of the whole portal.
+
+    `left` are the changes of its plan that are not done.
+    """
     approvals = worker.journal.approvals
     of_undos = [
         Change(contact=contact, company=company, before=before, after=after)
@@ -123,24 +159,17 @@ def review(worker: Worker, proposal: Proposal) -> None:
         if _UNDO in record.numbers
         for contact, company, before, after in approvals.keys(record)
     ]
-    approvals.review(worker.portal, [*proposal.plan.changes, *of_undos])
+    approvals.review(worker.portal, [*left, *of_undos])
 
 
-def _refuse(  # noqa: PLR0917 - all that a refusal is about
-    worker: Worker,
-    order: Order,
-    run: int,
-    proposal: Proposal,
-    changes: tuple[Change, ...],
-    found: tuple[Breach, ...],
-) -> Refusal:
-    """Store what was refused."""
+def _refuse(worker: Worker, order: Order, run: int, proposal: Proposal, verdict: Verdict) -> Refusal:
+    """Store what is held back."""
     names = {user.id: user.name for user in (proposal.snapshot.users or {}).values()}
-    digest = changes_digest(worker.portal, [change.key for change in changes])
-    numbers = refusal_json(found, changes, names, digest)
+    digest = changes_digest(worker.portal, [change.key for change in verdict.held])
+    numbers = refusal_json(verdict, names, digest)
     if order.undo is not None:
         numbers[_UNDO] = order.undo.words
     sentence = str(numbers["sentence"])
-    worker.journal.approvals.wait(worker.portal, changes, run=run, numbers=numbers, sentence=sentence)
-    without_names = refusal_sentence(found, changes, {}, digest)
-    return Refusal(digest=digest, changes=changes, breaches=found, sentence=sentence, without_names=without_names)
+    worker.journal.approvals.wait(worker.portal, verdict.held, run=run, numbers=numbers, sentence=sentence)
+    without_names = refusal_sentence(verdict, {}, digest)
+    return Refusal(digest=digest, verdict=verdict, sentence=sentence, without_names=without_names)

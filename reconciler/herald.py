@@ -92,7 +92,7 @@ def _news(finished: Finished) -> matters.News:
         locked_out=matters.locks_out(finished.failure),
         refusal=None
         if refusal is None
-        else matters.Refusal(digest=refusal.digest, changes=len(refusal.changes), sentence=refusal.sentence),
+        else matters.Refusal(digest=refusal.digest, changes=len(refusal.verdict.held), sentence=refusal.sentence),
         quarantined=finished.proposal.quarantined if finished.proposal else (),
         let_through=finished.let_through,
         written=report.outcomes.get(Result.APPLIED, 0),

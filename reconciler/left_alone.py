@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 # typer reads the annotations when the program starts.
-from reconciler.options import Config, Json, Logs, Verbose, merged, positive, run_with
+from reconciler.options import Command, Config, Group, Json, Logs, Verbose, merged, positive, run_with
 
-exceptions = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+exceptions = typer.Typer(cls=Group, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 
 
 @exceptions.callback(invoke_without_command=True)
@@ -29,7 +29,7 @@ def list_exceptions(
         run_with(common, decisions.exceptions)
 
 
-@exceptions.command()
+@exceptions.command(cls=Command)
 def release(
     ctx: typer.Context,
     number: Annotated[int, typer.Argument(metavar="ID", parser=positive, help="Of the contact, or of the exception.")],

@@ -26,7 +26,7 @@ Exit codes:
   0  done, or in sync
   1  failed, or incomplete and nothing written; or the answer could not be written whole
   2  wrong usage or settings
-  3  refused by the guard, or by you when asked; nothing of that is written
+  3  held back by the guard, or refused by you when asked; nothing of that is written
   4  finished, but some changes were denied, failed, or nobody knows
   5  another run is at work on the same journal
 """
@@ -34,6 +34,7 @@ PLAN_EXAMPLES = """\
 \b
 Examples:
   reconciler plan --company 42             one company
+  reconciler plan --owner 5 --owner 7      the companies of two people
   reconciler plan --output plan.html       for somebody else to read
   reconciler plan --json | jq .drift       for a script
   reconciler plan --standing --output work.csv
@@ -62,6 +63,7 @@ What somebody changed since is left as it is, and listed. What was put back is l
 \b
 Examples:
   reconciler undo 17
+  reconciler undo latest
   reconciler undo --company 42
 """
 HEALTH_NOTES = """\

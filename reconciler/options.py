@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from reconciler import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.shell import Shell
-
-from reconciler import __version__
 
 #: How a plan or a run is written into a file whose name ends so.
 ENDINGS = {"": "text", ".txt": "text", ".json": "json", ".md": "markdown", ".csv": "csv"}
@@ -77,9 +78,15 @@ class Common:
 class Filters:
     """Which part of the portal a command is about."""
 
-    company: int | None
-    owner: int | None
-    limit: int | None
+    #: Empty: all.
+    companies: tuple[int, ...] = ()
+    owners: tuple[int, ...] = ()
+    limit: int | None = None
+
+    @classmethod
+    def of(cls, companies: list[int] | None, owners: list[int] | None, limit: int | None) -> Filters:
+        """Make the filters of what was typed."""
+        return cls(companies=tuple(companies or ()), owners=tuple(owners or ()), limit=limit)
 
 
 def positive(text: str | int) -> int:
@@ -88,6 +95,15 @@ def positive(text: str | int) -> int:
     if number < 1:
         raise typer.BadParameter(f"{text} is no number from 1 on")
     return number
+
+
+def run_name(text: str) -> int | Literal["latest"]:
+    """Read the name of a run: its number, or `latest`."""
+    if text == "latest":
+        return "latest"
+    if not is_number(text) or int(text) < 1:
+        raise typer.BadParameter(f"a run is a number from 1 on, or `latest`; {text} is neither")
+    return int(text)
 
 
 def is_number(text: str) -> bool:
@@ -122,8 +138,12 @@ Logs = Annotated[LogFormat | None, _choice("--log-format", LogFormat, "Default: 
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log all there is, and show tracebacks.")]
 Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")]
 Company = Annotated[int | None, number("--company", "Only the contacts of this company.", "ID")]
-Owner = Annotated[int | None, number("--owner", "Only the companies of this owner.", "ID")]
+OnlyCompanies = Annotated[list[int] | None, number("--company", "Only this company; repeat it for more.", "ID")]
+OnlyOwners = Annotated[list[int] | None, number("--owner", "Only this owner's companies; repeat it for more.", "ID")]
 Contact = Annotated[int | None, number("--contact", "Only this contact.", "ID")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or `latest`.")]
+MaybeRun = Annotated[str | None, typer.Argument(metavar="RUN", help="A run's number, or `latest`.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without a question.")]
 Digest = Annotated[str, typer.Option("--approve", metavar="DIGEST", help="Let just these changes through the guard.")]
 Limit = Annotated[int | None, number("--limit", "At most so many changes.")]
 Standing = Annotated[bool, typer.Option("--standing", help="Only the work list of what is left alone, as CSV.")]
@@ -141,6 +161,30 @@ Dismissed = Annotated[int, typer.Option("--dismissed", min=0, metavar="N", help=
 Scopes = Annotated[str, typer.Option("--scopes", metavar="A,B", help="What the webhook may do.")]
 Updates = Annotated[UpdatePath, _choice("--update-path", UpdatePath, "factory: as newer portals update.")]
 PortalLimits = Annotated[Limits, _choice("--limits", Limits, "How much the portal lets through.")]
+
+
+class Command(TyperCommand):
+    """A command that takes each option once, except those that are lists: typer itself drops all but the last."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _refuse_repeated(self, ctx, args)
+        return super().parse_args(ctx, args)
+
+
+class Group(TyperGroup):
+    """The same of a command that has commands of its own."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _refuse_repeated(self, ctx, args)
+        return super().parse_args(ctx, args)
+
+
+def _refuse_repeated(command: TyperCommand | TyperGroup, ctx: Any, args: list[str]) -> None:
+    _, _, given = command.make_parser(ctx).parse_args(args=[*args])
+    once = [one for one in given if isinstance(one, TyperOption) and not (one.is_flag or one.multiple)]
+    for option in once:
+        if once.count(option) > 1:
+            raise typer.BadParameter(f"{option.opts[0]} is given more than once", ctx=ctx)
 
 
 def merged(ctx: typer.Context, config: Path | None, json: bool, log_format: LogFormat | None, verbose: bool) -> Common:

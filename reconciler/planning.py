@@ -95,6 +95,8 @@ class Undo:
     """What to take back: the writes that fit all that is given."""
 
     run: int | None = None
+    #: Of the latest run; its number is found when the undo begins.
+    latest: bool = False
     contact: int | None = None
     company: int | None = None
 
@@ -129,6 +131,8 @@ class Proposal:
     quarantined: tuple[int, ...] = ()
     #: Contacts whose drift the last sweep left just as it is.
     backlog: frozenset[int] = frozenset()
+    #: What is taken back; None: nothing is.
+    undo: Undo | None = None
     #: Of an undo: contact -> the change that is taken back, and what is left as it is.
     undoes: Mapping[int, int] = field(default_factory=dict)
     left: tuple[Left, ...] = ()
@@ -164,7 +168,7 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
     if journal is not None:
         if writing:
             journal.exceptions.add(portal, Standing.QUARANTINED, ())  # writes down which are over by time
-        exceptions = dict(journal.exceptions.in_force(portal, snapshot.roster))
+        exceptions = dict(journal.exceptions.in_force(portal, snapshot.company_owners))
         over = journal.exceptions.in_force(portal).keys() - exceptions.keys()
         evidence = replace(journal.sweeps.evidence(portal, snapshot.mismatches), account=reader.account)
         evidence = _start_afresh(_without_unfit(evidence, snapshot), over)
@@ -245,6 +249,7 @@ def propose_undo(
         plan=Plan(portal=portal, changes=changes, skips=()),
         population=Population(contacts=0, companies=0),
         snapshot=snapshot,
+        undo=undo,
         undoes={record.change.contact: record.id for record in writes.latest},
         left=left + tuple(Left(change=r.change, obstacle=Obstacle.CHANGED_SINCE) for r in writes.superseded),
         put_forward=frozenset(change.contact for change in applied if change.rule is Rule.UNDO),
@@ -280,7 +285,12 @@ def _without_unfit(evidence: Evidence, snapshot: Snapshot) -> Evidence:
 
 
 def _population(snapshot: Snapshot, before: int | None) -> Population:
-    return Population(contacts=snapshot.contacts, companies=len(snapshot.roster), companies_before=before)
+    of_portal = snapshot.contacts_of_portal
+    return Population(
+        contacts=snapshot.contacts if of_portal is None else of_portal,
+        companies=len(snapshot.roster),
+        companies_before=before,
+    )
 
 
 def _rivals(plan: Plan, snapshot: Snapshot, account: int) -> frozenset[int]:

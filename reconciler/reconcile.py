@@ -22,9 +22,9 @@ import structlog
 
 from reconciler.core.model import Outcome, Result, Rule, RunReport, Standing, Status, Usage
 from reconciler.core.roster import Strategy
-from reconciler.errors import IncompleteReadError, MissingScopeError, ReconcilerError, Stopped
-from reconciler.gate import Passage, Refusal, approve, believed, let_through, review
-from reconciler.journal.sweeps import WAITING
+from reconciler.errors import IncompleteReadError, MissingScopeError, ReconcilerError, Stopped, UsageError
+from reconciler.gate import Consent, Passage, Refusal, approve, believed, let_through, review
+from reconciler.journal.sweeps import HELD, WAITING
 from reconciler.ops.logs import context
 from reconciler.planning import NO_USER_SCOPE, Ground, Proposal, Rules, Undo, fresh_first, propose, propose_undo, undone
 from reconciler.portal.client import Client, Limits
@@ -35,7 +35,7 @@ from reconciler.portal.slots import Slot
 from reconciler.portal.writer import SETTLED_SECONDS, ChunkLimits, Writer, settle_open
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     import httpx
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from reconciler.core.model import Cause, Mismatch
     from reconciler.journal.store import Journal
 
-__all__ = ["Finished", "Order", "Refusal", "Worker", "chunk_limits", "connect", "reconcile", "tactics"]
+__all__ = ["Consent", "Finished", "Order", "Refusal", "Worker", "chunk_limits", "connect", "reconcile", "tactics"]
 
 log = structlog.get_logger("reconciler.run")
 
@@ -86,8 +86,8 @@ class Order:
     lease_wait: float = 60.0
     #: Length of the slot: after so many seconds the next chunk is left to the next run. None: all is written.
     seconds: float | None = None
-    #: Asked before the first write. Without a refusal, False ends the run as refused; with one, True approves it.
-    confirm: Callable[[Proposal, Refusal | None], bool] = lambda _proposal, refusal: refusal is None
+    #: Asked before the first write: what of the proposal may be written. By default nobody is there to approve.
+    confirm: Callable[[Proposal, Refusal | None], Consent] = lambda _proposal, _refusal: Consent.PASSING
     #: Told how far reading is: what, IDs covered, IDs in all.
     reading: Callable[[str, int, int], None] = lambda _noun, _done, _total: None
     #: Told how far writing is: changes settled, changes in all.
@@ -125,6 +125,7 @@ class _Progress:
 def reconcile(worker: Worker, order: Order) -> Finished:
     """Run once. Raises LeaseHeldError and JournalError; any other failure is told in what is returned."""
     with worker.journal.lease(order.lease_wait):
+        order = _named(worker, order)
         undone_run = worker.journal.find_run(order.undo.run) if order.undo and order.undo.run else None
         undoes = undone_run.report.run if undone_run else None
         run = worker.journal.begin(portal=worker.portal, command=order.command, undoes=undoes)
@@ -160,13 +161,23 @@ def _forget_frames(failure: BaseException | None) -> None:
         failure = failure.__cause__ or failure.__context__
 
 
+def _named(worker: Worker, order: Order) -> Order:
+    """Put its number in the place of `latest`: before this run begins, which would be the latest. Raises UsageError."""
+    if order.undo is None or not order.undo.latest:
+        return order
+    latest = next(iter(worker.journal.history.runs(worker.portal, 1)), None)
+    if latest is None or latest.report.run is None:
+        raise UsageError(f"nothing can be taken back: there was no run of {worker.portal} yet")
+    return replace(order, undo=replace(order.undo, run=latest.report.run, latest=False))
+
+
 def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:
     _settle_open(worker)
     progress.proposal = proposal = _propose(worker, order, run, progress.started)
     worker.journal.remember_users(worker.portal, (proposal.snapshot.users or {}).values())
     try:
         if order.approve:
-            approve(worker, order.approve, proposal.plan.changes, run)
+            approve(worker, order.approve, proposal, run)
         if not proposal.plan.changes:
             return Status.IN_SYNC
         require_verified_owners(proposal)
@@ -237,18 +248,19 @@ def _remember(worker: Worker, order: Order, progress: _Progress) -> None:
     if proposal is None or order.undo is not None or order.scope != Scope() or order.limit is not None:
         return
     if believed(worker, proposal):
-        worker.journal.sweeps.remember(worker.portal, proposal.snapshot, _left(proposal, progress.settled))
-        review(worker, proposal)
+        worker.journal.sweeps.remember(worker.portal, proposal.snapshot, _left(proposal, progress))
+        review(worker, [c for c in proposal.plan.changes if progress.settled.get(c.contact) not in _DONE])
 
 
-def _left(proposal: Proposal, settled: Mapping[int, Result]) -> Iterator[tuple[Mismatch, str, Cause]]:
+def _left(proposal: Proposal, progress: _Progress) -> Iterator[tuple[Mismatch, str, Cause]]:
     """Yield the drift that is left, with the reason."""
-    by_contact = {mismatch.contact: mismatch for mismatch in proposal.snapshot.mismatches}
+    refusal = progress.passage.refusal
+    held = {change.contact for change in refusal.verdict.held} if refusal else set()
     for skip in proposal.plan.skips:
         yield skip.mismatch, skip.reason.value, skip.cause
     for change in proposal.plan.changes:
-        if settled.get(change.contact) not in _DONE:
-            yield by_contact[change.contact], WAITING, change.cause
+        if progress.settled.get(change.contact) not in _DONE:
+            yield change.mismatch, HELD if change.contact in held else WAITING, change.cause
 
 
 def _settle_open(worker: Worker) -> None:

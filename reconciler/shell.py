@@ -7,8 +7,10 @@ option is told before a library is loaded.
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import sys
+import termios
 import traceback
 from contextlib import ExitStack, contextmanager
 from syslog import LOG_ERR, LOG_WARNING
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 #: A narrower terminal breaks lines, which is better than tables without numbers.
 _NARROWEST = 70
+#: Seconds between two looks at the keyboard.
+_KEYBOARD_BEAT = 0.1
 
 
 class Shell:
@@ -183,6 +187,27 @@ class Shell:
     def tell(self, text: str, *, end: str = "\n", stream: TextIO | None = None) -> None:
         """Print to standard error, or to another stream for people."""
         print(self._redact(text), file=stream or sys.stderr, end=end, flush=True)
+
+    def asking(self, why: str) -> TextIO:
+        """Return where a question can be read and answered. Raises UsageError where nobody can be asked.
+
+        `2>log` takes standard error away from somebody who is there all the same; with --json the answer alone goes to
+        standard output.
+        """
+        streams = (sys.stderr,) if self.json else (sys.stderr, sys.stdout)
+        stream = next((stream for stream in streams if stream.isatty()), None)
+        if stream is None or not sys.stdin.isatty():
+            raise UsageError(f"{why}, and there is no terminal to ask on; add --yes to write without a question")
+        return stream
+
+    def ask(self, question: str, stream: TextIO) -> bool:
+        """Ask, in a way that a signal ends; anything but a yes is a no."""
+        # What was typed while nobody had asked is no answer.
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
+        self.tell(f"{question} [y/N] ", end="", stream=stream)
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            self.clock.sleep(_KEYBOARD_BEAT)
+        return sys.stdin.readline().strip().casefold() in {"y", "yes"}
 
     def redact(self, text: str) -> str:
         """Mask every secret in a text."""

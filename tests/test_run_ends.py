@@ -13,6 +13,7 @@ from support.world import CLEO, total
 from reconciler.core.model import Result, Status
 from reconciler.core.policy import PersonEdit, Policies
 from reconciler.errors import JournalError, LeaseHeldError, Stopped
+from reconciler.gate import Consent
 from reconciler.planning import Rules, Undo
 from reconciler.simulator.costs import Profile
 
@@ -134,9 +135,9 @@ def test_many_open_intents_are_settled_in_pieces(make_world: Callable[..., World
     world.drift(80)
     changes = []
 
-    def keep(proposal: Proposal, _: object) -> bool:
+    def keep(proposal: Proposal, _: object) -> Consent:
         changes.extend(proposal.plan.changes)
-        return False
+        return Consent.NOTHING
 
     world.run(confirm=keep)
     for part in (changes[:60], changes[60:]):
@@ -296,11 +297,11 @@ def test_a_second_run_at_the_same_time(make_world: Callable[..., World]) -> None
     world.drift(10)
     refused: list[LeaseHeldError] = []
 
-    def second(proposal: Proposal, _: object) -> bool:
+    def second(_proposal: Proposal, _: object) -> Consent:
         with pytest.raises(LeaseHeldError) as caught:
             world.run(lease_wait=3.0)
         refused.append(caught.value)
-        return bool(proposal.plan.changes)
+        return Consent.PASSING
 
     assert world.run(confirm=second).report.status is Status.APPLIED
     assert refused[0].exit_code == 5
@@ -322,11 +323,11 @@ def test_a_journal_that_fails_in_mid_run(make_world: Callable[..., World]) -> No
     world = make_world()
     world.drift(10)
 
-    def break_journal(_proposal: Proposal, _refusal: object) -> bool:
+    def break_journal(_proposal: Proposal, _refusal: object) -> Consent:
         world.close()
         world.journal.path.unlink()
         world.journal.path.mkdir()
-        return True
+        return Consent.PASSING
 
     with pytest.raises(JournalError):
         world.run(confirm=break_journal)

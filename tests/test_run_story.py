@@ -14,6 +14,7 @@ from reconciler.config import Settings
 from reconciler.core.model import Cause, Result, RunReport, Standing, Status
 from reconciler.core.plan import digest
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError, UsageError
+from reconciler.gate import Consent
 from reconciler.portal.reader import Scope
 from reconciler.portal.writer import ChunkLimits
 from reconciler.reconcile import Order as RunOrder
@@ -120,7 +121,7 @@ def test_one_company_only(make_world: Callable[..., World]) -> None:
     """A scope leaves the rest of the portal alone."""
     world = make_world()
     world.drift(12)
-    world.run(scope=Scope(company=102))
+    world.run(scope=Scope(companies=(102,)))
     assert set(world.results()) == {6, 7, 8, 9, 10}
 
 
@@ -130,9 +131,9 @@ def test_a_refused_plan(make_world: Callable[..., World]) -> None:
     world.drift(12)
     shown: list[tuple[int, int, object]] = []
 
-    def confirm(proposal: Proposal, refusal: object) -> bool:
+    def confirm(proposal: Proposal, refusal: object) -> Consent:
         shown.append((len(proposal.plan.changes), proposal.snapshot.contacts, refusal))
-        return False
+        return Consent.NOTHING
 
     finished = world.run(confirm=confirm)
     assert (finished.report.status, shown, world.results()) == (Status.REFUSED, [(12, 12, None)], {})
@@ -171,7 +172,7 @@ def test_a_scope_that_matches_nothing(make_world: Callable[..., World]) -> None:
     """A company nobody can see is a mistake on the command line."""
     world = make_world()
     world.drift(3)
-    finished = world.run(scope=Scope(company=999))
+    finished = world.run(scope=Scope(companies=(999,)))
     assert isinstance(finished.failure, UsageError)
     assert finished.failure.exit_code == 2
     assert world.journal.runs()[0].report.status is Status.FAILED

@@ -1,4 +1,4 @@
-"""The guard: a plan that is too large, or rests on a suspicious read, is not carried out without approval.
+"""The guard: what is too large, or rests on a suspicious read, is not written without approval.
 
 rule                                        counts                                          limit (default)
 ==========================================  ==============================================  ===============
@@ -14,6 +14,13 @@ account wrote and our journal does not know, somebody else wrote with it.
 
 That a person hands companies over is no accident, so what follows from it is not held against anybody. What was
 approved is not counted: approval is of changes, not of a plan, and the rest is guarded as if it stood alone.
+
+A plan that passes a limit is not stopped as a whole. The changes form groups, each of one cause and of one person who
+gains or loses; the largest groups that broke a limit are held back until the rest passes (`hold_back`). The last two
+rules doubt the plan itself, so they hold back all of it.
+
+What is held back stays so until somebody approves it, or until it passes together with all that is new. Otherwise each
+run would let another part of it through.
 """
 
 from __future__ import annotations
@@ -103,7 +110,7 @@ def breaches(changes: Sequence[Change], population: Population, limits: GuardLim
     rivals = sum(change.contact in population.rivals for change in changes)
     if rivals > limits.rivals:
         found.append(Breach(limit=Limit.RIVAL, number=rivals, allowed=limits.rivals))
-    surprising = [change for change in changes if change.cause is not Cause.COMPANY_OWNER_CHANGED]
+    surprising = [change for change in changes if _is_surprising(change)]
     found += _people(Limit.GAINED, Counter(change.after for change in surprising), limits.gained)
     found += _people(Limit.LOST, Counter(change.before for change in surprising if change.before), limits.lost)
     return tuple(found)
@@ -115,6 +122,97 @@ def _people(limit: Limit, counts: Mapping[int, int], allowed: int) -> list[Breac
         for person, number in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         if number > allowed
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Changes of one cause by which one person gains, or loses."""
+
+    cause: Cause
+    gains: bool
+    person: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the guard says of changes that nobody has approved."""
+
+    #: May be written without approval; in the order in which they were given, as the others are.
+    passing: tuple[Change, ...]
+    held: tuple[Change, ...] = ()
+    #: The limits that all of them together pass.
+    breaches: tuple[Breach, ...] = ()
+    #: The groups that were held back just now, the one that broke a limit first before the others.
+    groups: tuple[Group, ...] = ()
+
+
+#: These doubt the plan itself.
+_WHOLE = frozenset({Limit.COMPANIES, Limit.RIVAL})
+
+
+def hold_back(
+    changes: Sequence[Change],
+    population: Population,
+    limits: GuardLimits,
+    waiting: Collection[tuple[int, int, int, int]] = (),
+) -> Verdict:
+    """Divide changes into those that pass the limits, and the groups that broke them.
+
+    `waiting` are the keys of changes that an earlier run held back. Shares are measured against the whole portal.
+    """
+    found = breaches(changes, population, limits)
+    if not found:
+        return Verdict(passing=tuple(changes))
+    if any(breach.limit in _WHOLE for breach in found):
+        return Verdict(passing=(), held=tuple(changes), breaches=found)
+    new = [change for change in changes if change.key not in waiting]
+    groups = _largest(new, population, limits)
+    passing = {change.key for change in _without(new, groups)}
+    return Verdict(
+        passing=tuple(change for change in changes if change.key in passing),
+        held=tuple(change for change in changes if change.key not in passing),
+        breaches=found,
+        groups=groups,
+    )
+
+
+def _largest(changes: Sequence[Change], population: Population, limits: GuardLimits) -> tuple[Group, ...]:
+    """Return the largest groups without which the rest passes; none of them could be left out."""
+    taken: list[Group] = []
+    rest = list(changes)
+    while found := breaches(rest, population, limits):
+        taken.append(_broke(rest, found))
+        rest = _without(rest, taken[-1:])
+    for group in reversed(taken):
+        fewer = [one for one in taken if one != group]
+        if not breaches(_without(changes, fewer), population, limits):
+            taken = fewer
+    return tuple(taken)
+
+
+def _broke(changes: Sequence[Change], found: Sequence[Breach]) -> Group:
+    """Return the largest group of those that a limit is about: of a person where one is, else of all."""
+    about = next((breach for breach in found if breach.person), None)
+    sizes: Counter[Group] = Counter()
+    for change in changes:
+        for gains, person in ((True, change.after), (False, change.before)):
+            is_theirs = about and (person, gains) == (about.person, about.limit is Limit.GAINED)
+            if about is None or (is_theirs and _is_surprising(change)):
+                sizes[Group(cause=change.cause, gains=gains, person=person)] += 1
+    return min(sizes, key=lambda group: (-sizes[group], not group.gains, group.person, group.cause))
+
+
+def _without(changes: Sequence[Change], groups: Collection[Group]) -> list[Change]:
+    return [
+        change
+        for change in changes
+        if Group(cause=change.cause, gains=True, person=change.after) not in groups
+        and Group(cause=change.cause, gains=False, person=change.before) not in groups
+    ]
+
+
+def _is_surprising(change: Change) -> bool:
+    return change.cause is not Cause.COMPANY_OWNER_CHANGED
 
 
 def split(

@@ -182,9 +182,9 @@ class Snapshot:
     taken_at: datetime
     #: The same when it ended, hours later where it took several runs; None: at once.
     ended_at: datetime | None = None
-    #: Company -> owner; own companies left out.
+    #: Company -> owner, of all companies that were looked at; own companies left out.
     roster: Mapping[int, int]
-    #: Contacts with a company, as counted with the latest read of all companies.
+    #: Contacts with one of these companies, as counted with the latest read of all companies.
     contacts: int
     mismatches: tuple[Mismatch, ...]
     #: Contacts of companies that are not in the roster (own, of another category, created during the sweep).
@@ -200,9 +200,17 @@ class Snapshot:
     vanished_owners: frozenset[int] = frozenset()
     #: What was read of the companies; None: only a part of the portal was looked at.
     refresh: Refresh | None = None
+    #: Of a part of the portal: the owners of further companies of its contacts, and the linked contacts of the whole.
+    other_companies: Mapping[int, int] = field(default_factory=dict)
+    contacts_of_portal: int | None = None
     #: How contacts were compared, and the seconds that a command took the portal.
     strategy: Strategy | None = None
     seconds: float | None = None
+
+    @property
+    def company_owners(self) -> Mapping[int, int]:
+        """All companies whose owner is known, those outside the part that was looked at included."""
+        return {**self.other_companies, **self.roster} if self.other_companies else self.roster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +232,11 @@ class Change:
     def key(self) -> tuple[int, int, int, int]:
         """What a digest and an approval are made of (DESIGN 8): no cause, no time."""
         return self.contact, self.company, self.before, self.after
+
+    @property
+    def mismatch(self) -> Mismatch:
+        """What it puts right, as the sweep found it."""
+        return Mismatch(contact=self.contact, company=self.company, owner=self.before, company_owner=self.company_owner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -169,7 +169,8 @@ def _left_alone(mismatch: Mismatch, case: Case) -> Standing | None:
         return Standing.EXCLUDED
     if policies.multi_company is MultiCompany.REPORT and contact is not None:
         # A company that the roster does not know is one of our own, or of another category: it has no say.
-        owners = {snapshot.roster[number] for number in contact.companies if number in snapshot.roster}
+        known = snapshot.company_owners
+        owners = {known[number] for number in contact.companies if number in known}
         if len(owners | {mismatch.company_owner}) > 1:
             return Standing.SEVERAL_COMPANIES
     return None

@@ -85,6 +85,31 @@ _LEFT = (
     .where(_approval.c.state.in_(bindparam("states", expanding=True)))
     .order_by(_approval.c.id.desc())
 )
+_written = exists().where(
+    *(_done.c[name] == _change.c[name] for name in _COLUMNS),
+    _done.c.result.in_([Result.APPLIED.value, Result.ALREADY.value]),
+    _done.c.settled_at >= _approval.c.created_at,
+    # A run that held them back again has found that they are wanted again.
+    _done.c.run_id > func.coalesce(_approval.c.refused_by_run_id, 0),
+    tables.run.c.id == _done.c.run_id,
+    tables.run.c.portal_id == _approval.c.portal_id,
+)
+_is_left = or_(
+    and_(_approval.c.state == ApprovalState.APPROVED.value, ~_used),
+    and_(_approval.c.state != ApprovalState.APPROVED.value, ~_written),
+)
+_WAITING = (
+    select(*(_change.c[name] for name in _COLUMNS))
+    .join_from(_approval, _change, _belongs)
+    .where(_approval.c.portal_id == rows.KEY_OF_PORTAL, _approval.c.state == ApprovalState.WAITING.value, ~_written)
+)
+_COUNT_LEFT = (
+    select(func.count())
+    .select_from(_approval)
+    .join(_change, _belongs)
+    # Whose an approval is, `_used` asks by the portal's name.
+    .where(_approval.c.id == bindparam("number"), _is_kept, _is_left)
+)
 _LEFT_LASTING = _LEFT.where(_approval.c.expires_at > rows.NOW)
 
 
@@ -116,6 +141,16 @@ def left(
     query, which = (_LEFT, {}) if lasting_at is None else (_LEFT_LASTING, {"now": lasting_at})
     asked = {"portal": portal, "states": [state.value for state in states], **which}
     return ((_key(row), row.id) for row in connection.execute(query, asked))
+
+
+def waiting(connection: Connection, portal: str) -> Iterator[Key]:
+    """Return the changes that wait for approval, those apart that were written since."""
+    return (_key(row) for row in connection.execute(_WAITING, {"portal": portal}))
+
+
+def count_left(connection: Connection, portal: str, approval: int) -> int:
+    """Return how many changes of a set are neither used up nor, before it is approved, written without it."""
+    return int(connection.execute(_COUNT_LEFT, {"portal": portal, "number": approval}).scalar_one())
 
 
 def _key(row: Row[Any]) -> Key:

@@ -158,7 +158,8 @@ class Approvals:
         """Return what waits and what is in force, the oldest first."""
         now = self._clock.now()
         with self._database.reading() as connection:
-            records = [_record(row, now) for row in connection.execute(_OPEN, {"portal": portal})]
+            found = connection.execute(_OPEN, {"portal": portal}).all()
+            records = [_record(connection, portal, row, now) for row in found]
         return [record for record in records if record.closed_at is None]
 
     def keys(self, approval: ApprovalRecord) -> list[Key]:
@@ -172,8 +173,13 @@ class Approvals:
         with self._database.reading() as connection:
             return dict(approval_sets.left(connection, portal, (ApprovalState.APPROVED,), lasting_at=now))
 
+    def waiting(self, portal: str) -> set[Key]:
+        """Return the changes that the latest refusal held back, those apart that were written since."""
+        with self._database.reading() as connection:
+            return set(approval_sets.waiting(connection, portal))
+
     def review(self, portal: str, changes: Collection[Change]) -> None:
-        """Close what is over, after a complete run over the whole portal that planned these changes.
+        """Close what is over, after a complete run over the whole portal that left these changes to be done.
 
         An approval is used up when nothing of it is left, or what is left is not wanted any more; a refused set is
         superseded when nothing of it is wanted.
@@ -204,15 +210,17 @@ class Approvals:
                 return found
             if found.state in _NOT_IN_FORCE:
                 return _NOT_IN_FORCE[found.state]
+            if not found.left:
+                return NoApproval.USED
             if found.state in from_:
                 connection.execute(_DECIDE.values(values), {"number": found.id})
-            return _record(connection.execute(_NUMBERED, {"number": found.id}).one(), now)
+            return _record(connection, portal, connection.execute(_NUMBERED, {"number": found.id}).one(), now)
 
 
 def _find(connection: Connection, portal: str, prefix: str, now: datetime) -> ApprovalRecord | NoApproval:
     begins = prefix.strip().lower()
     if len(begins) < _SHORTEST_PREFIX:
-        return NoApproval.AMBIGUOUS
+        return NoApproval.TOO_SHORT
     query = (
         # SQLite takes the other columns from the row that has the maximum: the latest of each digest.
         select(_approval, func.max(_approval.c.id))
@@ -223,7 +231,7 @@ def _find(connection: Connection, portal: str, prefix: str, now: datetime) -> Ap
     found = connection.execute(query, {"portal": portal}).all()
     if not found:
         return NoApproval.UNKNOWN
-    return _record(found[0], now) if len(found) == 1 else NoApproval.AMBIGUOUS
+    return _record(connection, portal, found[0], now) if len(found) == 1 else NoApproval.AMBIGUOUS
 
 
 def _expire(connection: Connection, key: int, now: datetime) -> None:
@@ -232,7 +240,7 @@ def _expire(connection: Connection, key: int, now: datetime) -> None:
     connection.execute(_FORGET_EXPIRED, {"key": key, "forgotten": now - _EXPIRED_KNOWN})
 
 
-def _record(row: Row[Any], now: datetime) -> ApprovalRecord:
+def _record(connection: Connection, portal: str, row: Row[Any], now: datetime) -> ApprovalRecord:
     state, closed_at = ApprovalState(row.state), row.closed_at
     # What is over by time may not have been written down yet.
     if state is ApprovalState.APPROVED and row.expires_at <= now:
@@ -244,6 +252,7 @@ def _record(row: Row[Any], now: datetime) -> ApprovalRecord:
         digest=row.digest,
         state=state,
         count=row.change_count,
+        left=approval_sets.count_left(connection, portal, row.id),
         numbers=row.numbers,
         sentence=row.sentence,
         run=row.refused_by_run_id,

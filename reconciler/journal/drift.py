@@ -60,6 +60,7 @@ _END = (
 _CAUSES = select(*(_standing.c[name] for name in (*_WHAT, "cause"))).where(
     _of_portal, _standing.c.contact_id.in_(rows.CHOSEN)
 )
+_LEFT_FOR = select(*(_standing.c[name] for name in _WHAT)).where(_of_portal, _standing.c.reason == bindparam("why"))
 _PRESENT = select(_standing).where(_of_portal).order_by(_standing.c.company_id, _standing.c.contact_id)
 
 
@@ -90,6 +91,14 @@ def known(
     found = ((mismatch, causes.get(_what(mismatch))) for mismatch in mismatches)
     companies = {contact: company for contact, company, _, _ in causes}
     return {mismatch: Cause(cause) for mismatch, cause in found if cause is not None}, companies
+
+
+def left_for(connection: Connection, portal: str, reason: str) -> frozenset[Mismatch]:
+    """Return what the last complete sweep left for this reason."""
+    return frozenset(
+        Mismatch(contact=contact, company=company, owner=owner, company_owner=company_owner)
+        for contact, company, owner, company_owner in connection.execute(_LEFT_FOR, {"portal": portal, "why": reason})
+    )
 
 
 def present(connection: Connection, portal: str) -> list[StandingDrift]:

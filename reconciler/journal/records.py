@@ -108,7 +108,7 @@ class StandingDrift:
     """Drift that the last complete sweep left as it is."""
 
     mismatch: Mismatch
-    #: A value of `core.model.Standing`, or `sweeps.WAITING`.
+    #: A value of `core.model.Standing`, or `sweeps.WAITING`, or `sweeps.HELD`.
     reason: str
     cause: Cause
     #: The sweep that first saw it so, by the portal's clock.
@@ -135,8 +135,9 @@ class ApprovalRecord:
     id: int
     digest: str
     state: ApprovalState
-    #: How many changes it has.
+    #: How many changes it has, and how many of them are not written yet.
     count: int
+    left: int
     #: What the person was shown.
     numbers: Mapping[str, Any]
     sentence: str
@@ -154,6 +155,7 @@ class NoApproval(StrEnum):
     """Why a digest cannot be approved, or not be withdrawn."""
 
     UNKNOWN = "unknown"
+    TOO_SHORT = "too_short"
     AMBIGUOUS = "ambiguous"
     EXPIRED = "expired"
     USED = "used"
@@ -166,8 +168,9 @@ class NoApproval(StrEnum):
 
 
 _NO_APPROVAL_SENTENCES = {
-    NoApproval.UNKNOWN: "no plan with this digest was refused here; `reconciler approve` lists what waits",
-    NoApproval.AMBIGUOUS: "this may be the beginning of several digests: give more of it",
+    NoApproval.UNKNOWN: "no changes with this digest were held back here; `reconciler approve` lists what waits",
+    NoApproval.TOO_SHORT: "a digest needs at least its first 6 characters; `reconciler approve` shows 12",
+    NoApproval.AMBIGUOUS: "several digests begin like this: give more of it",
     NoApproval.EXPIRED: "it has expired; if its changes are still wanted, the next refusal shows a new digest",
     NoApproval.USED: "all of its changes are done",
     NoApproval.WITHDRAWN: "it was withdrawn; if its changes are still wanted, the next refusal shows them again",

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from reconciler.journal.database import Database
     from reconciler.journal.records import Known, StandingDrift
 
-#: The reason of drift that would be written, but was not: refused by the guard, stopped, denied, in conflict.
+#: The reason of drift that would be written, but was not: stopped, denied, in conflict.
 WAITING = "waiting"
+#: The guard held it back, and nobody has approved it.
+HELD = "held_back"
 
 
 class Sweeps:
@@ -69,8 +71,8 @@ class Sweeps:
         """Store a complete sweep of the whole portal when its run ends, however it ends.
 
         `left` is all drift that is left as it is: (mismatch, reason, cause), the reason a value of
-        `core.model.Standing`, or `WAITING`. A sweep that is not to be believed must not be remembered: the next one
-        would be compared with it.
+        `core.model.Standing`, or `WAITING`, or `HELD`. A sweep that is not to be believed must not be remembered: the
+        next one would be compared with it.
         """
         now = self._clock.now()
         with self._database.writing() as connection:
@@ -79,6 +81,11 @@ class Sweeps:
             drift.remember(connection, key, left, snapshot.taken_at)
             exceptions.release_over(connection, key, now)
             exceptions.release_moved(connection, key, now)
+
+    def held(self, portal: str) -> frozenset[Mismatch]:
+        """Return what the guard held back in the last complete sweep."""
+        with self._database.reading() as connection:
+            return drift.left_for(connection, portal, HELD)
 
     def standing(self, portal: str) -> list[StandingDrift]:
         """Return the drift that the last complete sweep left, sorted by company, then contact."""

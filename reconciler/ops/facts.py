@@ -150,8 +150,11 @@ def _story(report: RunReport) -> str:
         for result in Result
         if result is not Result.APPLIED and report.outcomes.get(result)
     ]
+    if report.status is Status.REFUSED:
+        other.append(f"{planned - looked_at:,} held back by the guard")
     told = ", ".join([f"{applied:,} of {counted(planned, 'contact')} corrected", *other])
-    return told if report.status in {Status.APPLIED, Status.PARTIAL} else f"{report.status}: {told}"
+    finished = {Status.APPLIED, Status.PARTIAL, Status.REFUSED}
+    return told if report.status in finished else f"{report.status}: {told}"
 
 
 def facts(report: Report, zone: tzinfo | None, *, brief: bool = False) -> list[tuple[str, str]]:

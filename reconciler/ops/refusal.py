@@ -1,4 +1,4 @@
-"""What the guard says when it refuses: the numbers, the limits, who would gain and lose most, and the way out.
+"""What the guard says when it holds changes back: numbers, limits, causes, who gains and loses, and the next step.
 
 The sentence goes into logs, notices, the journal and errors, so the names in it are made harmless here.
 """
@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.guard import Breach, Limit
+from reconciler.core.model import Cause
 from reconciler.ops.display import display
-from reconciler.ops.facts import counted, person
+from reconciler.ops.facts import cause_word, cause_words, counted, person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reconciler.core.guard import Verdict
     from reconciler.core.model import Change
 
 _SHARES = frozenset({Limit.SHARE, Limit.COMPANIES})
@@ -23,6 +25,10 @@ _SHARES = frozenset({Limit.SHARE, Limit.COMPANIES})
 _MOST_NAME = 60
 #: People in the table that stands above the question.
 _MOST_PEOPLE = 6
+#: People of whom it is stored how much they would gain and lose.
+_STORED_PEOPLE = 50
+#: Where the command stands in a stored sentence.
+_NEXT_STEP = "; to let "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,20 +41,24 @@ class Mover:
 
 
 def approve_command(digest: str) -> str:
-    """Return the way out."""
+    """Return the command that shows a set, and lets it through."""
     return f"reconciler approve {digest[:12]}"
 
 
-def refusal_sentence(
-    breaches: Sequence[Breach], changes: Sequence[Change], names: Mapping[int, str], digest: str
-) -> str:
-    """Say in one sentence without its full stop why nothing was written; `names` are users'."""
+def refusal_sentence(verdict: Verdict, names: Mapping[int, str], digest: str) -> str:
+    """Say in one sentence without its full stop what is held back, and why; `names` are users'."""
+    changes, breaches = (*verdict.passing, *verdict.held), verdict.breaches
     found = {breach.limit: breach for breach in reversed(breaches)}
     parts = [counted(len(changes), "contact") + " would get another owner"]
     if changed := found.get(Limit.CHANGES):
         parts[0] += f" ({_limit(changed)})"
+    if verdict.passing:
+        parts[0] += f", and {len(verdict.held):,} of them {'waits' if len(verdict.held) == 1 else 'wait'} for approval"
+        if words := _known_causes(verdict.held):
+            parts[0] += f" ({words})"
     if share := found.get(Limit.SHARE):
-        parts.append(f"that is {_number(share)} of the linked contacts ({_limit(share)})")
+        which = f"all {len(changes):,} are" if verdict.passing else "that is"
+        parts.append(f"{which} {_number(share)} of the linked contacts ({_limit(share)})")
     if missing := found.get(Limit.COMPANIES):
         parts.append(f"{_number(missing)} of the companies known before are missing ({_limit(missing)})")
     if rival := found.get(Limit.RIVAL):
@@ -66,17 +76,35 @@ def refusal_sentence(
     others = len({breach.person for breach in breaches if breach.person} - told)
     if others:
         parts.append(f"{counted(others, 'other person', 'other people')} would gain or lose too many, too")
-    parts.append(f"to let exactly these changes through: {approve_command(digest)}")
-    return f"refused by the guard, none of it written: {'; '.join(filter(None, parts))}"
+    which = f"these {len(verdict.held):,}" if verdict.passing else "exactly these changes"
+    parts.append(f"{_NEXT_STEP[2:]}{which} through: {approve_command(digest)}")
+    said = "held back in part by the guard" if verdict.passing else "refused by the guard, none of it written"
+    return f"{said}: {'; '.join(filter(None, parts))}"
 
 
-def refusal_json(
-    breaches: Sequence[Breach], changes: Sequence[Change], names: Mapping[int, str], digest: str
-) -> dict[str, Any]:
-    """Return the same for scripts, and for the journal: what a person was shown. Shares are 0 to 1."""
+def without_next_step(sentence: str) -> str:
+    """Return a stored sentence without the command at its end, for places that show it apart."""
+    return sentence.rpartition(_NEXT_STEP)[0] or sentence
+
+
+def _known_causes(changes: Sequence[Change]) -> str:
+    """Return the causes of changes; nothing where none is known, as in an undo."""
+    causes = Counter(change.cause for change in changes)
+    return "" if set(causes) == {Cause.UNKNOWN} else cause_words(causes)
+
+
+def refusal_json(verdict: Verdict, names: Mapping[int, str], digest: str) -> dict[str, Any]:
+    """Return the same for scripts, and for the journal: what a person was shown. Shares are 0 to 1.
+
+    The limits, and who gains and loses most, are of all changes that nobody has approved; `changes`, `causes` and
+    `people` are of those that are held back, and `passing` says how many are not.
+    """
+    changes, breaches = (*verdict.passing, *verdict.held), verdict.breaches
+    causes = Counter(change.cause for change in verdict.held)
     return {
         "digest": digest,
-        "changes": len(changes),
+        "changes": len(verdict.held),
+        "passing": len(verdict.passing),
         "limits": [
             {
                 "limit": breach.limit.value,
@@ -86,21 +114,27 @@ def refusal_json(
             }
             for breach in breaches
         ],
+        "causes": {cause.value: causes[cause] for cause in Cause if causes[cause]},
+        "people": _people_json(verdict.held, names),
         "gains_most": _mover_json(most_gaining(changes, names, breaches)),
         "loses_most": _mover_json(most_losing(changes, names, breaches)),
         "way_out": approve_command(digest),
-        "sentence": refusal_sentence(breaches, changes, names, digest),
+        "sentence": refusal_sentence(verdict, names, digest),
     }
 
 
+def _people_json(changes: Sequence[Change], names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Return who would gain and lose, the largest movement first."""
+    gains, loses = Counter(change.after for change in changes), Counter(change.before for change in changes)
+    order = sorted({*gains, *loses}, key=lambda number: (-gains[number] - loses[number], number))
+    return [
+        {"person": number, "name": names.get(number, ""), "gains": gains[number], "loses": loses[number]}
+        for number in order[:_STORED_PEOPLE]
+    ]
+
+
 def refusal_text(
-    breaches: Sequence[Breach],
-    changes: Sequence[Change],
-    names: Mapping[int, str],
-    digest: str,
-    *,
-    width: int = 100,
-    color: bool = False,
+    verdict: Verdict, names: Mapping[int, str], digest: str, *, width: int = 100, color: bool = False
 ) -> str:
     """Return what stands on a terminal above the question whether to go on."""
     from rich.console import Group  # noqa: PLC0415 - rich costs time, and only text needs it
@@ -109,6 +143,7 @@ def refusal_text(
 
     from reconciler.ops import tables  # noqa: PLC0415 - as above
 
+    changes, breaches = (*verdict.passing, *verdict.held), verdict.breaches
     made = tables.table(("Over the limits of the guard", {}), ("here", tables.RIGHT), ("limit", tables.RIGHT))
     whole = [breach for breach in breaches if not breach.person]
     people = [breach for breach in breaches if breach.person]
@@ -124,11 +159,33 @@ def refusal_text(
         lines.append("Companies seldom vanish: look first whether the webhook's user still sees them all.")
     if Limit.RIVAL in limits:
         lines.append("Another installation seems to work on this portal: end one of the two first.")
-    lines += ["To let exactly these changes through, now or later:", f"  {approve_command(digest)}"]
-    below = Text("\n".join(lines))
-    title = Text("The guard stops this plan.", style="bold yellow")
-    content = Padding(Group(made, Text(""), below), (0, 0, 0, 2), expand=False)
-    return tables.draw(Group(title, Text(""), content), width=width, color=color)
+    which = f"the {len(verdict.held):,}" if verdict.passing else "exactly these changes"
+    lines += [f"To let {which} through later:", f"  {approve_command(digest)}"]
+    content = [made, *_held_table(verdict, names), Text(""), Text("\n".join(lines))]
+    title = "The guard stops this plan."
+    if verdict.passing:
+        title = f"The guard holds back {len(verdict.held):,} of {counted(len(changes), 'change')}."
+    body = Padding(Group(*content), (0, 0, 0, 2), expand=False)
+    return tables.draw(Group(Text(title, style="bold yellow"), Text(""), body), width=width, color=color)
+
+
+def _held_table(verdict: Verdict, names: Mapping[int, str]) -> list[Any]:
+    """Return a table of what is held back, where that is not all."""
+    if not verdict.passing:
+        return []
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    from reconciler.ops import tables  # noqa: PLC0415 - as above
+
+    made = tables.table(("Held back", {}), ("contacts", tables.RIGHT))
+    for cause, count in Counter(change.cause for change in verdict.held).most_common():
+        made.add_row(Text(cause_word(cause.value)), Text(f"{count:,}"))
+    for one in _people_json(verdict.held, names)[:_MOST_PEOPLE]:
+        for what in ("gains", "loses"):
+            if one[what]:
+                called = person(one["person"], one["name"])
+                made.add_row(tables.name(f"{called} {what}"), Text(f"{one[what]:,}"))
+    return [Text(""), made]
 
 
 def most_gaining(changes: Sequence[Change], names: Mapping[int, str], breaches: Sequence[Breach] = ()) -> Mover | None:

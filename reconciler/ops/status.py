@@ -17,7 +17,7 @@ from reconciler.ops import facts
 from reconciler.ops.chart import chart
 from reconciler.ops.decisions import last_edited, until
 from reconciler.ops.page import hashed, resource, template
-from reconciler.ops.refusal import approve_command, stored_limits
+from reconciler.ops.refusal import approve_command, stored_limits, without_next_step
 from reconciler.ops.web import Page
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class _Waiting:
 
 def _waiting(one: Approval) -> _Waiting:
     command = approve_command(one.digest)
-    sentence = one.sentence.removesuffix(f"; to let exactly these changes through: {command}")
+    sentence = without_next_step(one.sentence)
     return _Waiting(
         count=one.count,
         since=one.created_at,

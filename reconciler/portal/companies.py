@@ -118,17 +118,18 @@ def _require_counts(client: Client, answers: Sequence[Answer]) -> None:
             )
 
 
-def listing(company: int | None = None, owner: int | None = None) -> Listing[tuple[int, int]]:
+def listing(companies: Sequence[int] = (), owners: Sequence[int] = ()) -> Listing[tuple[int, int]]:
     """List company and owner of all companies but our own, or of those asked for."""
     condition: dict[str, Value] = {f"={OWN_COMPANY}": "N"}
-    if company is not None:
-        condition[f"={ID}"] = company
-    if owner is not None:
-        condition[f"={OWNER}"] = owner
+    if companies:
+        condition[f"@{ID}"] = [*companies]
+    if owners:
+        condition[f"@{OWNER}"] = [*owners]
 
     def parse(number: int, row: Mapping[str, Any]) -> tuple[int, int]:
         found = readable_identifier(row[OWNER]) or 0
-        if row.get(OWN_COMPANY) != "N" or company not in {None, number} or owner not in {None, found}:
+        wanted = (not companies or number in companies) and (not owners or found in owners)
+        if row.get(OWN_COMPANY) != "N" or not wanted:
             raise ValueError(f"company {number} does not match the filter that was sent")
         return number, found
 

@@ -25,7 +25,7 @@ from reconciler.portal.dialect import BATCH_COMMANDS
 from reconciler.portal.windows import WindowReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from reconciler.core.roster import Group
@@ -42,12 +42,12 @@ STALE = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Which part of the portal a sweep looks at; None for all."""
+    """Which part of the portal a sweep looks at; empty for all."""
 
-    #: Only this company and its contacts.
-    company: int | None = None
-    #: Only companies of this owner.
-    owner: int | None = None
+    #: Only these companies and their contacts.
+    companies: tuple[int, ...] = ()
+    #: Only companies of these owners.
+    owners: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,24 +143,26 @@ class Reader:
     def _part(self, scope: Scope, wants: Wants) -> Snapshot:
         """Sweep some companies alone: they are read anew, and the roster is neither asked nor told."""
         seen = survey(self._client)
-        highest = seen.highest_company if scope.company is None else None
-        reader = WindowReader(self._client, listing(scope.company, scope.owner), highest=highest)
+        highest = None if scope.companies else seen.highest_company
+        reader = WindowReader(self._client, listing(scope.companies, scope.owners), highest=highest)
         owners: dict[int, int] = {}
         for page in reader.batches():
             owners.update(page)
             self._progress("companies", reader.position, seen.highest_company)
-        if not owners:
-            raise UsageError(_matches_nothing(scope))
+        if missing := _missing(scope, owners):
+            raise UsageError(missing)
         comparison = Comparison(self._client, wants.contact_field, self._progress)
         comparison.drift(groups(owners))
         details = self._details(comparison, wants)
-        # The owners of the contacts' other companies have a say too.
+        # The owners of the contacts' other companies have a say too, but were not looked at.
         linked = {company for detail in details.contacts.values() for company in detail.companies}
         return Snapshot(
             taken_at=seen.at,
             ended_at=self._client.heard_at,
-            roster={**owners, **read_owners(self._client, linked - owners.keys())},
-            contacts=seen.contacts if scope.company is None else count_contacts(self._client, owners),
+            roster=owners,
+            other_companies=read_owners(self._client, linked - owners.keys()),
+            contacts=count_contacts(self._client, owners),
+            contacts_of_portal=seen.contacts,
             mismatches=comparison.mismatches,
             outside_roster=0,
             users=details.users,
@@ -262,8 +264,16 @@ def _goes_on(halfway: Halfway, now: datetime) -> bool:
     return timedelta(0) <= now - halfway.began <= STALE
 
 
-def _matches_nothing(scope: Scope) -> str:
-    if scope.company is None:
-        return f"no company with owner {scope.owner} is visible to the webhook; check --owner"
-    owner = "" if scope.owner is None else f" with owner {scope.owner}"
-    return f"no company {scope.company}{owner} is visible to the webhook, or it is one of your own; check --company"
+def _missing(scope: Scope, owners: Mapping[int, int]) -> str:
+    """Say which of the companies and owners that were asked for matches nothing; empty: each matches something."""
+    company = next((number for number in scope.companies if number not in owners), None)
+    if company is not None:
+        owner = f" with owner {_either(scope.owners)}" if scope.owners else ""
+        return f"no company {company}{owner} is visible to the webhook, or it is one of your own; check --company"
+    found = set(owners.values())
+    person = next((number for number in scope.owners if number not in found), None)
+    return "" if person is None else f"no company with owner {person} is visible to the webhook; check --owner"
+
+
+def _either(numbers: Sequence[int]) -> str:
+    return " or ".join(map(str, numbers))

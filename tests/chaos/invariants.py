@@ -127,8 +127,6 @@ def guarded_or_approved(scene: Scene, _ending: Ending, journal: Journals) -> Ite
         if not unseen:
             continue
         count, own_choice = len(unseen), [d for d in unseen.values() if not _handed_over(scene, d)]
-        if run.finished is not None and run.finished.refusal is not None:
-            yield f"run {run.number} was refused and wrote {count} changes that nobody had approved"
         if count > limits.changes:
             yield f"run {run.number} wrote {count} changes that nobody had approved, above {limits.changes}"
         if not (run.undo or run.part):

@@ -14,6 +14,7 @@ from chaos.drawing import COMPANY_OWNERS, CONTACT_OWNERS, draw, draw_faults
 from chaos.people import some_act
 from chaos.scene import Home, Scene
 
+from reconciler.gate import Consent
 from reconciler.planning import Undo
 from reconciler.portal.reader import Scope
 
@@ -148,7 +149,7 @@ def _order(scene: Scene, random: Random) -> dict[str, Any]:
     main, chance = scene.main, random.random()
     order: dict[str, Any] = {"seconds": random.choice([600.0, 600.0, None, 20.0]), "lease_wait": 60.0}
     if chance < 0.08:
-        order["scope"] = Scope(company=random.randint(101, 104))
+        order["scope"] = Scope(companies=(random.randint(101, 104),))
     elif chance < 0.13:
         order["limit"] = random.randint(1, 5)
     elif chance < 0.3 and main.runs:
@@ -163,13 +164,13 @@ def _order(scene: Scene, random: Random) -> dict[str, Any]:
 def _yes(home: Home) -> Any:
     """Answer the question with yes, and remember what that approves."""
 
-    def confirm(_proposal: Any, refusal: Any) -> bool:
+    def confirm(_proposal: Any, refusal: Any) -> Consent:
         if refusal is not None:
             assert home.current is not None
-            keys = {change.key for change in refusal.changes}
+            keys = {change.key for change in refusal.verdict.held}
             home.current.approved |= keys
             home.approved.update(keys)
-        return True
+        return Consent.ALL
 
     return confirm
 

@@ -53,17 +53,17 @@ def test_the_version_is_told(desk: Desk) -> None:
 
 def test_once_sets_every_owner_right(desk: Desk, portal: Served) -> None:
     """One sentence on standard output, nothing else where nobody looks on, and no drift left."""
-    ended = desk.run("--once")
+    ended = desk.run("--once", "--yes")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"{DRIFT} of {DRIFT} contacts corrected; ")
     assert ended.out.count("\n") == 1
     assert portal.portal.drift() == 0
-    assert desk.run("--once").out.startswith("In sync: ")
+    assert desk.run("--once", "--yes").out.startswith("In sync: ")
 
 
 def test_once_gives_the_run_as_json(desk: Desk) -> None:
     """The keys of the contract; the outcomes add up to drift minus standing."""
-    run = desk.run("--once", "--json").json
+    run = desk.run("--once", "--yes", "--json").json
     assert run.keys() == RUN_KEYS
     assert (run["schema"], run["run"], run["status"]) == (1, 1, "applied")
     outcomes = ("applied", "already", "conflict", "gone", "denied", "failed", "unknown")
@@ -72,21 +72,21 @@ def test_once_gives_the_run_as_json(desk: Desk) -> None:
 
 def test_once_keeps_to_its_filters(desk: Desk, portal: Served) -> None:
     """`--company`, `--owner` and `--limit` bound what is written."""
-    assert desk.run("--once", "--limit", "2", "--json").json["applied"] == 2
+    assert desk.run("--once", "--yes", "--limit", "2", "--json").json["applied"] == 2
     left = desk.run("plan", "--json").json["changes"]
     company, owner = left[0]["company"], left[-1]["after"]
     assert {row["company"] for row in desk.run("plan", "--json", "--company", str(company)).json["changes"]} == {
         company
     }
     assert {row["after"] for row in desk.run("plan", "--json", "--owner", str(owner)).json["changes"]} == {owner}
-    assert desk.run("--once", "--company", str(company), "--yes").code == 0
+    assert desk.run("--once", "--yes", "--company", str(company), "--yes").code == 0
     assert portal.portal.drift() == len([row for row in left if row["company"] != company])
 
 
 def test_once_tells_of_a_contact_that_was_denied(desk: Desk, portal: Served) -> None:
     """Exit code 4, and the rest is done."""
     portal.fail({"kind": "command_error", "method": "crm.contact.update", "times": 1})
-    ended = desk.run("--once", "--json")
+    ended = desk.run("--once", "--yes", "--json")
     assert (ended.code, ended.json["status"], ended.json["denied"]) == (4, "partial", 1)
     assert ended.json["applied"] == DRIFT - 1
 
@@ -94,7 +94,7 @@ def test_once_tells_of_a_contact_that_was_denied(desk: Desk, portal: Served) -> 
 def test_once_gives_a_failed_run_as_json_too(desk: Desk, portal: Served) -> None:
     """The run's keys, the sentence in `error`, the exit code of the failure."""
     portal.set(scopes=("crm",))
-    ended = desk.run("--once", "--json")
+    ended = desk.run("--once", "--yes", "--json")
     assert ended.code == 1
     assert ended.json.keys() == RUN_KEYS | {"error"}
     assert (ended.json["status"], ended.err) == ("failed", "")
@@ -105,7 +105,7 @@ def test_an_incomplete_read_writes_nothing(desk: Desk, portal: Served) -> None:
     """An ignored filter ends in exit code 1."""
     desk.hurry()
     portal.fail({"kind": "dropped_filter", "method": "crm.contact.list"})
-    ended = desk.run("--once")
+    ended = desk.run("--once", "--yes")
     assert (ended.code, ended.out.split(";")[0]) == (1, "Incomplete, nothing written")
     assert portal.portal.drift() == DRIFT
 
@@ -192,8 +192,8 @@ def test_trust_comes_from_the_bundle(desk: Desk, tls_server: Served) -> None:
 
 def test_runs_are_listed_newest_first(desk: Desk) -> None:
     """As a table and as JSON; `--last` bounds them."""
-    desk.run("--once")
-    desk.run("--once")
+    desk.run("--once", "--yes")
+    desk.run("--once", "--yes")
     shown = desk.run("runs")
     assert (shown.code, shown.err) == (0, "")
     assert "once" in shown.out
@@ -206,7 +206,7 @@ def test_runs_are_listed_newest_first(desk: Desk) -> None:
 
 def test_a_run_is_shown_with_its_changes(desk: Desk, portal: Served) -> None:
     """By number or as the latest; with the names of the people and links to the cards."""
-    desk.run("--once")
+    desk.run("--once", "--yes")
     shown = desk.run("show", "latest")
     assert shown.out.startswith("Run 1 of 127.0.0.1")
     assert f"{portal.address.base_url}/crm/contact/details/" in shown.out
@@ -221,7 +221,7 @@ def test_a_run_is_shown_with_its_changes(desk: Desk, portal: Served) -> None:
 @pytest.mark.parametrize("address", ["", "https://other.bitrix24.com/rest/1/k3yk3yk3yk3y/"], ids=["none", "another"])
 def test_a_run_of_another_portal_has_no_links(address: str, desk: Desk) -> None:
     """The journal outlives an address; links to the cards of another portal would mislead."""
-    desk.run("--once")
+    desk.run("--once", "--yes")
     desk.env(PORTAL__WEBHOOK_URL=address)
     ended = desk.run("show", "latest")
     assert ended.code == 0

@@ -26,8 +26,8 @@ FEW = str(DRIFT // 2)
 
 @pytest.fixture
 def strict(desk: Desk) -> Desk:
-    """Give a desk whose guard refuses the portal's drift."""
-    desk.env(GUARD__CHANGES=FEW)
+    """Give a desk whose guard holds back all of the portal's drift, and what comes later."""
+    desk.env(GUARD__CHANGES=FEW, GUARD__SHARE="0.0001", GUARD__SHARE_FROM="0")
     return desk
 
 
@@ -39,7 +39,7 @@ def planned(desk: Desk) -> dict[str, Any]:
 
 def refused(desk: Desk) -> str:
     """Let the guard refuse a run; return the digest."""
-    ended = desk.run("--once", "--json")
+    ended = desk.run("--once", "--yes", "--json")
     assert ended.code == 3
     return str(ended.json["refusal"]["digest"])
 
@@ -81,7 +81,7 @@ def sql(journal: Path, statement: str) -> None:
 
 def test_a_refused_run_writes_nothing_and_says_the_way_out(strict: Desk, portal: Served) -> None:
     """Exit code 3, where nobody is to be asked; numbers, limit and people in one sentence."""
-    ended = strict.run("--once")
+    ended = strict.run("--once", "--yes")
     assert (ended.code, ended.err.count("\n")) == (3, 1)
     assert ended.out.startswith(f"Refused, nothing written: {DRIFT} contacts would change; ")
     assert f"{DRIFT} contacts would get another owner (limit {FEW})" in ended.err
@@ -91,11 +91,12 @@ def test_a_refused_run_writes_nothing_and_says_the_way_out(strict: Desk, portal:
 
 def test_a_refused_run_is_an_object_too(strict: Desk, portal: Served) -> None:
     """With what a script needs to approve it."""
-    ended = strict.run("--once", "--json")
+    ended = strict.run("--once", "--yes", "--json")
     assert (ended.code, ended.err, portal.portal.history) == (3, "", [])
     assert ended.json.keys() == RUN_KEYS | {"error", "refusal"}
     assert (ended.json["schema"], ended.json["status"], ended.json["applied"]) == (1, "refused", 0)
-    assert ended.json["refusal"]["limits"] == [{"limit": "changes", "number": DRIFT, "allowed": int(FEW)}]
+    assert ended.json["refusal"]["limits"][0] == {"limit": "changes", "number": DRIFT, "allowed": int(FEW)}
+    assert (ended.json["refusal"]["changes"], ended.json["refusal"]["passing"]) == (DRIFT, 0)
     assert ended.json["refusal"]["digest"] == planned(strict)["digest"]
 
 
@@ -112,7 +113,7 @@ def test_a_plan_says_that_a_run_would_be_refused(strict: Desk) -> None:
     assert f"{DRIFT} contacts would get another owner (limit {FEW})" in note
     assert note.endswith(f"reconciler --once --approve {document['digest'][:12]}.")
     assert "A run would be refused" in strict.run("plan").out
-    strict.env(GUARD__CHANGES=None)
+    strict.env(GUARD__CHANGES=None, GUARD__SHARE=None)
     assert "would be refused" not in strict.run("plan").out
 
 
@@ -141,7 +142,7 @@ def test_what_waits_is_listed(strict: Desk) -> None:
 
 def test_nothing_waits(desk: Desk) -> None:
     """After runs that the guard let pass."""
-    desk.run("--once")
+    desk.run("--once", "--yes")
     assert desk.run("approve").out == "The guard has refused nothing.\n"
     assert desk.run("approve", "--json").json == {"schema": 1, "approvals": []}
 
@@ -152,7 +153,7 @@ def test_what_was_approved_goes_through(strict: Desk, portal: Served) -> None:
     ended = strict.run("approve", digest[:12])
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"{DRIFT} changes ({digest[:12]}) will go through with the next run until ")
-    assert strict.run("--once").code == 0
+    assert strict.run("--once", "--yes").code == 0
     assert portal.portal.drift() == 0
     assert "all of its changes are done" in sentence(strict.run("approve", digest))
 
@@ -172,7 +173,7 @@ def test_what_came_later_is_guarded_as_usual(strict: Desk, portal: Served) -> No
     """Approval is of changes: those go through, a new pile waits, and the exit code says so."""
     strict.run("approve", refused(strict))
     moved = move(portal, 2 * DRIFT)
-    ended = strict.run("--once", "--json")
+    ended = strict.run("--once", "--yes", "--json")
     assert (ended.code, ended.json["status"], ended.json["applied"]) == (3, "refused", DRIFT)
     assert ended.json["refusal"]["changes"] > int(FEW)
     assert {row["contact"] for row in planned(strict)["changes"]} <= {*moved}
@@ -186,7 +187,7 @@ def test_an_approval_can_be_taken_back(strict: Desk, portal: Served) -> None:
     ended = strict.run("approve", digest[:12], "--withdraw")
     assert (ended.code, ended.out) == (0, f"{DRIFT} changes ({digest[:12]}) will not go through.\n")
     assert "it was withdrawn" in sentence(strict.run("approve", digest))
-    assert (strict.run("--once").code, portal.portal.history) == (3, [])
+    assert (strict.run("--once", "--yes").code, portal.portal.history) == (3, [])
 
 
 def test_an_approval_expires(strict: Desk, portal: Served) -> None:
@@ -194,7 +195,7 @@ def test_an_approval_expires(strict: Desk, portal: Served) -> None:
     digest = refused(strict)
     strict.env(GUARD__APPROVAL_DAYS="0.0000001")
     assert strict.run("approve", digest).code == 0
-    assert (strict.run("--once").code, portal.portal.history) == (3, [])
+    assert (strict.run("--once", "--yes").code, portal.portal.history) == (3, [])
     digest = refused(strict)
     sql(strict.journal, "UPDATE approval SET state = 'expired', closed_at = '2026-01-01 00:00:00.000000'")
     assert "it has expired" in sentence(strict.run("approve", digest))
@@ -203,10 +204,10 @@ def test_an_approval_expires(strict: Desk, portal: Served) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["abcdefabcdef"], "abcdefabcdef cannot be approved: no plan with this digest was refused here"),
-        (["abcdefabcdef", "--withdraw"], "abcdefabcdef cannot be withdrawn: no plan with this digest"),
-        (["fedcba"], "no plan with this digest was refused here; `reconciler approve` lists what waits"),
-        (["abc"], "abc cannot be approved: this may be the beginning of several digests: give more of it"),
+        (["abcdefabcdef"], "abcdefabcdef cannot be approved: no changes with this digest were held back here"),
+        (["abcdefabcdef", "--withdraw"], "abcdefabcdef cannot be withdrawn: no changes with this digest"),
+        (["fedcba"], "no changes with this digest were held back here; `reconciler approve` lists what waits"),
+        (["abc"], "abc cannot be approved: a digest needs at least its first 6 characters"),
         (["--withdraw"], "--withdraw needs the digest"),
     ],
     ids=["unknown", "unknown to withdraw", "the way out", "too short", "none to withdraw"],
@@ -240,17 +241,17 @@ def test_where_there_was_no_run_there_is_nothing_to_decide(arguments: list[str],
 def test_a_run_approves_what_was_shown(refused_before: bool, strict: Desk, portal: Served) -> None:
     """With the digest of `plan --json`, or of a run that was refused."""
     digest = refused(strict) if refused_before else planned(strict)["digest"]
-    ended = strict.run("--once", "--approve", digest[:12], "--json")
+    ended = strict.run("--once", "--yes", "--approve", digest[:12], "--json")
     assert (ended.code, ended.json["status"], ended.json["applied"]) == (0, "applied", DRIFT)
     assert portal.portal.drift() == 0
 
 
 def test_a_run_approves_nothing_else(strict: Desk, portal: Served) -> None:
     """A digest that is not this plan's, nor of anything refused."""
-    told = sentence(strict.run("--once", "--approve", "abcdefabcdef"))
-    assert told.startswith("abcdefabcdef cannot be approved: no plan with this digest was refused here")
+    told = sentence(strict.run("--once", "--yes", "--approve", "abcdefabcdef"))
+    assert told.startswith("abcdefabcdef cannot be approved: no changes with this digest were held back here")
     assert portal.portal.history == []
-    ended = strict.run("--once", "--approve", "abcdefabcdef", "--json")
+    ended = strict.run("--once", "--yes", "--approve", "abcdefabcdef", "--json")
     assert (ended.code, ended.json["status"], portal.portal.history) == (2, "failed", [])
 
 
@@ -281,7 +282,7 @@ def test_a_refusal_is_shown_above_the_question(
 
 def test_an_undo_asks_and_shows_what_it_puts_back(desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """A no leaves all as it is."""
-    desk.run("--once")
+    desk.run("--once", "--yes")
     terminal = Terminal(monkeypatch)
     with terminal.person(("[y/N] ", "n\n")):
         ended = desk.run("undo", "1")
@@ -296,20 +297,20 @@ def test_an_undo_asks_and_shows_what_it_puts_back(desk: Desk, portal: Served, mo
 def test_a_run_is_taken_back(desk: Desk, portal: Served) -> None:
     """Every contact has its old owner, and the next sweep leaves them alone."""
     before = {row["contact"]: row["before"] for row in planned(desk)["changes"]}
-    desk.run("--once")
-    ended = desk.run("undo", "1")
+    desk.run("--once", "--yes")
+    ended = desk.run("undo", "1", "--yes")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"{DRIFT} of {DRIFT} contacts put back; ")
     assert {contact: owner_of(portal, contact) for contact in before} == before
-    again = desk.run("--once", "--json").json
+    again = desk.run("--once", "--yes", "--json").json
     assert (again["status"], again["applied"], again["reasons"]) == ("in_sync", 0, {"undone": DRIFT})
     assert [run["command"] for run in desk.run("runs", "--json").json["runs"]] == ["once", "undo", "once"]
 
 
 def test_an_undo_is_an_object_too(desk: Desk) -> None:
     """A run's keys, and what is left as it is."""
-    desk.run("--once")
-    document = desk.run("undo", "1", "--json").json
+    desk.run("--once", "--yes")
+    document = desk.run("undo", "1", "--json", "--yes").json
     assert document.keys() == RUN_KEYS | {"left"}
     assert (document["schema"], document["run"], document["applied"], document["left"]) == (1, 2, DRIFT, [])
 
@@ -318,10 +319,10 @@ def test_what_somebody_changed_since_is_left_and_listed(desk: Desk, portal: Serv
     """In the answer, with the reason; the rest is put back."""
     rows = planned(desk)["changes"]
     touched, gone = rows[0]["contact"], rows[1]["contact"]
-    desk.run("--once")
+    desk.run("--once", "--yes")
     portal.portal.people.edit_contact(touched, 1, assigned_by_id=1)
     portal.portal.people.delete_contact(gone)
-    ended = desk.run("undo", "1")
+    ended = desk.run("undo", "1", "--yes")
     first, *listed = ended.out.splitlines()
     assert first.startswith(f"{DRIFT - 2} of {DRIFT - 2} contacts put back; 2 left as they are; ")
     assert sorted(listed) == sorted(
@@ -336,50 +337,54 @@ def test_what_somebody_changed_since_is_left_and_listed(desk: Desk, portal: Serv
 def test_an_undo_of_what_was_all_changed_since(desk: Desk, portal: Served) -> None:
     """Nothing is put back, and that is no mistake."""
     row = planned(desk)["changes"][0]
-    desk.run("--once", "--limit", "1")
+    desk.run("--once", "--yes", "--limit", "1")
     portal.portal.people.edit_contact(row["contact"], 1, assigned_by_id=1)
-    ended = desk.run("undo", "1")
+    ended = desk.run("undo", "1", "--yes")
     assert (ended.code, owner_of(portal, row["contact"])) == (0, 1)
     assert ended.out.startswith("Nothing put back; 1 left as it is; ")
-    document = desk.run("undo", "1", "--json").json
+    document = desk.run("undo", "1", "--json", "--yes").json
     assert (document["status"], document["left"][0]["reason"]) == ("in_sync", "changed_since")
 
 
 def test_one_contact_or_one_company_is_taken_back(desk: Desk, portal: Served) -> None:
     """`--contact` and `--company` reach over all runs, or into the one that is named."""
     rows = planned(desk)["changes"]
-    desk.run("--once")
+    desk.run("--once", "--yes")
     one = rows[0]
-    assert desk.run("undo", "--contact", str(one["contact"]), "--json").json["applied"] == 1
+    assert desk.run("undo", "--contact", str(one["contact"]), "--yes", "--json").json["applied"] == 1
     assert owner_of(portal, one["contact"]) == one["before"]
     others = [row for row in rows if row["company"] != one["company"]]
     company = others[0]["company"]
     wanted = [row for row in others if row["company"] == company]
-    assert desk.run("undo", "1", "--company", str(company), "--json").json["applied"] == len(wanted)
+    assert desk.run("undo", "1", "--company", str(company), "--yes", "--json").json["applied"] == len(wanted)
     assert {owner_of(portal, row["contact"]) for row in wanted} == {row["before"] for row in wanted}
     assert portal.portal.drift() == 1 + len(wanted)
 
 
 def test_an_undo_is_guarded(desk: Desk, portal: Served) -> None:
-    """It is a write like any other; --approve lets it through."""
-    desk.run("--once")
+    """It is a write like any other: what passes is put back, and --approve lets the rest through."""
+    desk.run("--once", "--yes")
     desk.env(GUARD__CHANGES=FEW)
-    ended = desk.run("undo", "1", "--json")
-    assert (ended.code, ended.json["status"], portal.portal.drift()) == (3, "refused", 0)
-    digest = ended.json["refusal"]["digest"]
-    assert desk.run("undo", "1", "--approve", digest[:12]).code == 0
+    ended = desk.run("undo", "1", "--json", "--yes")
+    document = ended.json
+    held, passing = document["refusal"]["changes"], document["refusal"]["passing"]
+    assert (held + passing, document["applied"], portal.portal.drift()) == (DRIFT, passing, passing)
+    assert (ended.code, document["status"], held > 0) == (3, "refused", True)
+    digest = document["refusal"]["digest"]
+    assert desk.run("undo", "1", "--approve", digest[:12], "--yes").code == 0
     assert portal.portal.drift() == DRIFT
 
 
 def test_an_approved_undo_goes_on_when_it_is_asked_for_again(desk: Desk, portal: Served) -> None:
     """No sweep carries it, and the answer says so."""
-    desk.run("--once")
+    desk.run("--once", "--yes")
     desk.env(GUARD__CHANGES=FEW)
-    digest = desk.run("undo", "1", "--json").json["refusal"]["digest"]
+    digest = desk.run("undo", "1", "--json", "--yes").json["refusal"]["digest"]
     assert "will go through when the undo is asked for again until " in desk.run("approve", digest).out
-    assert desk.run("--once").code == 0
-    assert portal.portal.drift() == 0
-    assert desk.run("undo", "1").code == 0
+    passed = portal.portal.drift()
+    assert desk.run("--once", "--yes").code == 0
+    assert portal.portal.drift() == passed < DRIFT
+    assert desk.run("undo", "1", "--yes").code == 0
     assert portal.portal.drift() == DRIFT
 
 
@@ -391,38 +396,38 @@ def test_an_approved_undo_goes_on_when_it_is_asked_for_again(desk: Desk, portal:
         (["99"], "there is no such run of this portal"),
         (["--contact", "999999"], "the journal knows no change of ours there"),
         (["--company", "999999"], "the journal knows no change of ours there"),
-        ([], "say what: a run's number, --contact or --company"),
-        (["0"], "0 is no number from 1 on"),
-        (["latest"], "latest is no number from 1 on"),
+        ([], "say what: a run's number, `latest`, --contact or --company"),
+        (["0"], "a run is a number from 1 on, or `latest`; 0 is neither"),
+        (["late"], "a run is a number from 1 on, or `latest`; late is neither"),
     ],
     ids=["wrote nothing", "its own number", "unknown", "contact", "company", "nothing", "zero", "a word"],
 )
 def test_an_undo_of_what_cannot_be_meant(arguments: list[str], told: str, desk: Desk, portal: Served) -> None:
     """One sentence, exit code 2, nothing written."""
-    desk.run("--once")
-    desk.run("--once")
-    assert told in sentence(desk.run("undo", *arguments))
+    desk.run("--once", "--yes")
+    desk.run("--once", "--yes")
+    assert told in sentence(desk.run("undo", *arguments, "--yes"))
     assert portal.portal.drift() == 0
-    ended = desk.run("undo", *arguments, "--json")
+    ended = desk.run("undo", *arguments, "--json", "--yes")
     assert (ended.code, ended.json["schema"]) == (2, 1)
     assert ended.json["error"]
 
 
 def test_an_undo_of_a_run_that_is_not_kept(desk: Desk) -> None:
     """The journal was pruned."""
-    desk.run("--once")
-    desk.run("--once")
+    desk.run("--once", "--yes")
+    desk.run("--once", "--yes")
     sql(desk.journal, "DELETE FROM change")
     sql(desk.journal, "DELETE FROM run WHERE id = 1")
-    assert "so old that the journal does not keep it any more" in sentence(desk.run("undo", "1"))
+    assert "so old that the journal does not keep it any more" in sentence(desk.run("undo", "1", "--yes"))
 
 
 def test_an_undo_of_a_run_that_is_under_way(desk: Desk, portal: Served) -> None:
     """It holds the lease, so the undo waits for a minute, then says so: exit code 5."""
-    desk.run("--once")
+    desk.run("--once", "--yes")
     desk.hurry()
     with hold_lease(desk.journal, SystemClock(), 0):
-        ended = desk.run("undo", "1")
+        ended = desk.run("undo", "1", "--yes")
     assert (ended.code, ended.out, ended.err.count("\n"), portal.portal.drift()) == (5, "", 1, 0)
 
 
@@ -431,9 +436,9 @@ def test_an_undo_of_a_run_that_is_under_way(desk: Desk, portal: Served) -> None:
 
 def test_what_is_left_alone_is_listed(desk: Desk) -> None:
     """With the reason and the way out; as JSON with everything."""
-    desk.run("--once")
+    desk.run("--once", "--yes")
     assert desk.run("exceptions").out == "No contact is left alone for a reason of its own.\n"
-    desk.run("undo", "1")
+    desk.run("undo", "1", "--yes")
     shown = desk.run("exceptions")
     assert (shown.code, shown.err) == (0, "")
     assert "our change was taken back" in shown.out
@@ -447,8 +452,8 @@ def test_what_is_left_alone_is_listed(desk: Desk) -> None:
 @pytest.mark.parametrize("by", ["id", "contact"])
 def test_what_is_released_is_corrected_again(by: str, desk: Desk, portal: Served) -> None:
     """By the exception's number or its contact's."""
-    desk.run("--once")
-    desk.run("undo", "1")
+    desk.run("--once", "--yes")
+    desk.run("undo", "1", "--yes")
     # Its number must not be that of another contact.
     listed = desk.run("exceptions", "--json").json["exceptions"]
     numbers = {one["contact"] for one in listed}
@@ -456,14 +461,14 @@ def test_what_is_released_is_corrected_again(by: str, desk: Desk, portal: Served
     ended = desk.run("exceptions", "release", str(one[by]))
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == f"Released: the next sweep looks after contact {one['contact']} again.\n"
-    assert desk.run("--once", "--json").json["applied"] == 1
+    assert desk.run("--once", "--yes", "--json").json["applied"] == 1
     assert portal.portal.drift() == DRIFT - 1
 
 
 def test_a_number_is_first_of_all_a_contacts(desk: Desk) -> None:
     """An exception that happens to have the number of another contact stays: the list shows contacts' numbers."""
-    desk.run("--once")
-    desk.run("undo", "1")
+    desk.run("--once", "--yes")
+    desk.run("undo", "1", "--yes")
     one, other = desk.run("exceptions", "--json").json["exceptions"][:2]
     sql(desk.journal, f"UPDATE exception SET id = {one['contact']} WHERE contact_id = {other['contact']}")  # noqa: S608
     ended = desk.run("exceptions", "release", str(one["contact"]))
@@ -474,8 +479,8 @@ def test_a_number_is_first_of_all_a_contacts(desk: Desk) -> None:
 
 def test_a_release_is_an_object_too(desk: Desk) -> None:
     """--json before or after each of the two words."""
-    desk.run("--once")
-    desk.run("undo", "1")
+    desk.run("--once", "--yes")
+    desk.run("undo", "1", "--yes")
     contacts = [str(one["contact"]) for one in desk.run("exceptions", "--json").json["exceptions"]]
     answers = [
         desk.run("--json", "exceptions", "release", contacts[0]).json,
@@ -492,7 +497,7 @@ def test_a_release_is_an_object_too(desk: Desk) -> None:
 )
 def test_a_release_of_what_cannot_be_meant(number: str, told: str, desk: Desk) -> None:
     """One sentence, exit code 2."""
-    desk.run("--once")
+    desk.run("--once", "--yes")
     assert told in sentence(desk.run("exceptions", "release", number))
     assert desk.run("exceptions", "release", number, "--json").json["exit_code"] == 2
 
@@ -503,8 +508,8 @@ def test_options_stand_before_or_after_these_commands_too(desk: Desk, portal: Se
     text = '[portal]\nname = "{}"\nwebhook_url = "{}"'
     one = str(desk.config(text.format("one", portal.url), "one.toml"))
     two = str(desk.config(text.format("two", portal.url), "two.toml"))
-    desk.run("--once", "--config", one)
-    desk.run("--config", two, "undo", "1", "--config", one)
+    desk.run("--once", "--yes", "--config", one)
+    desk.run("--config", two, "undo", "1", "--yes", "--config", one)
 
     def left_alone(*arguments: str) -> int:
         return len(desk.run(*arguments, "--json").json["exceptions"])
@@ -539,3 +544,49 @@ def test_the_work_list_has_one_shape(arguments: list[str], desk: Desk) -> None:
         "--standing writes CSV"
         in desk.run("plan", "--standing", *arguments).out + desk.run("plan", "--standing", *arguments).err
     )
+
+
+# What is held back in part
+
+
+def test_the_rest_of_a_run_is_written(desk: Desk, portal: Served) -> None:
+    """Exit code 3; the answer says how many, and the sentence which, why, and what to do."""
+    desk.env(GUARD__CHANGES=FEW)
+    ended = desk.run("--once", "--yes")
+    left = portal.portal.drift()
+    assert 0 < left < DRIFT
+    assert (ended.code, ended.err.count("\n")) == (3, 1)
+    assert ended.out.startswith(f"{DRIFT - left} of {DRIFT} contacts corrected, {left} held back by the guard; ")
+    assert f"{DRIFT} contacts would get another owner (limit {FEW}), and {left} of them wait for approval" in ended.err
+    digest = ended.err.strip()[-12:]
+    assert desk.run("approve", "--json").json["approvals"][0]["digest"].startswith(digest)
+    assert desk.run("--once", "--yes").code == 3
+    assert portal.portal.drift() == left
+
+
+@pytest.mark.parametrize(("second", "code"), [("y\n", 0), ("n\n", 3)], ids=["all", "what passes"])
+def test_somebody_is_asked_for_each_part(
+    second: str, code: int, desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First for what the guard lets pass, then for what it holds back."""
+    desk.env(GUARD__CHANGES=FEW)
+    held = desk.run("plan", "--json").json["notes"][-1].partition(", and ")[2].partition(" ")[0]
+    passing = DRIFT - int(held)
+    one, other = f"Change the owner of {passing} contacts now? [y/N] ", f"Let the {held} that are held back through"
+    terminal = Terminal(monkeypatch)
+    with terminal.person((one, "y\n"), (other, second)):
+        ended = desk.run("--once")
+    assert (ended.code, portal.portal.drift()) == (code, int(held) if code else 0)
+    assert f"The guard holds back {held} of {DRIFT} changes." in terminal.shown
+
+
+def test_a_no_to_the_first_question_is_no_second_one(
+    desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is written."""
+    desk.env(GUARD__CHANGES=FEW)
+    terminal = Terminal(monkeypatch)
+    with terminal.person(("[y/N] ", "n\n")):
+        ended = desk.run("--once")
+    assert (ended.code, portal.portal.drift()) == (3, DRIFT)
+    assert terminal.shown.count("[y/N]") == 1

@@ -182,13 +182,13 @@ def test_a_file_without_permission_is_told_before_the_work(
 def test_a_closed_stream_leads_nowhere(stream: str, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """`reconciler --once <&-`: some launchers close what they do not use."""
     monkeypatch.setattr(sys, stream, None)
-    assert desk.run("--once", "--limit", "1").code == 0
+    assert desk.run("--once", "--yes", "--limit", "1").code == 0
     getattr(sys, stream).close()
 
 
 def test_a_narrow_terminal_cuts_no_numbers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines break rather than columns vanish."""
-    desk.run("--once")
+    desk.run("--once", "--yes")
     monkeypatch.setenv("COLUMNS", "20")
     heads = desk.run("runs").out.splitlines()[0].split()
     assert heads == ["Run", "Started", "Command", "Status", "Drift", "Left", "Outcomes", "Took"]

@@ -140,7 +140,7 @@ def test_the_environment_is_enough(tmp_path: Path) -> None:
     """A start without HOME, PATH and terminal: as a container or cron has it."""
     env = {URL: os.environ[URL], "PATH": ""}
     ended = subprocess.run(
-        [*PROGRAM, "--once", "--json"], capture_output=True, text=True, check=False, cwd=tmp_path, env=env
+        [*PROGRAM, "--once", "--yes", "--json"], capture_output=True, text=True, check=False, cwd=tmp_path, env=env
     )
     assert (ended.returncode, ended.stderr, json.loads(ended.stdout)["status"]) == (0, "", "applied")
 

@@ -130,7 +130,7 @@ def nowhere(text: str) -> None:
     assert [secret for secret in SECRETS if secret.casefold() in folded] == []
 
 
-ALL = ("-v --once", "-v check --json", "-v --log-format json plan", "-v runs --json", "show latest")
+ALL = ("-v --once --yes", "-v check --json", "-v --log-format json plan", "-v runs --json", "show latest")
 
 
 @pytest.mark.parametrize("answer", [as_error, as_page, as_redirect, as_nonsense, as_server_error])
@@ -165,7 +165,7 @@ def test_an_answer_that_repeats_the_address(
 def test_a_portal_that_fails(fault: dict[str, object], portal: Served, everything: Callable[..., None]) -> None:
     """Every class of error of the portal."""
     portal.fail(fault)
-    everything("-v --once", "-v runs --json", fails=None)  # a lost answer is no lost run
+    everything("-v --once --yes", "-v runs --json", fails=None)  # a lost answer is no lost run
 
 
 def unreachable(desk: Desk) -> None:
@@ -211,13 +211,13 @@ def test_what_goes_wrong_on_this_side(
 ) -> None:
     """The way to the portal, the settings, the program itself."""
     arrange(desk)
-    everything("-v --once", "-v check --json", "--log-format json -v plan")
+    everything("-v --once --yes", "-v check --json", "--log-format json -v plan")
 
 
 def test_a_certificate_that_is_not_trusted(desk: Desk, tls_server: Served, everything: Callable[..., None]) -> None:
     """The failure of TLS knows the address too."""
     desk.env(PORTAL__WEBHOOK_URL=f"{tls_server.address.base_url}/rest/1/{TOKEN}/")
-    everything("-v --once", "-v check")
+    everything("-v --once --yes", "-v check")
 
 
 @pytest.mark.parametrize("place", ["environment", "file", "secret"])
@@ -232,4 +232,6 @@ def test_a_run_that_goes_well(place: str, desk: Desk, everything: Callable[..., 
         desk.env(SECRETS_DIR=str(desk.folder / "secrets"))
     if place != "environment":
         desk.env(PORTAL__WEBHOOK_URL=None)
-    everything("-v --once", "-v plan", "-v show latest --output run.json", "-v plan --output plan.html", fails=False)
+    everything(
+        "-v --once --yes", "-v plan", "-v show latest --output run.json", "-v plan --output plan.html", fails=False
+    )

@@ -87,26 +87,67 @@ def test_the_question_is_asked_where_it_can_be_read(
 @pytest.mark.parametrize(
     ("arguments", "streams"),
     [
-        (("--once", "--yes"), ("stdin", "stdout", "stderr")),
+        (("--once",), ("stdin", "stdout", "stderr")),
         (("--once", "--json"), ("stdin", "stdout", "stderr")),
         (("--once",), ("stdout", "stderr")),
-        (("--once",), ("stdin",)),
+        (("--once",), ()),
     ],
-    ids=["--yes", "--json", "no keyboard", "no screen"],
+    ids=["a terminal", "--json", "no keyboard", "no terminal"],
 )
-def test_once_does_not_ask_where_nobody_is_to_answer(
+def test_yes_is_an_answer_without_a_question(
     arguments: tuple[str, ...],
     streams: tuple[str, ...],
     desk: Desk,
     portal: Served,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """--yes, a script, or one of the two missing: no question."""
+    """`--yes` writes at once, wherever it is given."""
+    terminal = Terminal(monkeypatch, *(streams or ("stdin",)))
+    with terminal.person():
+        ended = desk.run(*arguments, "--yes")
+    assert (ended.code, portal.portal.drift()) == (0, 0)
+    assert "[y/N]" not in terminal.shown + ended.out + ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "streams"),
+    [
+        (("--once",), ("stdout", "stderr")),
+        (("--once",), ("stdin",)),
+        (("--once", "--json"), ("stdin", "stdout")),
+        (("--once", "--json"), ("stderr",)),
+        (("--once", "--approve", "abcdefabcdef"), ("stdin",)),
+        (("undo", "latest"), ("stdin",)),
+    ],
+    ids=["no keyboard", "no screen", "--json and no screen", "--json and no keyboard", "--approve", "undo"],
+)
+def test_nothing_is_written_where_nobody_can_say_yes(
+    arguments: tuple[str, ...],
+    streams: tuple[str, ...],
+    desk: Desk,
+    portal: Served,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Exit code 2 at once, and the sentence says what to add; the portal is not even asked."""
     terminal = Terminal(monkeypatch, *streams)
     with terminal.person():
         ended = desk.run(*arguments)
-    assert (ended.code, portal.portal.drift()) == (0, 0)
-    assert "[y/N]" not in terminal.shown + ended.out + ended.err
+    assert (ended.code, portal.portal.drift(), portal.portal.stats()["requests"]) == (2, SMALL.drifted, 0)
+    shown = terminal.shown + ended.out + ended.err
+    assert "there is no terminal to ask on; add --yes to write without a question" in shown
+    assert "[y/N]" not in shown
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("n\n", 3)], ids=["yes", "no"])
+def test_json_changes_the_form_of_the_answer_and_not_whether_it_asks(
+    typed: str, code: int, desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question stands on standard error, one object on standard output."""
+    terminal = Terminal(monkeypatch, "stdin", "stderr")
+    with terminal.person((QUESTION, typed)):
+        ended = desk.run("--once", "--json")
+    assert (ended.code, portal.portal.drift()) == (code, SMALL.drifted if code else 0)
+    assert ended.json["status"] == ("refused" if code else "applied")
 
 
 def test_bars_are_for_terminals(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +165,7 @@ def test_bars_are_for_terminals(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("no_color", [False, True], ids=["colours", "NO_COLOR"])
 def test_colours_are_for_terminals(no_color: bool, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal gets them unless NO_COLOR is set; a pipe never does."""
-    desk.run("--once")
+    desk.run("--once", "--yes")
     if no_color:
         monkeypatch.setenv("NO_COLOR", "1")
     terminal = Terminal(monkeypatch, "stdout")

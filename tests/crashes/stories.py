@@ -13,6 +13,7 @@ from support.world import MEMORY
 
 from reconciler.core.model import RunReport, Status
 from reconciler.core.roster import Strategy
+from reconciler.gate import Consent
 from reconciler.journal.database import create_file, make_engine, transaction
 from reconciler.portal.reader import Tactics
 from reconciler.portal.writer import ChunkLimits
@@ -297,7 +298,7 @@ def _kept_runs(world: TrustWorld) -> list[tuple[Any, ...]]:
 
 def _yes(world: TrustWorld) -> None:
     """Answer a refused plan with yes, as at a terminal."""
-    world.run(confirm=lambda *_: True)
+    world.run(confirm=lambda *_: Consent.ALL)
 
 
 STORIES = {

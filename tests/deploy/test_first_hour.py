@@ -60,7 +60,10 @@ class Reader:
             return
         assert first == "reconciler", line.text
         target = words[words.index(">") + 1] if ">" in words else ""
-        ended = self.desk.run(*map(self.meant, words[: words.index(">")] if target else words))
+        words = words[: words.index(">")] if target else words
+        # Who reads the page sits at a terminal, and says yes there to what the guard lets pass.
+        agreed = ["--yes"] if {"--once", "undo"} & {*words} else []
+        ended = self.desk.run(*map(self.meant, words), *agreed)
         assert ended.code == line.code, f"{line.text}: {ended.err}"
         if target:
             (self.desk.folder / target).write_text(ended.out, encoding="utf-8")
@@ -91,7 +94,7 @@ def test_the_first_hour(newcomer: tuple[Desk, Served]) -> None:
     # Looking changes nothing; a company, a manager and the rest are each a step.
     assert after["reconciler plan --owner 5"] < after["reconciler plan --company 42"] == drift[0]
     assert (
-        after["reconciler approve DIGEST"] == after["reconciler --once --owner 5"] < after["reconciler plan --owner 5"]
+        after["reconciler approve DIGEST"] < after["reconciler --once --owner 5"] < after["reconciler plan --owner 5"]
     )
     assert after["reconciler runs"] < after["reconciler approve DIGEST"] / 2
     assert after["reconciler"] == after["reconciler runs"]

@@ -209,7 +209,9 @@ def _sweeps(random: Random, client: TamperedClient, clock: VirtualClock) -> None
     )
     strategy = random.choice((None, None, Strategy.DRIFT, Strategy.PAGES))
     reader = Reader(client, lambda *_: None, Tactics(strategy=strategy, relist=timedelta(hours=random.choice((1, 6)))))
-    scope = random.choice((Scope(), Scope(), Scope(), Scope(company=5), Scope(owner=2), Scope(company=5, owner=1)))
+    scope = random.choice(
+        (Scope(), Scope(), Scope(), Scope(companies=(5,)), Scope(owners=(2,)), Scope(companies=(5,), owners=(1,)))
+    )
     roster = _known(random, client.line.portal) if random.random() < 0.5 else None
     try:
         snapshot = reader.sweep(scope, wants, roster)

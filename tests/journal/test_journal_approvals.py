@@ -84,6 +84,7 @@ def test_a_refused_set_waits_with_what_the_person_was_told(journal: Journal, clo
         digest=found,
         state=ApprovalState.WAITING,
         count=2,
+        left=2,
         numbers=told,
         sentence="Too many.",
         run=run,
@@ -167,7 +168,7 @@ def test_a_digest_is_found_by_its_beginning(journal: Journal) -> None:
 def test_what_is_no_digest_never_means_one(journal: Journal, prefix: str) -> None:
     """Also where there is just one."""
     refuse(journal, change(1))
-    expected = NoApproval.AMBIGUOUS if len(prefix) < 6 else NoApproval.UNKNOWN
+    expected = NoApproval.TOO_SHORT if len(prefix) < 6 else NoApproval.UNKNOWN
     assert journal.approvals.find(PORTAL, prefix) is expected
     assert approve(journal, prefix) is expected
     assert expected.sentence
@@ -429,3 +430,25 @@ def test_nothing_goes_through_that_was_not_shown_and_nothing_twice(
         model.sleep(1)
         getattr(model, name)(*values)
         model.check()
+
+
+def test_a_set_that_was_written_without_an_approval_does_not_wait(journal: Journal) -> None:
+    """Part by part: what is left of it is counted, and of nothing nobody can approve anything."""
+    found = refuse(journal, change(1), change(2))
+    carry_out(journal, journal.begin(portal=PORTAL, command="once"), [change(1)])
+    (record,) = journal.approvals.open(PORTAL)
+    assert (record.count, record.left, journal.approvals.waiting(PORTAL)) == (2, 1, {change(2).key})
+    carry_out(journal, journal.begin(portal=PORTAL, command="once"), [change(2)])
+    (record,) = journal.approvals.open(PORTAL)
+    assert (record.left, journal.approvals.waiting(PORTAL)) == (0, set())
+    assert approve(journal, found) is NoApproval.USED
+
+
+def test_what_is_held_back_again_waits_again(journal: Journal) -> None:
+    """It was written, drifted as before, and a later run held it back."""
+    refuse(journal, change(1))
+    carry_out(journal, journal.begin(portal=PORTAL, command="once"), [change(1)])
+    run = journal.begin(portal=PORTAL, command="service")
+    found = journal.approvals.wait(PORTAL, [change(1)], run=run, numbers={}, sentence="Again.")
+    assert journal.approvals.waiting(PORTAL) == {change(1).key}
+    assert isinstance(approve(journal, found), ApprovalRecord)

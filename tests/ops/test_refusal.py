@@ -1,13 +1,20 @@
 """What the guard says: numbers, limits, names, and the way out, whoever reads it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from report_values import names_of_strangers
 
-from reconciler.core.guard import Breach, GuardLimits, Limit, Population, breaches
-from reconciler.core.model import Change
+from reconciler.core.guard import Breach, GuardLimits, Limit, Population, Verdict, breaches
+from reconciler.core.model import Cause, Change
 from reconciler.ops.display import display
-from reconciler.ops.refusal import refusal_json, refusal_sentence, refusal_text
+from reconciler.ops.refusal import refusal_json, refusal_sentence, refusal_text, without_next_step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DIGEST = "0123456789abcdef" * 4
 NAMES = {1: "Ida Ito", 2: "Hugo Castro", 3: "Max Okafor"}
@@ -16,6 +23,11 @@ NAMES = {1: "Ida Ito", 2: "Hugo Castro", 3: "Max Okafor"}
 def changes(number: int, *, before: int = 2, after: int = 1) -> list[Change]:
     """Return so many changes."""
     return [Change(contact=k, company=4, before=before, after=after) for k in range(1, number + 1)]
+
+
+def verdict(found: Sequence[Breach], some: Sequence[Change], passing: Sequence[Change] = ()) -> Verdict:
+    """Return what the guard says."""
+    return Verdict(passing=tuple(passing), held=tuple(some), breaches=tuple(found))
 
 
 def breach(limit: Limit, number: float, allowed: float, person: int = 0) -> Breach:
@@ -62,7 +74,7 @@ LOST = breach(Limit.LOST, 1900, 500, 2)
 )
 def test_a_refusal_in_one_sentence(found: list[Breach], expected: str) -> None:
     """Each number with its limit, then the command that lets it through."""
-    sentence = refusal_sentence(found, changes(3000), NAMES, DIGEST)
+    sentence = refusal_sentence(verdict(found, changes(3000)), NAMES, DIGEST)
     assert sentence == (
         f"refused by the guard, none of it written: {expected}; to let exactly these changes through: "
         "reconciler approve 0123456789ab"
@@ -71,7 +83,7 @@ def test_a_refusal_in_one_sentence(found: list[Breach], expected: str) -> None:
 
 def test_contacts_that_nobody_owned_are_nobody_s_loss() -> None:
     """Only who gains is told."""
-    sentence = refusal_sentence([CHANGES], changes(3000, before=0), NAMES, DIGEST)
+    sentence = refusal_sentence(verdict([CHANGES], changes(3000, before=0)), NAMES, DIGEST)
     assert "Ida Ito would gain the most (3,000); to let" in sentence
     assert "lose" not in sentence
 
@@ -87,16 +99,22 @@ def test_contacts_that_nobody_owned_are_nobody_s_loss() -> None:
 )
 def test_a_share_can_be_told_from_its_limit(share: float, limit: float, expected: str) -> None:
     """A share of 10.0% beyond a limit of 10% would look like a mistake of ours."""
-    assert expected in refusal_sentence([breach(Limit.SHARE, share, limit)], changes(3), NAMES, DIGEST)
+    assert expected in refusal_sentence(verdict([breach(Limit.SHARE, share, limit)], changes(3)), NAMES, DIGEST)
 
 
 def test_a_refusal_for_scripts_and_the_journal() -> None:
     """Plain numbers; a person only where it is about one."""
-    document = refusal_json([SHARE, GAINED], changes(3000, before=0), NAMES, DIGEST)
+    document = refusal_json(verdict([SHARE, GAINED], changes(3000, before=0)), NAMES, DIGEST)
     assert document.pop("sentence").startswith("refused by the guard")
     assert document == {
         "digest": DIGEST,
         "changes": 3000,
+        "passing": 0,
+        "causes": {"unknown": 3000},
+        "people": [
+            {"person": 0, "name": "", "gains": 0, "loses": 3000},
+            {"person": 1, "name": "Ida Ito", "gains": 3000, "loses": 0},
+        ],
         "limits": [
             {"limit": "share", "number": 0.3, "allowed": 0.1},
             {"limit": "gained", "number": 2000, "allowed": 500, "person": 1, "name": "Ida Ito"},
@@ -109,7 +127,7 @@ def test_a_refusal_for_scripts_and_the_journal() -> None:
 
 def test_a_refusal_above_the_question() -> None:
     """A table of the limits, then who moves most where no limit names them."""
-    assert refusal_text([CHANGES, SHARE], changes(3000), NAMES, DIGEST, width=80) == (
+    assert refusal_text(verdict([CHANGES, SHARE], changes(3000)), NAMES, DIGEST, width=80) == (
         """The guard stops this plan.
 
   Over the limits of the guard   here  limit
@@ -119,7 +137,7 @@ def test_a_refusal_above_the_question() -> None:
 
   Ida Ito would gain the most: 3,000 contacts.
   Hugo Castro would lose the most: 3,000 contacts.
-  To let exactly these changes through, now or later:
+  To let exactly these changes through later:
     reconciler approve 0123456789ab
 """
     )
@@ -128,7 +146,7 @@ def test_a_refusal_above_the_question() -> None:
 def test_many_people_are_cut_in_the_table_and_counted() -> None:
     """Six are enough to see what it is about."""
     found = [breach(Limit.LOST, 900 - k, 500, k) for k in range(1, 10)]
-    shown = refusal_text([COMPANIES, GAINED, *found], changes(3000), NAMES, DIGEST, width=80, color=True)
+    shown = refusal_text(verdict([COMPANIES, GAINED, *found], changes(3000)), NAMES, DIGEST, width=80, color=True)
     assert "gained by Ida Ito" in shown
     assert "lost by #5" in shown
     assert "lost by #6" not in shown
@@ -140,17 +158,50 @@ def test_many_people_are_cut_in_the_table_and_counted() -> None:
 
 def test_nothing_but_emptied_contacts_has_nobody_to_name() -> None:
     """No line about who loses."""
-    shown = refusal_text([CHANGES], changes(3, before=0), NAMES, DIGEST)
+    shown = refusal_text(verdict([CHANGES], changes(3, before=0)), NAMES, DIGEST)
     assert "would lose" not in shown
-    assert refusal_sentence([COMPANIES], [], NAMES, DIGEST).count(";") == 2
-    assert "gain" not in refusal_text([COMPANIES], [], NAMES, DIGEST)
+    assert refusal_sentence(verdict([COMPANIES], []), NAMES, DIGEST).count(";") == 2
+    assert "gain" not in refusal_text(verdict([COMPANIES], []), NAMES, DIGEST)
 
 
 @given(names_of_strangers)
 def test_a_name_in_a_refusal_is_one_harmless_line(name: str) -> None:
     """The sentence goes to logs, notices and terminals."""
     found = breaches(changes(3000), Population(contacts=9000, companies=9), GuardLimits())
-    sentence = refusal_sentence(found, changes(3000), {1: name, 2: name}, DIGEST)
+    sentence = refusal_sentence(verdict(found, changes(3000)), {1: name, 2: name}, DIGEST)
     assert display(sentence) == sentence
     assert len(sentence) < 500
-    assert "\x1b" not in refusal_text(found, changes(3000), {1: name}, DIGEST)
+    assert "\x1b" not in refusal_text(verdict(found, changes(3000)), {1: name}, DIGEST)
+
+
+def test_a_part_that_is_held_back_is_told_from_the_whole() -> None:
+    """The numbers are those of all changes; how many wait, and why they drifted, is said beside them."""
+    edited = [Change(contact=9000 + k, company=4, before=3, after=1, cause=Cause.CONTACT_CHANGED) for k in range(600)]
+    sentence = refusal_sentence(verdict([CHANGES, SHARE], edited, changes(2400)), NAMES, DIGEST)
+    assert sentence == (
+        "held back in part by the guard: 3,000 contacts would get another owner (limit 1,000), and 600 of them wait "
+        "for approval (600 edited); all 3,000 are 30.0% of the linked contacts (limit 10%); Ida Ito would gain the "
+        "most (3,000) and Hugo Castro would lose the most (2,400); to let these 600 through: "
+        "reconciler approve 0123456789ab"
+    )
+    assert without_next_step(sentence) + "; to let these 600 through: reconciler approve 0123456789ab" == sentence
+    shown = refusal_text(verdict([CHANGES], edited, changes(2400)), NAMES, DIGEST, width=80)
+    assert shown == (
+        """The guard holds back 600 of 3,000 changes.
+
+  Over the limits of the guard   here  limit
+  ──────────────────────────────────────────
+  changes                       3,000  1,000
+
+  Held back         contacts
+  ──────────────────────────
+  edited                 600
+  Ida Ito gains          600
+  Max Okafor loses       600
+
+  Ida Ito would gain the most: 3,000 contacts.
+  Hugo Castro would lose the most: 2,400 contacts.
+  To let the 600 through later:
+    reconciler approve 0123456789ab
+"""
+    )

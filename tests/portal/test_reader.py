@@ -106,10 +106,12 @@ def test_nobody_is_an_owner_too(strategy: Strategy) -> None:
 @pytest.mark.parametrize(
     ("scope", "companies", "contacts", "mismatching"),
     [
-        pytest.param(Scope(company=5), {5}, 2, [2], id="company"),
-        pytest.param(Scope(company=7), {7}, 0, [], id="company-without-contacts"),
-        pytest.param(Scope(owner=ANN), {5, 7}, 4, [2], id="owner"),
-        pytest.param(Scope(company=6, owner=BOB), {6}, 2, [4], id="both"),
+        pytest.param(Scope(companies=(5,)), {5}, 2, [2], id="company"),
+        pytest.param(Scope(companies=(7,)), {7}, 0, [], id="company-without-contacts"),
+        pytest.param(Scope(owners=(ANN,)), {5, 7}, 2, [2], id="owner"),
+        pytest.param(Scope(companies=(5, 6)), {5, 6}, 4, [2, 4], id="several-companies"),
+        pytest.param(Scope(owners=(ANN, BOB)), {5, 6, 7}, 4, [2, 4], id="several-owners"),
+        pytest.param(Scope(companies=(6,), owners=(BOB,)), {6}, 2, [4], id="both"),
     ],
 )
 def test_a_part_of_the_portal(scope: Scope, companies: set[int], contacts: int, mismatching: list[int]) -> None:
@@ -125,16 +127,19 @@ def test_one_large_company() -> None:
     wire = line()
     for number in range(100, 10_000, 77):
         wire.office.contact(number, BOB, 7)
-    assert len(sweep(wire, Scope(company=7)).mismatches) == len(range(100, 10_000, 77))
+    assert len(sweep(wire, Scope(companies=(7,))).mismatches) == len(range(100, 10_000, 77))
 
 
 @pytest.mark.parametrize(
     ("scope", "sentence"),
     [
-        pytest.param(Scope(company=99), "no company 99 is visible .* check --company", id="no-such-company"),
-        pytest.param(Scope(company=8), "or it is one of your own; check --company", id="own-company"),
-        pytest.param(Scope(owner=99), "no company with owner 99 is visible .* check --owner", id="no-such-owner"),
-        pytest.param(Scope(company=5, owner=BOB), "no company 5 with owner 8 is visible", id="not-both"),
+        pytest.param(Scope(companies=(99,)), "no company 99 is visible .* check --company", id="no-such-company"),
+        pytest.param(Scope(companies=(8,)), "or it is one of your own; check --company", id="own-company"),
+        pytest.param(Scope(owners=(99,)), "no company with owner 99 is visible .* check --owner", id="no-such-owner"),
+        pytest.param(Scope(companies=(5,), owners=(BOB,)), "no company 5 with owner 8 is visible", id="not-both"),
+        pytest.param(Scope(companies=(5, 99)), "no company 99 is visible .* check --company", id="one-of-two"),
+        pytest.param(Scope(owners=(ANN, 99)), "no company with owner 99 is visible", id="one-owner-of-two"),
+        pytest.param(Scope(companies=(6,), owners=(ANN, 99)), "no company 6 with owner 7 or 99", id="either"),
     ],
 )
 def test_a_scope_that_matches_nothing(scope: Scope, sentence: str) -> None:
@@ -152,11 +157,11 @@ def test_a_scope_that_matches_nothing(scope: Scope, sentence: str) -> None:
     ("method", "field", "scope"),
     [
         pytest.param("crm.company.list", "IS_MY_COMPANY", Scope(), id="own-companies"),
-        pytest.param("crm.company.list", "ASSIGNED_BY_ID", Scope(owner=ANN), id="owner"),
-        pytest.param("crm.company.list", "ID", Scope(company=6), id="company"),
+        pytest.param("crm.company.list", "ASSIGNED_BY_ID", Scope(owners=(ANN,)), id="owner"),
+        pytest.param("crm.company.list", "ID", Scope(companies=(6,)), id="company"),
         pytest.param("crm.contact.list", "COMPANY_ID", Scope(), id="contacts-of-companies"),
         pytest.param("crm.contact.list", "ASSIGNED_BY_ID", Scope(), id="contacts-of-other-owners"),
-        pytest.param("crm.contact.list", "COMPANY_ID", Scope(company=5), id="contacts-of-one-company"),
+        pytest.param("crm.contact.list", "COMPANY_ID", Scope(companies=(5,)), id="contacts-of-one-company"),
         pytest.param("user.get", "", Scope(), id="users"),
     ],
 )

@@ -11,6 +11,7 @@ from support.world import CLEO, change
 
 from reconciler.core.model import Outcome, Result
 from reconciler.errors import MissingScopeError
+from reconciler.gate import Consent
 from reconciler.portal.dialect import REQUEST_SECONDS
 from reconciler.portal.pacing import Budget
 from reconciler.portal.writer import ChunkLimits, Writer
@@ -30,9 +31,9 @@ def sizes(world: World) -> list[int]:
     return [len(write.updates) for write in world.witness.writes]
 
 
-def approved(*_: object) -> bool:
+def approved(*_: object) -> Consent:
     """Let a plan through that is too large for the guard."""
-    return True
+    return Consent.ALL
 
 
 def every(seconds: float) -> Profile:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert
 
 from reconciler.clock import Timeline, VirtualClock
-from reconciler.core.guard import Breach, Limit
+from reconciler.core.guard import Breach, Limit, Verdict
 from reconciler.core.model import Cause, Change, Standing, User
 from reconciler.core.plan import digest
 from reconciler.journal import tables
@@ -76,7 +76,11 @@ def refuse(journal: Journal, count: int) -> None:
         Breach(limit=Limit.GAINED, number=count, allowed=500, person=5),
     )
     names = {user.id: user.name for user in _USERS}
-    numbers = refusal_json(breaches, changes, names, digest(PORTAL, [change.key for change in changes]))
+    numbers = refusal_json(
+        Verdict(passing=(), held=tuple(changes), breaches=breaches),
+        names,
+        digest(PORTAL, [change.key for change in changes]),
+    )
     journal.approvals.wait(PORTAL, changes, run=None, numbers=numbers, sentence=numbers["sentence"])
 
 

@@ -106,7 +106,7 @@ def test_one_company_costs_a_few_requests() -> None:
     with closing(Watcher(made, lanes=3)) as watcher:
         made.portal.people.edit_company(7, 1, assigned_by_id=BOB)
         before = watcher.line.client.usage.requests
-        found = watcher.part(Scope(company=7))
+        found = watcher.part(Scope(companies=(7,)))
         assert {m.contact for m in found.mismatches} == {m.contact for m in truth(made)}
         assert watcher.line.client.usage.requests - before <= 6
 

@@ -44,7 +44,7 @@ class Story:
         herald.hear(refused)
         assert refused.report.status is Status.REFUSED
         assert refused.refusal is not None
-        assert len(refused.refusal.changes) == self.backlog
+        assert len(refused.refusal.verdict.held) == self.backlog
         assert world.written() == []
         world.approve(refused.refusal.digest)
         for slot in range(1, self.most_slots):

@@ -9,6 +9,7 @@ from support.trust import ANN, BOB, CLEO, TrustWorld
 
 from reconciler.core.model import Status
 from reconciler.errors import UsageError
+from reconciler.gate import Consent
 from reconciler.journal.records import ApprovalState, NoApproval
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def test_what_was_shown_goes_through_and_the_rest_is_guarded(trust: Callable[...
     assert rest != digest
     assert sorted(contact for contact, _ in world.written()) == [1, 2, 3, 4, 5, 6]
     assert finished.refusal is not None
-    assert {change.contact for change in finished.refusal.changes} == {7, 8, 9, 10, 11}
+    assert {change.contact for change in finished.refusal.verdict.held} == {7, 8, 9, 10, 11}
     assert (state(world, digest), state(world, rest)) == (ApprovalState.USED, ApprovalState.WAITING)
     assert refusal(world.tick()) == rest
     world.approve(rest)
@@ -149,11 +150,11 @@ def test_a_part_that_was_let_through_is_not_let_through_twice(trust: Callable[..
 @pytest.mark.parametrize(
     ("digest", "why"),
     [
-        pytest.param("abcdef123456", "no plan with this digest", id="unknown"),
+        pytest.param("abcdef123456", "no changes with this digest", id="unknown"),
         pytest.param("used", "all of its changes are done", id="used-up"),
         pytest.param("expired", "it has expired", id="expired"),
         pytest.param("withdrawn", "it was withdrawn", id="withdrawn"),
-        pytest.param("abc", "give more of it", id="too-short"),
+        pytest.param("abc", "at least its first 6 characters", id="too-short"),
     ],
 )
 @pytest.mark.parametrize("planned", [True, False], ids=["something-to-do", "in-sync"])
@@ -199,7 +200,7 @@ def test_a_no_at_the_terminal_writes_nothing(trust: Callable[..., TrustWorld]) -
     world = trust(settings=GUARD)
     world.drift(6)
     world.approve(refusal(world.tick()))
-    assert world.run(confirm=lambda *_: False).report.status is Status.REFUSED
+    assert world.run(confirm=lambda *_: Consent.NOTHING).report.status is Status.REFUSED
     assert world.written() == []
 
 
@@ -207,7 +208,7 @@ def test_a_yes_at_the_terminal_lets_a_refused_plan_through(trust: Callable[..., 
     """It is an approval like any other, with a name and a run."""
     world = trust(settings=GUARD)
     world.drift(6)
-    assert world.run(confirm=lambda *_: True).report.status is Status.APPLIED
+    assert world.run(confirm=lambda *_: Consent.ALL).report.status is Status.APPLIED
     assert world.query("SELECT state, change_count, refused_by_run_id FROM approval") == [("used", 6, 1)]
 
 

@@ -6,11 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from support.trust import ANN, BOB, CLEO, DIRECTOR
+from support.trust import ANN, BOB, CLEO, DIRECTOR, DORA
+from support.world import change
 
 from reconciler.core.guard import Limit
 from reconciler.core.model import Cause, Status
+from reconciler.errors import UsageError
 from reconciler.journal.records import ApprovalState
+from reconciler.portal.reader import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,11 +40,11 @@ def refused(world: TrustWorld, finished: Finished, *limits: Limit) -> None:
     """Hold that nothing was written, and that the refusal waits for approval with its numbers."""
     assert finished.report.status is Status.REFUSED
     assert finished.refusal is not None
-    assert {breach.limit for breach in finished.refusal.breaches} == set(limits)
+    assert {breach.limit for breach in finished.refusal.verdict.breaches} == set(limits)
     assert world.written() == []
     (record,) = world.journal.approvals.open("portal")
     assert (record.state, record.digest) == (ApprovalState.WAITING, finished.refusal.digest)
-    assert record.count == len(finished.refusal.changes)
+    assert record.count == len(finished.refusal.verdict.held)
     assert f"reconciler approve {record.digest[:12]}" in record.sentence
     assert world.journal.runs(1)[0].report.error == record.sentence
 
@@ -207,8 +210,115 @@ def test_another_installation_under_the_same_account(
         assert finished.report.status is Status.APPLIED
         return
     assert finished.refusal is not None
-    assert {breach.limit for breach in finished.refusal.breaches} == {Limit.RIVAL}
+    assert {breach.limit for breach in finished.refusal.verdict.breaches} == {Limit.RIVAL}
     assert "another installation seems to work on this portal" in finished.refusal.sentence
     assert world.written() == written
     world.journal.approvals.approve("portal", finished.refusal.digest, by="me", how="test", lasts=timedelta(days=1))
     assert world.tick().report.status is Status.APPLIED
+
+
+# What is held back, and what goes on --------------------------------------------------------------------------------
+
+
+def two_groups(trust: Callable[..., TrustWorld], **guard: int) -> TrustWorld:
+    """Make a world where five contacts should go to Bob, and three to Dora."""
+    world = trust(settings={"guard": guard})
+    world.office.company(101, BOB)
+    world.office.company(102, DORA)
+    for number in range(1, 6):
+        world.office.contact(number, ANN, 101)
+    for number in range(6, 9):
+        world.office.contact(number, CLEO, 102)
+    return world
+
+
+def test_what_waits_does_not_stop_the_rest(trust: Callable[..., TrustWorld]) -> None:
+    """Ann would lose too many: those wait, what Cleo loses is written, and so is what comes up later."""
+    world = two_groups(trust, lost=4)
+    finished = world.tick()
+    assert (finished.report.status, finished.let_through) == (Status.REFUSED, 3)
+    assert world.owners(*range(1, 9)) == [ANN] * 5 + [DORA] * 3
+    assert finished.refusal is not None
+    assert [change.contact for change in finished.refusal.verdict.held] == [1, 2, 3, 4, 5]
+    assert "8 contacts would get another owner, and 5 of them wait for approval; " in finished.refusal.sentence
+    world.office.contact(9, CLEO, 102)
+    assert world.tick().report.status is Status.REFUSED
+    assert world.written() == [(6, DORA), (7, DORA), (8, DORA), (9, DORA)]
+    world.approve(finished.refusal.digest)
+    assert world.tick().report.status is Status.APPLIED
+    assert world.portal.drift() == 0
+
+
+@pytest.mark.parametrize("then", ["nothing", "withdrawn", "a part looked at", "restarted", "another refusal"])
+def test_what_waits_is_not_let_through_in_parts(trust: Callable[..., TrustWorld], then: str) -> None:
+    """Eight are too many, and five are, too: they stay as they are in each later run, until somebody says yes."""
+    world = two_groups(trust, changes=4)
+    finished = world.tick()
+    assert finished.refusal is not None
+    assert world.written() == [(6, DORA), (7, DORA), (8, DORA)]
+    if then == "withdrawn":
+        world.journal.approvals.withdraw("portal", finished.refusal.digest)
+    elif then == "a part looked at":
+        world.configure(guard={"changes": 2})
+        world.run(scope=Scope(companies=(101,)))
+        world.configure(guard={"changes": 4})
+    elif then == "restarted":
+        world.restart()
+    elif then == "another refusal":
+        world.journal.approvals.wait("portal", [change(77, 101)], numbers={}, sentence="another one")
+    for _ in range(3):
+        assert world.tick().report.status is Status.REFUSED
+    assert world.owners(*range(1, 6)) == [ANN] * 5
+    world.approve(finished.refusal.digest)
+    if then == "withdrawn":
+        (waiting,) = world.journal.approvals.open("portal")
+        world.approve(waiting.digest)
+    world.tick()
+    assert world.portal.drift() == 0
+
+
+def test_what_waited_goes_when_it_is_no_longer_too_much(trust: Callable[..., TrustWorld]) -> None:
+    """Somebody put most of it right by hand: what is left passes, and nothing waits any more."""
+    world = two_groups(trust, changes=4)
+    world.tick()
+    for contact in (1, 2):
+        world.give(contact, BOB)
+    assert world.tick().report.status is Status.APPLIED
+    assert world.portal.drift() == 0
+    assert world.journal.approvals.open("portal") == []
+
+
+def test_an_undo_is_held_back_in_part(trust: Callable[..., TrustWorld]) -> None:
+    """The smaller group is put back at once; the larger one waits, also when the undo is asked for again."""
+    world = two_groups(trust)
+    world.tick()
+    world.configure(guard={"changes": 4})
+    finished = world.undo(run=1)
+    assert finished.refusal is not None
+    assert (finished.report.status, finished.let_through) == (Status.REFUSED, 3)
+    assert world.owners(*range(1, 9)) == [BOB] * 5 + [CLEO] * 3
+    again = world.undo(run=1)
+    assert (again.report.status, again.let_through) == (Status.REFUSED, 0)
+    assert world.owners(*range(1, 6)) == [BOB] * 5
+    assert world.undo(run=1, approve=finished.refusal.digest).report.status is Status.APPLIED
+    assert world.owners(*range(1, 6)) == [ANN] * 5
+
+
+def test_latest_is_the_run_before_the_undo(trust: Callable[..., TrustWorld]) -> None:
+    """Its number is found when the undo begins, and the journal keeps which run it was."""
+    world = two_groups(trust)
+    world.tick()
+    world.undo(latest=True)
+    assert world.owners(*range(1, 9)) == [ANN] * 5 + [CLEO] * 3
+    assert world.journal.runs(1)[0].undoes == 1
+    world.undo(latest=True)
+    assert world.owners(*range(1, 9)) == [BOB] * 5 + [DORA] * 3
+    assert world.journal.runs(1)[0].undoes == 2
+
+
+def test_there_is_no_latest_run_yet(trust: Callable[..., TrustWorld]) -> None:
+    """Said so, and no run begins."""
+    world = trust()
+    with pytest.raises(UsageError, match="there was no run of portal yet"):
+        world.undo(latest=True)
+    assert world.journal.runs(1) == []
