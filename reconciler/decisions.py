@@ -23,7 +23,7 @@ def approve(shell: Shell, digest: str | None, *, withdraw: bool) -> int:
     portal = settings.portal.key
     with open_journal(settings.journal.url, shell.clock, read_only=_for_reading(settings, digest is None)) as journal:
         if digest is None:
-            records = journal.approvals.open(portal)
+            records = [one for one in journal.approvals.open(portal) if one.left]
             shell.answer(approvals_json(records), lambda: approvals_text(records, width=shell.width))
             return 0
         if withdraw:

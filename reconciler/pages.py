@@ -150,7 +150,7 @@ class View:
             granted=self._client.budget.limit,
         )
         with suppress(JournalError):
-            waiting = [one.count for one in self._journal.approvals.open(self._portal) if one.state == "waiting"]
+            waiting = [one.left for one in self._journal.approvals.open(self._portal) if one.state == "waiting"]
             kinds = self._journal.exceptions.counts(self._portal)
             self._last = replace(self._last, waiting=sum(waiting), exceptions=kinds)
         with suppress(OSError):
@@ -182,7 +182,7 @@ class View:
             last_success=watch.last_success,
             runs=runs,
             looks=journal.history.looks(portal, now - MONTH),
-            approvals=journal.approvals.open(portal),
+            approvals=[one for one in journal.approvals.open(portal) if one.left],
             changes=journal.history.changes(portal, MOST_CHANGES),
             exceptions=journal.exceptions.latest(portal, MOST_EXCEPTIONS),
             kinds=journal.exceptions.counts(portal),

@@ -167,6 +167,9 @@ class Approval(Protocol):
     def count(self) -> int: ...
 
     @property
+    def left(self) -> int: ...
+
+    @property
     def numbers(self) -> Mapping[str, Any]: ...
 
     @property
@@ -200,6 +203,7 @@ def approvals_json(found: Iterable[Approval]) -> dict[str, Any]:
                 "digest": one.digest,
                 "state": str(one.state),
                 "changes": one.count,
+                "left": one.left,
                 "run": one.run,
                 "created_at": one.created_at.isoformat(),
                 "approved_at": _iso(one.approved_at),
@@ -225,15 +229,16 @@ def approvals_text(
 
     shown = sorted(found, key=lambda one: (one.created_at, one.digest), reverse=True)
     if not shown:
-        return "The guard has refused nothing.\n"
+        return "Nothing waits for approval, and no approval is in force.\n"
     columns: list[tuple[str, dict[str, object]]] = [("Digest", tables.WHOLE), ("State", tables.WHOLE)]
-    columns += [("Changes", tables.RIGHT), ("Run", tables.RIGHT), ("Refused", tables.WHOLE)]
+    columns += [("Changes", tables.RIGHT), ("Left", tables.RIGHT), ("Run", tables.RIGHT), ("Held back", tables.WHOLE)]
     made = tables.table(*columns, ("Approved by", {}), ("Expires", tables.WHOLE))
     for one in shown:
         made.add_row(
             Text(one.digest[:12]),
             Text(str(one.state), style=_COLORS.get(one.state, "")),
             Text(f"{one.count:,}"),
+            Text(f"{one.left:,}"),
             Text(str(one.run or "")),
             Text(f"{one.created_at.astimezone(zone):%Y-%m-%d %H:%M}"),
             tables.name(one.approved_by or "·"),

@@ -201,7 +201,7 @@ def _waiting(one: Approval) -> _Waiting:
     command = approve_command(one.digest)
     sentence = without_next_step(one.sentence)
     return _Waiting(
-        count=one.count,
+        count=one.left,
         since=one.created_at,
         run=one.run,
         sentence=f"{sentence[:1].upper()}{sentence[1:]}.",

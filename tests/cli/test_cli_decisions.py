@@ -143,7 +143,7 @@ def test_what_waits_is_listed(strict: Desk) -> None:
 def test_nothing_waits(desk: Desk) -> None:
     """After runs that the guard let pass."""
     desk.run("--once", "--yes")
-    assert desk.run("approve").out == "The guard has refused nothing.\n"
+    assert desk.run("approve").out == "Nothing waits for approval, and no approval is in force.\n"
     assert desk.run("approve", "--json").json == {"schema": 1, "approvals": []}
 
 

@@ -147,6 +147,7 @@ def approval(state: ApprovalState, **values: Any) -> ApprovalRecord:
         "id": 1,
         "digest": "0123456789abcdef" * 4,
         "count": 30_000,
+        "left": 20_000,
         "numbers": {"changes": 30_000},
         "sentence": "refused by the guard",
         "run": 12,
@@ -168,8 +169,10 @@ def test_approvals_stand_in_a_table_the_newest_first() -> None:
     ]
     shown = approvals_text(found, zone=UTC, width=100)
     lines = shown.splitlines()
-    assert lines[2] == "0123456789ab  waiting    30,000   12  2026-03-04 13:00  ·               ·"
-    assert lines[3] == "ffffffffffff  approved   30,000       2026-03-04 12:00  anna (approve)  2026-03-11 12:00"
+    assert lines[2] == "0123456789ab  waiting    30,000  20,000   12  2026-03-04 13:00  ·               ·"
+    assert (
+        lines[3] == "ffffffffffff  approved   30,000  20,000       2026-03-04 12:00  anna (approve)  2026-03-11 12:00"
+    )
     assert lines[-1] == "To let the latest through: `reconciler approve 0123456789ab`"
     assert max(map(len, approvals_text(found, zone=UTC, width=80).splitlines())) <= 80
     assert "\x1b[33mwaiting" in approvals_text(found, color=True)
@@ -178,7 +181,7 @@ def test_approvals_stand_in_a_table_the_newest_first() -> None:
 def test_no_approval_waits_where_all_is_done() -> None:
     """Nothing to type, then."""
     assert "reconciler approve" not in approvals_text([approval(ApprovalState.USED)])
-    assert approvals_text([]) == "The guard has refused nothing.\n"
+    assert approvals_text([]) == "Nothing waits for approval, and no approval is in force.\n"
 
 
 def test_approvals_for_scripts() -> None:
@@ -189,6 +192,7 @@ def test_approvals_for_scripts() -> None:
             "digest": "0123456789abcdef" * 4,
             "state": "used",
             "changes": 30_000,
+            "left": 20_000,
             "run": 12,
             "created_at": "2026-03-04T12:00:00+00:00",
             "approved_at": "2026-03-04T12:00:00+00:00",
