@@ -19,7 +19,6 @@ from reconciler.ops import streams
 
 # typer reads the annotations when the program starts.
 from reconciler.options import (
-    ENDINGS,
     Command,
     Common,
     Companies,
@@ -31,7 +30,6 @@ from reconciler.options import (
     Dismissed,
     Drift,
     Filters,
-    Format,
     Gaps,
     Group,
     Json,
@@ -62,11 +60,11 @@ from reconciler.options import (
     number,
     run_name,
     run_with,
+    shape_of,
+    work_list,
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reconciler.shell import Shell
 
 app = typer.Typer(
@@ -170,7 +168,7 @@ def plan(
 ) -> None:
     """Show what would change, and why; write nothing."""
     common = merged(ctx, config, json, log_format, verbose)
-    shape = _work_list(common, format) if standing else _shape(common, format, output)
+    shape = work_list(common, format) if standing else shape_of(common, format, output)
     filters = Filters.of(company, owner, limit)
     from reconciler import commands
 
@@ -207,30 +205,36 @@ def show(
 ) -> None:
     """Show one run and each of its changes."""
     common = merged(ctx, config, json, log_format, verbose)
-    shape, which = _shape(common, format, output), run_name(run)
+    shape, which = shape_of(common, format, output), run_name(run)
     from reconciler import commands
 
     run_with(common, lambda shell: commands.show(shell, which, shape, output))
 
 
-@app.command(cls=Command, short_help="Let changes through that the guard refused.", epilog=manual.APPROVE_EXAMPLES)
+@app.command(cls=Command, short_help="Show and let through what the guard held back.", epilog=manual.APPROVE_EXAMPLES)
 def approve(
     ctx: typer.Context,
     digest: Annotated[str | None, typer.Argument(metavar="DIGEST", help="Of the plan; without it, what waits.")] = None,
     *,
+    yes: Yes = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Take an approval back.")] = False,
     config: Config = None,
     json: Json = False,
     log_format: Logs = None,
     verbose: Verbose = False,
 ) -> None:
-    """Let exactly these changes through, which the guard refused."""
+    """Show changes that the guard held back, and let exactly them through after a yes; without a digest, list them."""
     if withdraw and digest is None:
         raise typer.BadParameter("--withdraw needs the digest; `reconciler approve` lists them")
     from reconciler import decisions
 
     common = merged(ctx, config, json, log_format, verbose)
-    run_with(common, lambda shell: decisions.approve(shell, digest, withdraw=withdraw))
+    if digest is None:
+        run_with(common, decisions.approvals)
+    elif withdraw:
+        run_with(common, lambda shell: decisions.withdraw(shell, digest))
+    else:
+        run_with(common, lambda shell: decisions.approve(shell, digest, yes=yes))
 
 
 @app.command(cls=Command, short_help="Put back what a run changed, where it still stands.", epilog=manual.UNDO_EXAMPLES)
@@ -373,23 +377,3 @@ def simulate(
         return embedded.simulate(shell, spec, profile.value, differences, limits=limits.value, where=where)
 
     run_with(common, work)
-
-
-def _shape(common: Common, wanted: Format | None, output: Path | None) -> Format:
-    if common.json and wanted not in {None, Format.JSON}:
-        raise typer.BadParameter("--json and --format say different things; give one of them")
-    if common.json:
-        return Format.JSON
-    if wanted is not None:
-        return wanted
-    ending = output.suffix if output else ""
-    if ending.lower() not in ENDINGS:
-        known = ", ".join(filter(None, ENDINGS))
-        raise typer.BadParameter(f"--output: {ending} is none of {known}; name the file otherwise, or give --format")
-    return Format(ENDINGS[ending.lower()])
-
-
-def _work_list(common: Common, wanted: Format | None) -> Format:
-    if common.json or wanted not in {None, Format.CSV}:
-        raise typer.BadParameter("--standing writes CSV; --json and --format say otherwise")
-    return Format.CSV

@@ -300,7 +300,8 @@ def runs(shell: Shell, last: int) -> int:
 
 
 def show(shell: Shell, which: int | Literal["latest"], shape: Format, output: Path | None) -> int:
-    """Show one run."""
+    """Show one run, with what the guard held back in it."""
+    from reconciler.decisions import held_in, origin_of
     from reconciler.journal.store import open_journal
 
     settings = shell.settings()
@@ -312,24 +313,18 @@ def show(shell: Shell, which: int | Literal["latest"], shape: Format, output: Pa
             raise UsageError(f"there is no {wanted} in {journal.path}; `reconciler runs` lists them")
         names = Names(users=journal.user_names(record.portal))
         changes = journal.changes(record.report.run)
+        held = held_in(journal, record.portal, record.report.error or "")
     report = run_report(
         record.report,
         portal=record.portal,
         command=record.command,
         started_at=record.started_at,
         finished_at=record.finished_at,
-        rows=[change_row(c.change, names, result=c.result or "", detail=c.detail) for c in changes],
-        origin=_origin(settings, record.portal),
+        rows=[change_row(c.change, names, result=c.result or "", detail=c.detail) for c in changes] + held,
+        origin=origin_of(settings, record.portal),
     )
     shell.show(report, shape, output)
     return 0
-
-
-def _origin(settings: Settings, portal: str) -> str:
-    """Return where the cards of this portal are; nothing where the settings name another one, or none."""
-    if settings.portal.webhook_url is None or settings.portal.key != portal:
-        return ""
-    return settings.portal.webhook().origin
 
 
 def health(shell: Shell) -> int:

@@ -5,46 +5,120 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from reconciler.core.model import Names
 from reconciler.errors import UsageError
-from reconciler.journal.records import NoApproval
+from reconciler.journal.records import ApprovalRecord, ApprovalState, NoApproval
 from reconciler.journal.store import open_journal
 from reconciler.ops.facts import counted
 
 if TYPE_CHECKING:
     from reconciler.config import Settings
+    from reconciler.journal.store import Journal
+    from reconciler.ops.document import Report, Row
     from reconciler.shell import Shell
 
+_CAN_BE_APPROVED = {ApprovalState.WAITING, ApprovalState.SUPERSEDED}
+#: Rows of a set that are shown before the question.
+_ROWS_TO_ASK = 20
 
-def approve(shell: Shell, digest: str | None, *, withdraw: bool) -> int:
-    """Let a refused set of changes through, or take that back; without a digest, list what there is."""
+
+def approvals(shell: Shell) -> int:
+    """List what waits for approval, and which approvals are in force."""
     from reconciler.ops.decisions import approvals_json, approvals_text
 
     settings = shell.settings()
-    portal = settings.portal.key
-    with open_journal(settings.journal.url, shell.clock, read_only=_for_reading(settings, digest is None)) as journal:
-        if digest is None:
-            records = [one for one in journal.approvals.open(portal) if one.left]
-            shell.answer(approvals_json(records), lambda: approvals_text(records, width=shell.width))
-            return 0
-        if withdraw:
-            record = journal.approvals.withdraw(portal, digest)
-        else:
-            lasts = timedelta(days=settings.guard.approval_days)
-            from reconciler.gate import who
+    with open_journal(settings.journal.url, shell.clock, read_only=True) as journal:
+        records = [one for one in journal.approvals.open(settings.portal.key) if one.left]
+    shell.answer(approvals_json(records), lambda: approvals_text(records, width=shell.width))
+    return 0
 
-            record = journal.approvals.approve(portal, digest, by=who(), how="by command", lasts=lasts)
-    if isinstance(record, NoApproval):
-        raise UsageError(f"{digest} cannot be {'withdrawn' if withdraw else 'approved'}: {record.sentence}")
-    document = {"schema": 1, "digest": record.digest, "state": record.state.value, "changes": record.count}
-    what = f"{counted(record.count, 'change')} ({record.digest[:12]})"
-    if withdraw:
-        shell.answer(document, lambda: f"{what} will not go through.")
-        return 0
+
+def approve(shell: Shell, digest: str, *, yes: bool) -> int:
+    """Show a set of changes that was held back, and let it through after a yes."""
+    from reconciler.gate import who
+    from reconciler.ops.report import render
+    from reconciler.shell import has_colors
+
+    stream = None if yes else shell.asking("`approve` shows the changes and asks")
+    settings = shell.settings()
+    portal, lasts = settings.portal.key, timedelta(days=settings.guard.approval_days)
+    with open_journal(settings.journal.url, shell.clock, read_only=_for_reading(settings)) as journal:
+        found = _found(journal.approvals.find(portal, digest), digest)
+        if stream is not None:
+            report = held(journal, found, portal, origin_of(settings, portal))
+            text = render(report, "text", width=shell.width, color=has_colors(stream), most_rows=_ROWS_TO_ASK)
+            shell.tell(text, stream=stream)
+            if (
+                found.left
+                and found.state in _CAN_BE_APPROVED
+                and not shell.ask(f"Let {counted(found.left, 'change')} through?", stream)
+            ):
+                shell.answer(_answer(found), lambda: "Nothing is approved.")
+                return 3
+        by, how = who(), "by command"
+        record = _found(journal.approvals.approve(portal, digest, by=by, how=how, lasts=lasts), digest)
     until = f" until {record.expires_at:%Y-%m-%d %H:%M} UTC" if record.expires_at else ""
     # A sweep plans nothing of an undo: it goes on when it is asked for again.
     when = "when the undo is asked for again" if "undo" in record.numbers else "with the next run"
-    shell.answer(document, lambda: f"{what} will go through {when}{until}; the rest of a plan is guarded as usual.")
+    what = f"{counted(found.left, 'change')} ({record.digest[:12]})"
+    shell.answer(
+        _answer(record) | {"left": found.left},
+        lambda: f"{what} will go through {when}{until}, as far as they are still wanted; the rest is guarded as usual.",
+    )
     return 0
+
+
+def withdraw(shell: Shell, digest: str) -> int:
+    """Take an approval back, or turn down what waits for one."""
+    settings = shell.settings()
+    with open_journal(settings.journal.url, shell.clock, read_only=_for_reading(settings)) as journal:
+        record = _found(journal.approvals.withdraw(settings.portal.key, digest), digest, "withdrawn")
+    what = f"{counted(record.count, 'change')} ({record.digest[:12]})"
+    shell.answer(_answer(record), lambda: f"{what} will not go through without another approval.")
+    return 0
+
+
+def held(journal: Journal, record: ApprovalRecord, portal: str, origin: str) -> Report:
+    """Return the document of a set that was held back."""
+    from reconciler.ops.held import held_report
+
+    return held_report(record, _rows(journal, record, portal), portal=portal, origin=origin)
+
+
+def held_in(journal: Journal, portal: str, sentence: str) -> list[Row]:
+    """Return the rows of what a run held back, by the sentence that it ended with; none where they are not kept."""
+    from reconciler.ops.held import HELD_BACK
+    from reconciler.ops.refusal import held_digest
+
+    digest = held_digest(sentence)
+    record = journal.approvals.find(portal, digest) if digest else None
+    return _rows(journal, record, portal, HELD_BACK) if isinstance(record, ApprovalRecord) else []
+
+
+def _rows(journal: Journal, record: ApprovalRecord, portal: str, result: str = "") -> list[Row]:
+    from reconciler.ops.held import held_rows
+
+    stands = journal.sweeps.standing(portal)
+    causes = {(one.mismatch.contact, one.mismatch.company, one.mismatch.owner): one.cause for one in stands}
+    names = Names(users=journal.user_names(portal))
+    undo = "undo" in record.numbers
+    return held_rows(journal.approvals.keys(record), {} if undo else causes, names, undo=undo, result=result)
+
+
+def _found(record: ApprovalRecord | NoApproval, digest: str, done: str = "approved") -> ApprovalRecord:
+    if isinstance(record, NoApproval):
+        raise UsageError(f"{digest} cannot be {done}: {record.sentence}")
+    return record
+
+
+def _answer(record: ApprovalRecord) -> dict[str, object]:
+    return {
+        "schema": 1,
+        "digest": record.digest,
+        "state": record.state.value,
+        "changes": record.count,
+        "left": record.left,
+    }
 
 
 def exceptions(shell: Shell) -> int:
@@ -78,6 +152,13 @@ def release(shell: Shell, number: int) -> int:
         lambda: f"Released: the next sweep looks after contact {entries[0].entry.contact} again.",
     )
     return 0
+
+
+def origin_of(settings: Settings, portal: str) -> str:
+    """Return where the cards of this portal are; nothing where the settings name another one, or none."""
+    if settings.portal.webhook_url is None or settings.portal.key != portal:
+        return ""
+    return settings.portal.webhook().origin
 
 
 def _for_reading(settings: Settings, wanted: bool = False) -> bool:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from reconciler.core.guard import Limit, Verdict, hold_back, split
+from reconciler.core.guard import DOUBTS, Limit, Verdict, hold_back, split
 from reconciler.core.model import Change
 from reconciler.core.plan import digest as changes_digest
 from reconciler.errors import UsageError
@@ -91,8 +91,17 @@ def judge(
         return (), hold_back(proposal.plan.changes, proposal.population, limits)
     approved, rest = split(proposal.plan.changes, journal.approvals.in_force(portal))
     held = journal.sweeps.held(portal)
-    waiting = {change.key for change in rest if change.mismatch in held} | journal.approvals.waiting(portal)
+    waiting = {change.key for change in rest if change.mismatch in held} | _waiting(journal, portal)
     return approved, hold_back(rest, proposal.population, limits, waiting)
+
+
+def _waiting(journal: Journal, portal: str) -> set[tuple[int, int, int, int]]:
+    """Return what waits for approval, unless the plan that it is of was in doubt."""
+    for record in journal.approvals.open(portal):
+        limits = {limit["limit"] for limit in record.numbers.get("limits", ())}
+        if record.state is ApprovalState.WAITING and not limits & DOUBTS:
+            return journal.approvals.waiting(portal)
+    return set()
 
 
 def let_through(worker: Worker, order: Order, run: int, proposal: Proposal) -> Passage:
@@ -167,6 +176,9 @@ def _refuse(worker: Worker, order: Order, run: int, proposal: Proposal, verdict:
     names = {user.id: user.name for user in (proposal.snapshot.users or {}).values()}
     digest = changes_digest(worker.portal, [change.key for change in verdict.held])
     numbers = refusal_json(verdict, names, digest)
+    known = worker.journal.approvals.find(worker.portal, digest)
+    if not verdict.breaches and not isinstance(known, NoApproval):
+        numbers["limits"] = known.numbers.get("limits", [])  # those that were passed when it was held back
     if order.undo is not None:
         numbers[_UNDO] = order.undo.words
     sentence = str(numbers["sentence"])

@@ -47,6 +47,7 @@ Examples:
   reconciler show 17 --output run-17.csv
 """
 APPROVE_EXAMPLES = """\
+On a terminal the changes are shown, and you are asked; elsewhere add --yes. To look only: `reconciler show RUN`.
 An approval is of changes, not of a plan: what you were shown goes through with the next run, whatever else has come
 up; the rest is guarded as usual. It lasts until it is used up, or for guard.approval_days.
 

@@ -204,3 +204,25 @@ def run_with(common: Common, work: Callable[[Shell], int]) -> None:
     from reconciler.shell import Shell
 
     raise typer.Exit(Shell(common).guard(work))
+
+
+def shape_of(common: Common, wanted: Format | None, output: Path | None) -> Format:
+    """Return how a document is shown: as asked for, else as the name of its file ends. Raises BadParameter."""
+    if common.json and wanted not in {None, Format.JSON}:
+        raise typer.BadParameter("--json and --format say different things; give one of them")
+    if common.json:
+        return Format.JSON
+    if wanted is not None:
+        return wanted
+    ending = output.suffix if output else ""
+    if ending.lower() not in ENDINGS:
+        known = ", ".join(filter(None, ENDINGS))
+        raise typer.BadParameter(f"--output: {ending} is none of {known}; name the file otherwise, or give --format")
+    return Format(ENDINGS[ending.lower()])
+
+
+def work_list(common: Common, wanted: Format | None) -> Format:
+    """Return how the work list is written, which is CSV. Raises BadParameter where something else is asked for."""
+    if common.json or wanted not in {None, Format.CSV}:
+        raise typer.BadParameter("--standing writes CSV; --json and --format say otherwise")
+    return Format.CSV

@@ -255,7 +255,7 @@ def _remember(worker: Worker, order: Order, progress: _Progress) -> None:
 def _left(proposal: Proposal, progress: _Progress) -> Iterator[tuple[Mismatch, str, Cause]]:
     """Yield the drift that is left, with the reason."""
     refusal = progress.passage.refusal
-    held = {change.contact for change in refusal.verdict.held} if refusal else set()
+    held = {change.contact for change in refusal.verdict.held} if refusal and not refusal.verdict.is_doubt else set()
     for skip in proposal.plan.skips:
         yield skip.mismatch, skip.reason.value, skip.cause
     for change in proposal.plan.changes:

@@ -19,8 +19,8 @@ A plan that passes a limit is not stopped as a whole. The changes form groups, e
 gains or loses; the largest groups that broke a limit are held back until the rest passes (`hold_back`). The last two
 rules doubt the plan itself, so they hold back all of it.
 
-What is held back stays so until somebody approves it, or until it passes together with all that is new. Otherwise each
-run would let another part of it through.
+What is held back stays so until somebody approves it, or nobody wants it any more. Judged anew it would be smaller than
+before, and each run would let another part of it through.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ class Limit(StrEnum):
     LOST = "lost"
     COMPANIES = "companies"
     RIVAL = "rival"
+
+
+#: These doubt the plan itself: when the doubt is over, it is judged anew.
+DOUBTS = frozenset({Limit.COMPANIES, Limit.RIVAL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +149,10 @@ class Verdict:
     #: The groups that were held back just now, the one that broke a limit first before the others.
     groups: tuple[Group, ...] = ()
 
-
-#: These doubt the plan itself.
-_WHOLE = frozenset({Limit.COMPANIES, Limit.RIVAL})
+    @property
+    def is_doubt(self) -> bool:
+        """Whether all is held back because the plan itself is in doubt."""
+        return any(breach.limit in DOUBTS for breach in self.breaches)
 
 
 def hold_back(
@@ -161,12 +166,10 @@ def hold_back(
     `waiting` are the keys of changes that an earlier run held back. Shares are measured against the whole portal.
     """
     found = breaches(changes, population, limits)
-    if not found:
-        return Verdict(passing=tuple(changes))
-    if any(breach.limit in _WHOLE for breach in found):
+    if any(breach.limit in DOUBTS for breach in found):
         return Verdict(passing=(), held=tuple(changes), breaches=found)
     new = [change for change in changes if change.key not in waiting]
-    groups = _largest(new, population, limits)
+    groups = _largest(new, population, limits) if found else ()
     passing = {change.key for change in _without(new, groups)}
     return Verdict(
         passing=tuple(change for change in changes if change.key in passing),

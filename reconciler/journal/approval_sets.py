@@ -95,7 +95,7 @@ _written = exists().where(
     tables.run.c.portal_id == _approval.c.portal_id,
 )
 _is_left = or_(
-    and_(_approval.c.state == ApprovalState.APPROVED.value, ~_used),
+    and_(_approval.c.state == ApprovalState.APPROVED.value, ~_used, ~_written),
     and_(_approval.c.state != ApprovalState.APPROVED.value, ~_written),
 )
 _WAITING = (

@@ -1,4 +1,4 @@
-"""A plan, an undo or a run as one value, whatever it is shown as.
+"""A plan, an undo, a run or a set that waits for approval as one value, whatever it is shown as.
 
 Names come from a CRM, where strangers type them (DESIGN 12). They stand here as they came; each format makes them
 harmless in its own way.
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from reconciler.core.model import RunReport
 
-#: An undo is a plan too: nothing of it is written yet.
-Kind = Literal["plan", "undo", "run"]
+#: An undo is a plan too: nothing of it is written yet. Held is a set of changes that waits, or waited, for approval.
+Kind = Literal["plan", "undo", "run", "held"]
 Format = Literal["text", "json", "markdown", "csv", "html"]
 
 
@@ -33,7 +33,8 @@ class Row:
     #: The wanted owner; where the contact is left alone the company's owner, 0 for none.
     after: int
     after_name: str
-    #: Plan and undo: empty for a change, else the `Standing` or `Obstacle`. Run: the `Result`, empty while open.
+    #: Plan and undo: empty for a change, else the `Standing` or `Obstacle`. Run: the `Result`, empty while open,
+    #: and `held_back` for what the guard held back in it.
     result: str = ""
     #: One sentence where the result does not say it all.
     detail: str = ""

@@ -157,10 +157,14 @@ def _story(report: RunReport) -> str:
     return told if report.status in finished else f"{report.status}: {told}"
 
 
-def facts(report: Report, zone: tzinfo | None, *, brief: bool = False) -> list[tuple[str, str]]:
+def facts(  # noqa: C901 - a document has many parts
+    report: Report, zone: tzinfo | None, *, brief: bool = False
+) -> list[tuple[str, str]]:
     """Return the head of a document as (label, text), the notes last; `brief`: the causes stand elsewhere."""
     counts, usage = report.counts, report.counts.usage
     cost = f"{counted(usage.requests, 'request')} ({counted(usage.commands, 'command')})"
+    if report.kind == "held":
+        return [("Held back", moment(report.started_at, zone)), *_held_facts(report, brief=brief)]
     found = [("Started" if report.kind == "run" else "Taken", moment(report.started_at, zone))]
     if report.command:
         found.append(("Command", report.command))
@@ -182,6 +186,20 @@ def facts(report: Report, zone: tzinfo | None, *, brief: bool = False) -> list[t
         found.append(("Digest", report.digest[:12]))
     if counts.error:
         found.append(("Error", counts.error))
+    return found + [("Note", note) for note in report.notes]
+
+
+def _held_facts(report: Report, *, brief: bool) -> list[tuple[str, str]]:
+    """Return what there is to say of a set that waits for approval; its standing rows are those written meanwhile."""
+    counts = report.counts
+    changes = f"{counts.drift:,}"
+    if counts.standing:
+        changes += f": {counts.drift - counts.standing:,} not written yet, {counts.standing:,} done or already right"
+    found = [("In run", str(counts.run))] if counts.run else []
+    found += [("State", report.command), ("Changes", changes)]
+    if counts.causes and not brief:
+        found.append(("Causes", cause_words(counts.causes)))
+    found.append(("Digest", report.digest[:12]))
     return found + [("Note", note) for note in report.notes]
 
 
@@ -230,6 +248,8 @@ def rest_hint(report: Report, hidden: int) -> str:
     if report.kind == "undo":
         return f"… and {hidden:,} more"
     run = report.counts.run
+    if report.kind == "held" and run is None:
+        return f"… and {hidden:,} more"
     which = "plan" if report.kind == "plan" else f"show {'latest' if run is None else run}"
     file = "plan.csv" if report.kind == "plan" else f"run-{'latest' if run is None else run}.csv"
     return f"… and {hidden:,} more; all: `reconciler {which} --format csv --output {file}`"
@@ -238,7 +258,7 @@ def rest_hint(report: Report, hidden: int) -> str:
 def heads(report: Report) -> tuple[str, str, str]:
     """Return what the owners' columns of the changes are called, and the title of what is left alone."""
     match report.kind:
-        case "plan":
+        case "plan" | "held":
             return "From", "To", "Left alone"
         case "undo":
             return "From", "Back to", "Not put back"

@@ -56,6 +56,15 @@ def page(report: Report, *, most_rows: int, zone: tzinfo | None) -> str:
     )
 
 
+def page_policy() -> str:
+    """Return what a page may load, for a server's header."""
+    style, script = hashed(resource("page.css")), hashed(resource("page.js"))
+    return (
+        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src data:; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )
+
+
 def _tiles(report: Report) -> list[tuple[int, str]]:
     """Return the numbers that the page starts with."""
     counts = report.counts
@@ -65,6 +74,8 @@ def _tiles(report: Report) -> list[tuple[int, str]]:
             return [(planned, "to change"), left, (counts.contacts, "linked contacts"), (counts.companies, "companies")]
         case "undo":
             return [(planned, "to put back"), (counts.standing, "not put back")]
+        case "held":
+            return [(planned, "not written yet"), (counts.standing, "done or already right")]
     if not facts.saw(counts):
         return []
     results = [(counts.outcomes[result], result.value) for result in Result if counts.outcomes.get(result)]

@@ -5,6 +5,7 @@ The sentence goes into logs, notices, the journal and errors, so the names in it
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from reconciler.ops.display import display
 from reconciler.ops.facts import cause_word, cause_words, counted, person
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.core.guard import Verdict
     from reconciler.core.model import Change
@@ -27,6 +28,7 @@ _MOST_NAME = 60
 _MOST_PEOPLE = 6
 #: People of whom it is stored how much they would gain and lose.
 _STORED_PEOPLE = 50
+_COMMAND = re.compile(r"reconciler approve ([0-9a-f]{12})$")
 #: Where the command stands in a stored sentence.
 _NEXT_STEP = "; to let "
 
@@ -45,41 +47,78 @@ def approve_command(digest: str) -> str:
     return f"reconciler approve {digest[:12]}"
 
 
+def held_digest(sentence: str) -> str:
+    """Return the digest that a stored sentence names, as far as it does; empty: none."""
+    found = _COMMAND.search(sentence)
+    return found[1] if found else ""
+
+
 def refusal_sentence(verdict: Verdict, names: Mapping[int, str], digest: str) -> str:
     """Say in one sentence without its full stop what is held back, and why; `names` are users'."""
-    changes, breaches = (*verdict.passing, *verdict.held), verdict.breaches
-    found = {breach.limit: breach for breach in reversed(breaches)}
-    parts = [counted(len(changes), "contact") + " would get another owner"]
-    if changed := found.get(Limit.CHANGES):
-        parts[0] += f" ({_limit(changed)})"
-    if verdict.passing:
-        parts[0] += f", and {len(verdict.held):,} of them {'waits' if len(verdict.held) == 1 else 'wait'} for approval"
-        if words := _known_causes(verdict.held):
-            parts[0] += f" ({words})"
+    in_part = bool(verdict.passing and verdict.breaches)
+    parts = [_how_many(verdict, in_part=in_part), *_passed(verdict, in_part=in_part), _who_moves(verdict, names)]
+    told = {mover.person for mover in _movers(verdict, names) if mover}
+    others = len({breach.person for breach in verdict.breaches if breach.person} - told)
+    if others:
+        parts.append(f"{counted(others, 'other person', 'other people')} would gain or lose too many, too")
+    which = f"these {len(verdict.held):,}" if in_part else "exactly these changes"
+    parts.append(f"{_NEXT_STEP[2:]}{which} through: {approve_command(digest)}")
+    said = "refused by the guard, none of it written"
+    if not verdict.breaches:
+        said = "held back by the guard in an earlier run, none of it written"
+    elif in_part:
+        said = "held back in part by the guard"
+    return f"{said}: {'; '.join(filter(None, parts))}"
+
+
+def _judged(verdict: Verdict) -> Sequence[Change]:
+    """Return the changes that the numbers are of; what waits from an earlier run is apart from what passes now."""
+    return (*verdict.passing, *verdict.held) if verdict.breaches else verdict.held
+
+
+def _found(verdict: Verdict) -> Mapping[Limit, Breach]:
+    return {breach.limit: breach for breach in reversed(verdict.breaches)}
+
+
+def _how_many(verdict: Verdict, *, in_part: bool) -> str:
+    said = counted(len(_judged(verdict)), "contact") + " would get another owner"
+    if changed := _found(verdict).get(Limit.CHANGES):
+        said += f" ({_limit(changed)})"
+    if not in_part:
+        return said
+    words = _known_causes(verdict.held)
+    verb = "waits" if len(verdict.held) == 1 else "wait"
+    return f"{said}, and {len(verdict.held):,} of them {verb} for approval" + (f" ({words})" if words else "")
+
+
+def _passed(verdict: Verdict, *, in_part: bool) -> Iterator[str]:
+    """Yield which limits of the whole are passed, besides their number."""
+    found = _found(verdict)
     if share := found.get(Limit.SHARE):
-        which = f"all {len(changes):,} are" if verdict.passing else "that is"
-        parts.append(f"{which} {_number(share)} of the linked contacts ({_limit(share)})")
+        which = f"all {len(_judged(verdict)):,} are" if in_part else "that is"
+        yield f"{which} {_number(share)} of the linked contacts ({_limit(share)})"
     if missing := found.get(Limit.COMPANIES):
-        parts.append(f"{_number(missing)} of the companies known before are missing ({_limit(missing)})")
+        yield f"{_number(missing)} of the companies known before are missing ({_limit(missing)})"
     if rival := found.get(Limit.RIVAL):
-        parts.append(
+        yield (
             f"{_number(rival)} contacts were changed back under the webhook's own account ({_limit(rival)}), so "
             "another installation seems to work on this portal, and one of the two must end"
         )
+
+
+def _movers(verdict: Verdict, names: Mapping[int, str]) -> tuple[Mover | None, Mover | None]:
+    changes = _judged(verdict)
+    return most_gaining(changes, names, verdict.breaches), most_losing(changes, names, verdict.breaches)
+
+
+def _who_moves(verdict: Verdict, names: Mapping[int, str]) -> str:
+    found, (gains, loses) = _found(verdict), _movers(verdict, names)
     movers = []
-    if gains := most_gaining(changes, names, breaches):
+    if gains:
         movers.append(f"{_called(gains)} would gain the most ({_moved(gains, found.get(Limit.GAINED))})")
-    if loses := most_losing(changes, names, breaches):
+    if loses:
         movers.append(f"{_called(loses)} would lose the most ({_moved(loses, found.get(Limit.LOST))})")
-    parts.append(" and ".join(movers))
-    told = {mover.person for mover in (gains, loses) if mover}
-    others = len({breach.person for breach in breaches if breach.person} - told)
-    if others:
-        parts.append(f"{counted(others, 'other person', 'other people')} would gain or lose too many, too")
-    which = f"these {len(verdict.held):,}" if verdict.passing else "exactly these changes"
-    parts.append(f"{_NEXT_STEP[2:]}{which} through: {approve_command(digest)}")
-    said = "held back in part by the guard" if verdict.passing else "refused by the guard, none of it written"
-    return f"{said}: {'; '.join(filter(None, parts))}"
+    return " and ".join(movers)
 
 
 def without_next_step(sentence: str) -> str:
@@ -99,7 +138,7 @@ def refusal_json(verdict: Verdict, names: Mapping[int, str], digest: str) -> dic
     The limits, and who gains and loses most, are of all changes that nobody has approved; `changes`, `causes` and
     `people` are of those that are held back, and `passing` says how many are not.
     """
-    changes, breaches = (*verdict.passing, *verdict.held), verdict.breaches
+    changes, breaches = _judged(verdict), verdict.breaches
     causes = Counter(change.cause for change in verdict.held)
     return {
         "digest": digest,
@@ -143,7 +182,7 @@ def refusal_text(
 
     from reconciler.ops import tables  # noqa: PLC0415 - as above
 
-    changes, breaches = (*verdict.passing, *verdict.held), verdict.breaches
+    changes, breaches = _judged(verdict), verdict.breaches
     made = tables.table(("Over the limits of the guard", {}), ("here", tables.RIGHT), ("limit", tables.RIGHT))
     whole = [breach for breach in breaches if not breach.person]
     people = [breach for breach in breaches if breach.person]
@@ -161,9 +200,11 @@ def refusal_text(
         lines.append("Another installation seems to work on this portal: end one of the two first.")
     which = f"the {len(verdict.held):,}" if verdict.passing else "exactly these changes"
     lines += [f"To let {which} through later:", f"  {approve_command(digest)}"]
-    content = [made, *_held_table(verdict, names), Text(""), Text("\n".join(lines))]
+    content = [*([made] if breaches else []), *_held_table(verdict, names), Text(""), Text("\n".join(lines))]
     title = "The guard stops this plan."
-    if verdict.passing:
+    if not breaches:
+        title = f"The guard held back {counted(len(verdict.held), 'change')} in an earlier run."
+    elif verdict.passing:
         title = f"The guard holds back {len(verdict.held):,} of {counted(len(changes), 'change')}."
     body = Padding(Group(*content), (0, 0, 0, 2), expand=False)
     return tables.draw(Group(Text(title, style="bold yellow"), Text(""), body), width=width, color=color)

@@ -11,12 +11,12 @@ from reconciler.core.undo import Obstacle
 from reconciler.ops.facts import person
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.ops.document import Report, Row
 
 #: What needs a person comes first where not every row fits.
-_URGENCY = ("failed", "denied", "unknown", "", "conflict", "gone", "already", "applied")
+_URGENCY = ("held_back", "failed", "denied", "unknown", "", "conflict", "gone", "already", "applied")
 #: Changes that can be read one by one.
 _LARGE = 20
 #: Reasons that lie with one person: people work through them person by person.
@@ -93,9 +93,14 @@ def balances_title(report: Report, people: Sequence[Balance], most: int) -> str:
 def by_cause(report: Report) -> list[CauseCount]:
     """Return the drift by cause, the most frequent first; nothing where no cause was kept."""
     total = report.counts.causes
-    changes = Counter(row.cause for row in report.changes)
+    # The journal keeps the causes of what is held back as numbers; whose they are, only until the next sweep.
+    changes: Mapping[str, int] = Counter(row.cause for row in report.changes)
+    if report.kind == "held":
+        changes = {cause.value: count for cause, count in total.items()}
+    elif report.kind == "run" and changes.get(""):
+        return []
     found = [
-        CauseCount(cause=cause, changes=changes[cause], left_alone=max(0, total[cause] - changes[cause]))
+        CauseCount(cause=cause, changes=changes.get(cause, 0), left_alone=max(0, total[cause] - changes.get(cause, 0)))
         for cause in Cause
         if total.get(cause)
     ]

@@ -57,6 +57,11 @@ _ROOM_FOR_NAMES = 90
 WHOLE: dict[str, object] = {"no_wrap": True}
 RIGHT: dict[str, object] = {"no_wrap": True, "justify": "right"}
 FOLD: dict[str, object] = {"overflow": "fold"}
+_NOTHING = {
+    "plan": "Nothing to change.",
+    "undo": "Nothing can be put back.",
+    "held": "The journal does not keep these changes any more.",
+}
 STATUS_COLORS = {"applied": "green", "in sync": "green", "failed": "red", "incomplete": "red", "partial": "yellow"}
 _HEAD_COLORS = {"Error": "red", "Note": "yellow"}
 _COLORS: dict[str, str] = {
@@ -78,7 +83,7 @@ def text(report: Report, *, width: int, color: bool, most_rows: int, zone: tzinf
     if report.changes:
         parts += _changes(report, width, most_rows)
     elif report.kind != "run":
-        parts += ["", Text("Nothing to change." if report.kind == "plan" else "Nothing can be put back.")]
+        parts += ["", Text(_NOTHING[report.kind])]
     if details := detail_counts(report.changes, _MOST_DETAILS):
         parts += _details(details)
     if report.standing:

@@ -119,7 +119,7 @@ def test_a_plan_says_that_a_run_would_be_refused(strict: Desk) -> None:
 
 def test_a_plan_knows_what_was_approved(strict: Desk) -> None:
     """Nothing of it would be refused any more."""
-    strict.run("approve", refused(strict))
+    strict.run("approve", refused(strict), "--yes")
     assert "would be refused" not in strict.run("plan").out
 
 
@@ -150,28 +150,29 @@ def test_nothing_waits(desk: Desk) -> None:
 def test_what_was_approved_goes_through(strict: Desk, portal: Served) -> None:
     """The next run does it, without a question; then it is used up."""
     digest = refused(strict)
-    ended = strict.run("approve", digest[:12])
+    ended = strict.run("approve", digest[:12], "--yes")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"{DRIFT} changes ({digest[:12]}) will go through with the next run until ")
     assert strict.run("--once", "--yes").code == 0
     assert portal.portal.drift() == 0
-    assert "all of its changes are done" in sentence(strict.run("approve", digest))
+    assert "all of its changes are done" in sentence(strict.run("approve", digest, "--yes"))
 
 
 def test_the_answer_to_an_approval_is_an_object_too(strict: Desk) -> None:
     """Digest, state and number of changes."""
     digest = refused(strict)
-    assert strict.run("approve", digest[:12].upper(), "--json").json == {
+    assert strict.run("approve", digest[:12].upper(), "--yes", "--json").json == {
         "schema": 1,
         "digest": digest,
         "state": "approved",
         "changes": DRIFT,
+        "left": DRIFT,
     }
 
 
 def test_what_came_later_is_guarded_as_usual(strict: Desk, portal: Served) -> None:
     """Approval is of changes: those go through, a new pile waits, and the exit code says so."""
-    strict.run("approve", refused(strict))
+    strict.run("approve", refused(strict), "--yes")
     moved = move(portal, 2 * DRIFT)
     ended = strict.run("--once", "--yes", "--json")
     assert (ended.code, ended.json["status"], ended.json["applied"]) == (3, "refused", DRIFT)
@@ -183,10 +184,13 @@ def test_what_came_later_is_guarded_as_usual(strict: Desk, portal: Served) -> No
 def test_an_approval_can_be_taken_back(strict: Desk, portal: Served) -> None:
     """Then the next run is refused; what was withdrawn cannot be approved."""
     digest = refused(strict)
-    strict.run("approve", digest)
+    strict.run("approve", digest, "--yes")
     ended = strict.run("approve", digest[:12], "--withdraw")
-    assert (ended.code, ended.out) == (0, f"{DRIFT} changes ({digest[:12]}) will not go through.\n")
-    assert "it was withdrawn" in sentence(strict.run("approve", digest))
+    assert (ended.code, ended.out) == (
+        0,
+        f"{DRIFT} changes ({digest[:12]}) will not go through without another approval.\n",
+    )
+    assert "it was withdrawn" in sentence(strict.run("approve", digest, "--yes"))
     assert (strict.run("--once", "--yes").code, portal.portal.history) == (3, [])
 
 
@@ -194,11 +198,11 @@ def test_an_approval_expires(strict: Desk, portal: Served) -> None:
     """After guard.approval_days."""
     digest = refused(strict)
     strict.env(GUARD__APPROVAL_DAYS="0.0000001")
-    assert strict.run("approve", digest).code == 0
+    assert strict.run("approve", digest, "--yes").code == 0
     assert (strict.run("--once", "--yes").code, portal.portal.history) == (3, [])
     digest = refused(strict)
     sql(strict.journal, "UPDATE approval SET state = 'expired', closed_at = '2026-01-01 00:00:00.000000'")
-    assert "it has expired" in sentence(strict.run("approve", digest))
+    assert "it has expired" in sentence(strict.run("approve", digest, "--yes"))
 
 
 @pytest.mark.parametrize(
@@ -215,15 +219,15 @@ def test_an_approval_expires(strict: Desk, portal: Served) -> None:
 def test_a_digest_that_cannot_be_meant(arguments: list[str], told: str, strict: Desk) -> None:
     """One sentence, exit code 2; with --json the same as an object."""
     refused(strict)
-    assert told in sentence(strict.run("approve", *arguments))
-    document = strict.run("approve", *arguments, "--json").json
+    assert told in sentence(strict.run("approve", *arguments, "--yes"))
+    document = strict.run("approve", *arguments, "--yes", "--json").json
     assert (document["schema"], document["exit_code"]) == (1, 2)
     assert told in document["error"]
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["approve"], ["approve", "abcdefabcdef"], ["exceptions"], ["exceptions", "release", "1"]],
+    [["approve"], ["approve", "abcdefabcdef", "--yes"], ["exceptions"], ["exceptions", "release", "1"]],
     ids=["approve", "approve a digest", "exceptions", "release"],
 )
 def test_where_there_was_no_run_there_is_nothing_to_decide(arguments: list[str], desk: Desk) -> None:
@@ -380,7 +384,7 @@ def test_an_approved_undo_goes_on_when_it_is_asked_for_again(desk: Desk, portal:
     desk.run("--once", "--yes")
     desk.env(GUARD__CHANGES=FEW)
     digest = desk.run("undo", "1", "--json", "--yes").json["refusal"]["digest"]
-    assert "will go through when the undo is asked for again until " in desk.run("approve", digest).out
+    assert "will go through when the undo is asked for again until " in desk.run("approve", digest, "--yes").out
     passed = portal.portal.drift()
     assert desk.run("--once", "--yes").code == 0
     assert portal.portal.drift() == passed < DRIFT
@@ -590,3 +594,63 @@ def test_a_no_to_the_first_question_is_no_second_one(
         ended = desk.run("--once")
     assert (ended.code, portal.portal.drift()) == (3, DRIFT)
     assert terminal.shown.count("[y/N]") == 1
+
+
+# What is approved is shown
+
+
+def wanted(portal: Served) -> set[tuple[int, int, int, int]]:
+    """Return contact, company, owner and wanted owner of what drifts, by the portal's own tables."""
+    rows = portal.portal.database.rows(
+        "SELECT contact.id, company_id, contact.assigned_by_id AS now, company.assigned_by_id AS wanted FROM contact"
+        " JOIN company ON company.id = company_id WHERE contact.assigned_by_id <> company.assigned_by_id"
+        " AND is_my_company = 'N' AND contact.category_id = 0 AND company.category_id = 0"
+    )
+    return {(row["id"], row["company_id"], row["now"], row["wanted"]) for row in rows}
+
+
+def test_a_run_shows_what_was_held_back_in_it(strict: Desk, portal: Served) -> None:
+    """Each change, in text and as JSON; the journal holds it, and so does the portal."""
+    refused(strict)
+    document = strict.run("show", "latest", "--json").json
+    rows = document["changes"]
+    assert {(row["contact"], row["company"], row["before"], row["after"]) for row in rows} == wanted(portal)
+    assert {row["result"] for row in rows} == {"held_back"}
+    shown = strict.run("show", "1").out
+    assert shown.count("held_back") == DRIFT
+    assert f"reconciler approve {planned(strict)['digest'][:12]}" in shown
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("n\n", 3)], ids=["yes", "no"])
+def test_an_approval_shows_the_changes_and_asks(
+    typed: str, code: int, strict: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal; a no approves nothing."""
+    digest = refused(strict)
+    terminal = Terminal(monkeypatch)
+    with terminal.person((f"Let {DRIFT} changes through? [y/N] ", typed)):
+        ended = strict.run("approve", digest)
+    assert ended.code == code
+    contacts = [contact for contact, *_ in wanted(portal)]
+    assert all(f"{contact}" in terminal.shown for contact in contacts)
+    assert "Changes that the guard held back on " in terminal.shown
+    assert ("Nothing is approved." in terminal.shown) == (code == 3)
+    with closing(sqlite3.connect(strict.journal)) as connection:
+        states = connection.execute("SELECT state FROM approval").fetchall()
+    assert states == [("waiting" if code else "approved",)]
+
+
+def test_an_approval_without_a_yes(strict: Desk) -> None:
+    """Exit code 2, and the sentence says what to add; nothing is approved."""
+    digest = refused(strict)
+    assert "there is no terminal to ask on; add --yes" in sentence(strict.run("approve", digest))
+    assert strict.run("approve", "--json").json["approvals"][0]["state"] == "waiting"
+
+
+def test_a_set_that_was_written_is_not_listed(strict: Desk, portal: Served) -> None:
+    """Nothing of it is left, so nothing waits, and nobody can approve it."""
+    digest = refused(strict)
+    assert strict.run("--once", "--yes", "--approve", digest).code == 0
+    assert strict.run("approve").out == "Nothing waits for approval, and no approval is in force.\n"
+    assert "all of its changes are done" in sentence(strict.run("approve", digest, "--yes"))
+    assert portal.portal.drift() == 0

@@ -277,14 +277,22 @@ def test_what_waits_is_not_let_through_in_parts(trust: Callable[..., TrustWorld]
     assert world.portal.drift() == 0
 
 
-def test_what_waited_goes_when_it_is_no_longer_too_much(trust: Callable[..., TrustWorld]) -> None:
-    """Somebody put most of it right by hand: what is left passes, and nothing waits any more."""
+def test_what_nobody_wants_any_more_does_not_wait(trust: Callable[..., TrustWorld]) -> None:
+    """Somebody puts it right by hand: first a part, and the rest still waits; then all, and the run is in sync."""
     world = two_groups(trust, changes=4)
     world.tick()
     for contact in (1, 2):
         world.give(contact, BOB)
-    assert world.tick().report.status is Status.APPLIED
-    assert world.portal.drift() == 0
+    finished = world.tick()
+    assert finished.refusal is not None
+    assert finished.refusal.sentence.startswith(
+        "held back by the guard in an earlier run, none of it written: 3 contacts would get another owner; "
+    )
+    (record,) = world.journal.approvals.open("portal")
+    assert (record.count, record.left, record.digest) == (3, 3, finished.refusal.digest)
+    for contact in (3, 4, 5):
+        world.give(contact, BOB)
+    assert world.tick().report.status is Status.IN_SYNC
     assert world.journal.approvals.open("portal") == []
 
 
