@@ -35,12 +35,13 @@ from reconciler.portal.slots import Slot
 from reconciler.portal.writer import SETTLED_SECONDS, ChunkLimits, Writer, settle_open
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import httpx
 
     from reconciler.clock import Clock
     from reconciler.config import Settings
+    from reconciler.core.guard import Verdict
     from reconciler.core.model import Cause, Mismatch
     from reconciler.journal.store import Journal
 
@@ -248,18 +249,21 @@ def _remember(worker: Worker, order: Order, progress: _Progress) -> None:
     if proposal is None or order.undo is not None or order.scope != Scope() or order.limit is not None:
         return
     if believed(worker, proposal):
-        worker.journal.sweeps.remember(worker.portal, proposal.snapshot, _left(proposal, progress))
+        refusal = progress.passage.refusal
+        left = _left(proposal, progress.settled, refusal.verdict if refusal else None)
+        worker.journal.sweeps.remember(worker.portal, proposal.snapshot, left)
         review(worker, [c for c in proposal.plan.changes if progress.settled.get(c.contact) not in _DONE])
 
 
-def _left(proposal: Proposal, progress: _Progress) -> Iterator[tuple[Mismatch, str, Cause]]:
-    """Yield the drift that is left, with the reason."""
-    refusal = progress.passage.refusal
-    held = {change.contact for change in refusal.verdict.held} if refusal and not refusal.verdict.is_doubt else set()
+def _left(
+    proposal: Proposal, settled: Mapping[int, Result], verdict: Verdict | None = None
+) -> Iterator[tuple[Mismatch, str, Cause]]:
+    """Yield the drift that is left, with the reason; `verdict` is the guard's."""
+    held = {change.contact for change in verdict.held} if verdict and not verdict.is_doubt else set()
     for skip in proposal.plan.skips:
         yield skip.mismatch, skip.reason.value, skip.cause
     for change in proposal.plan.changes:
-        if progress.settled.get(change.contact) not in _DONE:
+        if settled.get(change.contact) not in _DONE:
             yield change.mismatch, HELD if change.contact in held else WAITING, change.cause
 
 
