@@ -221,7 +221,7 @@ def test_a_person_acts_after_a_kill(
         world.run()
     survive(world)
     world.later(10, lambda: act(world, 2))
-    world.run(confirm=lambda *_: False)
+    world.run(confirm=lambda *_: Consent.NOTHING)
     seen = {("after", edit_phone): "applied", ("before", put_back): "failed"}  # in the latter nothing was ever changed
     assert world.results(1)[2] == seen.get((moment, act), "conflict")
     assert world.results(1)[1] == ("applied" if moment == "after" else "failed")
