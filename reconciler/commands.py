@@ -233,6 +233,7 @@ def serve(shell: Shell) -> int:
 def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, standing: bool) -> int:
     """Sweep and show the plan, and what the guard would say of it; write nothing. `standing`: its work list only."""
     from reconciler.exclusion_checks import void_exclusions
+    from reconciler.gate import agreed_to_missing, require_companies
     from reconciler.journal.store import open_journal
     from reconciler.planning import Ground, propose, rules_of
     from reconciler.portal.reader import Reader, Scope
@@ -257,6 +258,9 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
                 limit=filters.limit,
             )
             proposal = propose(Reader(client, progress.read, tactics(settings)), journal, ground, writing=False)
+            if not proposal.plan.changes:
+                agreed = journal is not None and agreed_to_missing(journal, settings.portal.key)
+                require_companies(proposal.population, settings.guard.limits, agreed=agreed)
             roster = proposal.snapshot.roster.keys() if ground.scope == Scope() else None
             notes = [
                 *void_exclusions(client, settings, roster),

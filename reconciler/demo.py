@@ -156,6 +156,7 @@ def _totals(sweeps: list[Finished], portal: Portal, say: Callable[[str], None]) 
         "status": max((report.status for report in reports), key=_TELLING.index).value,
         "companies": last.companies,
         "contacts": last.contacts,
+        "not_compared": last.not_compared,
         # Standing drift is met again in each sweep, and is the same.
         "drift": sum(run["drift"] - run["standing"] for run in runs) + last.standing,
         "standing": last.standing,

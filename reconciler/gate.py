@@ -24,14 +24,14 @@ import structlog
 from reconciler.core.guard import DOUBTS, Limit, Verdict, hold_back, split
 from reconciler.core.model import Change
 from reconciler.core.plan import digest as changes_digest
-from reconciler.errors import UsageError
+from reconciler.errors import IncompleteReadError, UsageError
 from reconciler.journal.records import ApprovalState, NoApproval
 from reconciler.ops.refusal import refusal_json, refusal_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reconciler.core.guard import GuardLimits
+    from reconciler.core.guard import GuardLimits, Population
     from reconciler.journal.store import Journal
     from reconciler.planning import Proposal
     from reconciler.reconcile import Order, Worker
@@ -147,12 +147,31 @@ def approve(worker: Worker, prefix: str, proposal: Proposal, run: int) -> None:
 
 def believed(worker: Worker, proposal: Proposal) -> bool:
     """Tell whether the next sweep may be compared with this one: no companies are missing, or somebody agreed to it."""
-    if proposal.population.missing <= worker.rules.guard.companies:
-        return True
+    missing = proposal.population.missing > worker.rules.guard.companies
+    return not missing or agreed_to_missing(worker.journal, worker.portal)
+
+
+def agreed_to_missing(journal: Journal, portal: str) -> bool:
+    """Tell whether somebody has approved changes that were refused because companies are missing."""
     return any(
         record.state is ApprovalState.APPROVED
         and any(limit["limit"] == Limit.COMPANIES.value for limit in record.numbers.get("limits", ()))
-        for record in worker.journal.approvals.open(worker.portal)
+        for record in journal.approvals.open(portal)
+    )
+
+
+def require_companies(population: Population, limits: GuardLimits, *, agreed: bool) -> None:
+    """Refuse to call a portal in sync of which companies are missing, unless somebody has `agreed` to it.
+
+    Where there is something to write, the guard says so. Raises IncompleteReadError.
+    """
+    if agreed or population.missing <= limits.companies:
+        return
+    raise IncompleteReadError(
+        f"{population.missing:.1%} of the {population.companies_before:,} companies of the last complete sweep are "
+        f"missing (limit {limits.companies:.0%}), so it is not known whether their contacts are in order; let the "
+        "webhook's user read all companies, or, if they were deleted, run `reconciler --once` with a higher "
+        "guard.companies"
     )
 
 

@@ -23,7 +23,7 @@ import structlog
 from reconciler.core.model import Outcome, Result, Rule, RunReport, Standing, Status, Usage
 from reconciler.core.roster import Strategy
 from reconciler.errors import IncompleteReadError, MissingScopeError, ReconcilerError, Stopped, UsageError
-from reconciler.gate import Consent, Passage, Refusal, approve, believed, let_through, review
+from reconciler.gate import Consent, Passage, Refusal, approve, believed, let_through, require_companies, review
 from reconciler.journal.sweeps import HELD, WAITING
 from reconciler.ops.logs import context
 from reconciler.planning import NO_USER_SCOPE, Ground, Proposal, Rules, Undo, fresh_first, propose, propose_undo, undone
@@ -180,6 +180,7 @@ def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:
         if order.approve:
             approve(worker, order.approve, proposal, run)
         if not proposal.plan.changes:
+            require_companies(proposal.population, worker.rules.guard, agreed=believed(worker, proposal))
             return Status.IN_SYNC
         require_verified_owners(proposal)
         progress.passage = let_through(worker, order, run, proposal)
@@ -315,6 +316,7 @@ def _report(run: int, status: Status, progress: _Progress, failure: ReconcilerEr
         report,
         companies=len(snapshot.roster),
         contacts=snapshot.contacts,
+        not_compared=snapshot.outside_roster,
         drift=plan.drift + len(proposal.left),
         standing=len(plan.skips) + len(proposal.left),
         reasons=plan.reasons,
@@ -331,6 +333,7 @@ def _log(report: RunReport, refusal: Refusal | None) -> None:
     told = {
         "causes": {cause.value: count for cause, count in report.causes.items()},
         "reasons": {reason.value: count for reason, count in report.reasons.items()},
+        "not_compared": report.not_compared,
         "digest": report.digest[:12],
         "error": error,
     }

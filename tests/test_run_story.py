@@ -43,6 +43,7 @@ def test_a_complete_run(make_world: Callable[..., World]) -> None:
         status=Status.APPLIED,
         companies=13,
         contacts=60,
+        not_compared=0,
         drift=60,
         causes={Cause.UNKNOWN: 60},
         digest=digest("portal", [change(number, 101 + (number - 1) // 5).key for number in range(1, 61)]),

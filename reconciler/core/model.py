@@ -290,8 +290,10 @@ class RunReport:
     status: Status
     #: Companies in the roster.
     companies: int = 0
-    #: Linked contacts.
+    #: Linked contacts, and those of them that were not compared, because their company is not in the roster: one's own,
+    #: of another category, or not visible to the webhook. None: not known.
     contacts: int = 0
+    not_compared: int | None = None
     drift: int = 0
     standing: int = 0
     #: Standing drift by reason.
@@ -308,3 +310,8 @@ class RunReport:
     usage: Usage = field(default_factory=Usage)
     #: The sentence of the error that ended the run.
     error: str | None = None
+
+    @property
+    def compared(self) -> int:
+        """Linked contacts that were compared with their company."""
+        return max(0, self.contacts - (self.not_compared or 0))

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 SUCCESSES = (Status.IN_SYNC, Status.APPLIED, Status.PARTIAL, Status.REFUSED)
 #: Rows that are made for one call of the driver.
 _STAGED_AT_ONCE = 10_000
+#: In a run's reasons: how many contacts were not compared.
+_NOT_COMPARED = "not_compared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,8 @@ def run_record(row: Row[Any], outcomes: Mapping[Result, int]) -> RunRecord:
         contacts=row.contacts,
         drift=row.drift,
         standing=row.standing,
-        reasons={Standing(reason): count for reason, count in row.reasons.items()},
+        not_compared=row.reasons.get(_NOT_COMPARED),
+        reasons={Standing(reason): count for reason, count in row.reasons.items() if reason != _NOT_COMPARED},
         causes={Cause(cause): count for cause, count in row.causes.items()},
         digest=row.digest or "",
         taken_at=row.snapshot_at,
@@ -168,7 +171,10 @@ def run_columns(report: RunReport, finished_at: datetime) -> dict[str, Any]:
         "contacts": report.contacts,
         "drift": report.drift,
         "standing": report.standing,
-        "reasons": {reason.value: count for reason, count in report.reasons.items()},
+        "reasons": {
+            **{reason.value: count for reason, count in report.reasons.items()},
+            **({} if report.not_compared is None else {_NOT_COMPARED: report.not_compared}),
+        },
         "causes": {cause.value: count for cause, count in report.causes.items()},
         "digest": report.digest or None,
         "snapshot_at": report.taken_at,

@@ -104,6 +104,7 @@ run = Table(
     Column("drift", Integer, nullable=False, server_default=text("0")),
     Column("standing", Integer, nullable=False, server_default=text("0")),
     #: {reason: contacts} and {cause: contacts} of what was found. Outcomes are counted from `change`.
+    #: Beside the reasons of standing drift, how many contacts were not compared at all.
     Column("reasons", JSON, nullable=False, server_default=text("'{}'")),
     Column("causes", JSON, nullable=False, server_default=text("'{}'")),
     Column("requests", Integer, nullable=False, server_default=text("0")),

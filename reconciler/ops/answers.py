@@ -22,6 +22,7 @@ def run_json(report: RunReport) -> dict[str, Any]:
         "status": report.status.value,
         "companies": report.companies,
         "contacts": report.contacts,
+        "not_compared": report.not_compared,
         "drift": report.drift,
         "standing": report.standing,
         **{result.value: report.outcomes.get(result, 0) for result in Result},

@@ -28,6 +28,8 @@ _CAUSES = {
     Cause.CONTACT_CHANGED: ("edited", "somebody edited the contact since: its owner, its company, or anything else"),
     Cause.UNKNOWN: ("not known", "no earlier complete sweep, or no trace since it, tells why"),
 }
+#: Why contacts are not compared.
+NOT_COMPARED = "of companies that are one's own, of another category, or not visible to the webhook"
 #: Who is written where it is not the company's owner.
 _RULES = {Rule.SUCCESSOR: "successor", Rule.HEAD: "head of department"}
 #: Longest address of a portal that can be meant.
@@ -114,6 +116,8 @@ def saw(report: RunReport) -> bool:
 def summary_line(report: RunReport) -> str:
     """Tell a run in one sentence without its full stop."""
     parts = [_story(report)]
+    if report.not_compared and report.status is Status.IN_SYNC:
+        parts.append(f"{counted(report.not_compared, 'contact')} not compared ({NOT_COMPARED})")
     if report.standing:
         parts.append(f"{report.standing:,} left alone ({reason_words(report.reasons) or 'standing drift'})")
     parts.append(f"{counted(report.usage.requests, 'request')}, {lasting(report.usage.duration_seconds)}")
@@ -138,7 +142,7 @@ def undo_line(report: RunReport) -> str:
 def _story(report: RunReport) -> str:
     planned, looked_at = report.drift - report.standing, sum(report.outcomes.values())
     if report.status is Status.IN_SYNC:
-        place = f"{counted(report.contacts, 'contact')} of {counted(report.companies, 'company', 'companies')}"
+        place = f"{counted(report.compared, 'contact')} of {counted(report.companies, 'company', 'companies')}"
         return f"nothing to correct among {place}" if report.standing else f"in sync: {place}"
     if report.status is Status.REFUSED and not looked_at:
         return f"refused, nothing written: {counted(planned, 'contact')} would change"
@@ -174,8 +178,7 @@ def facts(  # noqa: C901 - a document has many parts
         found.append(("Changes", _undo_words(counts)))
     elif report.kind == "plan" or saw(counts):
         if report.command != "undo":  # which looks at what we wrote, and no further
-            looked_at = counted(counts.companies, "company", "companies"), counted(counts.contacts, "linked contact")
-            found.append(("Looked at", ", ".join(looked_at)))
+            found.append(("Looked at", _looked_at(report)))
         found.append(("Drift", _drift_words(report)))
     if counts.causes and not brief:
         found.append(("Causes", cause_words(counts.causes)))
@@ -203,6 +206,14 @@ def _held_facts(report: Report, *, brief: bool) -> list[tuple[str, str]]:
     return found + [("Note", note) for note in report.notes]
 
 
+def _looked_at(report: Report) -> str:
+    counts = report.counts
+    said = f"{counted(counts.companies, 'company', 'companies')}, {counted(counts.compared, 'linked contact')}"
+    # A plan says it in a note.
+    missed = counts.not_compared if report.kind == "run" else 0
+    return f"{said}; not at {missed:,} {NOT_COMPARED}" if missed else said
+
+
 def _undo_words(counts: RunReport) -> str:
     put_back = counts.drift - counts.standing
     left = f", {counts.standing:,} that stay" if counts.standing else ""
@@ -211,7 +222,7 @@ def _undo_words(counts: RunReport) -> str:
 
 def _drift_words(report: Report) -> str:
     counts = report.counts
-    share = f" ({counts.drift / counts.contacts:.1%})" if counts.contacts else ""
+    share = f" ({counts.drift / counts.compared:.1%})" if counts.compared else ""
     drift = counted(counts.drift, "contact") + share
     if counts.drift:
         drift += f": {counts.drift - counts.standing:,} to change"

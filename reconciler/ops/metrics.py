@@ -54,6 +54,7 @@ TABLE: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     ("histogram", "reconciler_sweep_duration_seconds", (), "From the lease to the last outcome."),
     ("gauge", "reconciler_companies", (), "Companies in the last complete sweep."),
     ("gauge", "reconciler_contacts", (), "Linked contacts in the last complete sweep."),
+    ("gauge", "reconciler_not_compared_contacts", (), "Those of companies that it did not see, or that are one's own."),
     (
         "gauge",
         "reconciler_drift_contacts",
@@ -172,6 +173,7 @@ class Metrics:
             return
         self._all["reconciler_companies"].set(report.companies)
         self._all["reconciler_contacts"].set(report.contacts)
+        self._all["reconciler_not_compared_contacts"].set(report.not_compared or 0)
         self._drift(drift, report.reasons)
         done = sum(report.outcomes.get(result, 0) for result in _DONE)
         self._all["reconciler_backlog_contacts"].set(max(0, report.drift - report.standing - done))

@@ -23,6 +23,7 @@ from reconciler.ops.page_tables import carried, page_tables
 if TYPE_CHECKING:
     from datetime import tzinfo
 
+    from reconciler.core.model import RunReport
     from reconciler.ops.document import Report
 
 _MOST_PEOPLE = 20
@@ -71,7 +72,8 @@ def _tiles(report: Report) -> list[tuple[int, str]]:
     planned, left = counts.drift - counts.standing, (counts.standing, "left alone")
     match report.kind:
         case "plan":
-            return [(planned, "to change"), left, (counts.contacts, "linked contacts"), (counts.companies, "companies")]
+            seen = [(counts.compared, "linked contacts"), (counts.companies, "companies")]
+            return [(planned, "to change"), left, *seen, *_not_compared(counts)]
         case "undo":
             return [(planned, "to put back"), (counts.standing, "not put back")]
         case "held":
@@ -79,8 +81,12 @@ def _tiles(report: Report) -> list[tuple[int, str]]:
     if not facts.saw(counts):
         return []
     results = [(counts.outcomes[result], result.value) for result in Result if counts.outcomes.get(result)]
-    linked = [] if report.command == "undo" else [(counts.contacts, "linked contacts")]
+    linked = [] if report.command == "undo" else [(counts.compared, "linked contacts"), *_not_compared(counts)]
     return [*(results or [(planned, "to change")]), left, *linked]
+
+
+def _not_compared(counts: RunReport) -> list[tuple[int, str]]:
+    return [(counts.not_compared, "not compared")] if counts.not_compared else []
 
 
 def hashed(text: str) -> str:

@@ -43,6 +43,7 @@ def plan_report(plan: Plan, *, snapshot: Snapshot, origin: str, usage: Usage, no
             status=Status.IN_SYNC if not plan.changes else Status.INCOMPLETE,
             companies=len(snapshot.roster),
             contacts=snapshot.contacts,
+            not_compared=snapshot.outside_roster,
             drift=plan.drift,
             standing=len(plan.skips),
             reasons=plan.reasons,

@@ -77,7 +77,7 @@ def runs_text(runs: Iterable[Run], *, width: int = 100, color: bool = False, zon
         cells += [tables.name(run.command), Text(status, style=tables.STATUS_COLORS.get(status, ""))]
         seen = saw(counts)
         # An undo looks at what we wrote, and no further.
-        portal = [counts.companies, counts.contacts] if seen and run.command != "undo" else [None, None]
+        portal = [counts.companies, counts.compared] if seen and run.command != "undo" else [None, None]
         numbers = [*(portal if wide else []), *([counts.drift, counts.standing] if seen else [None, None])]
         cells += [Text("·" if number is None else f"{number:,}") for number in numbers]
         cells += [Text(outcome_words(counts.outcomes) or "·")]

@@ -167,8 +167,10 @@ def _tiles(present: Present, latest: Run | None) -> list[tuple[str, str, str]]:
         counts = latest.report
         tiles.append((f"{counts.standing:,}", "left alone", ""))
         tiles.append(
-            (f"{counts.contacts:,}", "linked contacts", f"of {facts.counted(counts.companies, 'company', 'companies')}")
+            (f"{counts.compared:,}", "linked contacts", f"of {facts.counted(counts.companies, 'company', 'companies')}")
         )
+        if counts.not_compared:
+            tiles.append((f"{counts.not_compared:,}", "contacts not compared", facts.NOT_COMPARED))
     return tiles
 
 

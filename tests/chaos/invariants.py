@@ -177,11 +177,14 @@ def nothing_left_to_do(scene: Scene, ending: Ending, _journal: Journals) -> Iter
     if run is None or run.finished is None:
         yield f"the last sweep could not run: {run.failure if run else 'no lease'}"
         return
-    if run.finished.report.status not in {Status.APPLIED, Status.IN_SYNC}:
+    proposal = run.finished.proposal
+    # Where companies are missing, a sweep with nothing to write is not called in sync, but it has seen what there is.
+    seen = run.finished.report.status is Status.INCOMPLETE and proposal is not None and not proposal.plan.changes
+    if not seen and run.finished.report.status not in {Status.APPLIED, Status.IN_SYNC}:
         yield f"the last sweep ended as {run.finished.report.status}: {run.finished.report.error}"
         return
-    assert run.finished.proposal is not None
-    skips = {skip.mismatch.contact: skip.reason for skip in run.finished.proposal.plan.skips}
+    assert proposal is not None
+    skips = {skip.mismatch.contact: skip.reason for skip in proposal.plan.skips}
     for contact, company, owner in ending.drift:
         sentence = explained(scene, contact, company, owner, skips.get(contact))
         if sentence:

@@ -19,7 +19,7 @@ def test_a_small_plan_reads_as_a_page() -> None:
     """Head, changes, cards, and what is left alone."""
     shown = text(a_plan(2), width=90)
     assert shown.startswith("Plan for acme.bitrix24.com\n\n  Taken      2026-03-04 12:00 UTC\n")
-    assert "  Looked at  102 companies, 10,000 linked contacts\n" in shown
+    assert "  Looked at  102 companies, 9,988 linked contacts\n" in shown
     assert "  Drift      5 contacts (0.1%): 2 to change, 3 left alone\n" in shown
     assert "  Cost       9 requests (240 commands), 4.1 s\n" in shown
     assert SIDE_EFFECTS[:50] in shown

@@ -50,7 +50,8 @@ def test_a_plan_without_the_user_scope_says_so_first() -> None:
 def test_the_json_of_a_run_is_the_flat_object() -> None:
     """Every outcome has a count, the reasons their own table, and an error stands only where there is one."""
     document = run_json(counts())
-    assert list(document)[:7] == ["schema", "run", "status", "companies", "contacts", "drift", "standing"]
+    assert list(document)[:6] == ["schema", "run", "status", "companies", "contacts", "not_compared"]
+    assert list(document)[6:8] == ["drift", "standing"]
     assert document["schema"] == 1
     assert {key: document[key] for key in OUTCOMES} == dict.fromkeys(OUTCOMES, 0) | {"applied": 498, "gone": 2}
     assert document["reasons"] == {"company_owner_dismissed": 3}
@@ -226,6 +227,12 @@ def test_json_text_keeps_letters_readable() -> None:
             counts(Status.IN_SYNC, drift=0, standing=0, outcomes={}),
             "in sync: 10,000 contacts of 2,000 companies; 9 requests, 4.1 s",
             id="in sync",
+        ),
+        pytest.param(
+            counts(Status.IN_SYNC, drift=0, standing=0, outcomes={}, not_compared=28),
+            "in sync: 9,972 contacts of 2,000 companies; 28 contacts not compared (of companies that are one's own, of "
+            "another category, or not visible to the webhook); 9 requests, 4.1 s",
+            id="not all compared",
         ),
         pytest.param(
             counts(Status.IN_SYNC, drift=1, standing=1, outcomes={}, reasons={}, companies=1, contacts=1),

@@ -38,7 +38,7 @@ URL = "RECONCILER_PORTAL__WEBHOOK_URL"
 #: Seconds, longer than anything takes here on the busiest machine.
 PATIENCE = 60
 RUN_KEYS = {
-    *("schema", "run", "status", "companies", "contacts", "drift", "standing"),
+    *("schema", "run", "status", "companies", "contacts", "not_compared", "drift", "standing"),
     *("applied", "already", "conflict", "gone", "denied", "failed", "unknown", "reasons", "causes"),
     *("requests", "commands", "operating_seconds", "duration_seconds"),
 }

@@ -13,6 +13,7 @@ from reconciler.core.guard import Limit
 from reconciler.core.model import Cause, Status
 from reconciler.errors import UsageError
 from reconciler.journal.records import ApprovalState
+from reconciler.ops.facts import summary_line
 from reconciler.portal.reader import Scope
 
 if TYPE_CHECKING:
@@ -75,9 +76,34 @@ def test_a_shorter_list_is_not_remembered_where_nothing_is_to_be_written(trust: 
     world.population(50, 2)
     world.tick()
     hide(world, 0.4)
-    assert world.tick().report.status is Status.IN_SYNC
+    assert world.tick().report.status is Status.INCOMPLETE
     world.give(99, CLEO)
     refused(world, world.tick(), Limit.COMPANIES)
+
+
+def test_a_portal_of_which_companies_are_missing_is_not_in_sync(trust: Callable[..., TrustWorld]) -> None:
+    """Nothing is to be written, and it is not known what the contacts of 20 companies have come to."""
+    world = trust()
+    world.population(50, 2)
+    world.tick()
+    hide(world, 0.4)
+    finished = world.tick()
+    assert (finished.report.status, finished.report.not_compared, finished.report.compared) == (
+        Status.INCOMPLETE,
+        40,
+        60,
+    )
+    assert "40.0% of the 50 companies of the last complete sweep are missing (limit 20%)" in (
+        finished.report.error or ""
+    )
+    assert world.journal.runs(1)[0].report == finished.report
+    world.configure(guard={"companies": 0.5})
+    finished = world.tick()
+    assert summary_line(finished.report).startswith(
+        "in sync: 60 contacts of 30 companies; 40 contacts not compared (of companies that are one's own, "
+    )
+    world.configure()
+    assert world.tick().report.status is Status.IN_SYNC
 
 
 def test_a_list_that_is_whole_again_at_the_second_look(trust: Callable[..., TrustWorld]) -> None:
