@@ -176,11 +176,12 @@ class Retry(Section):
 
 
 class Write(Section):
-    """How many updates travel in a request."""
+    """How updates travel."""
 
-    batch_max: int = Field(default=25, ge=1, le=25)
+    batch_max: int = Field(default=23, ge=1, le=25)
     batch_start: int = Field(default_factory=lambda known: min(10, known.get("batch_max", 10)), ge=1)
     target_seconds: float = Field(default=15.0, gt=0, le=50)
+    conditional: bool = True
 
     @field_validator("batch_start")
     @classmethod

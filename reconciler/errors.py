@@ -19,6 +19,7 @@ A library's error is wrapped once, where it is raised, and kept as the cause.
         │   ├── ServerFaultError            INTERNAL_SERVER_ERROR and its kin
         │   └── NotJsonError                HTML, an empty body, a truncated one
         │       └── ForeignAnswerError      the answer to another request
+        ├── TooLateError                    not sent: its look is too old by now
         ├── TooLargeError                   413 or 414: send less at a time
         ├── OperationTimeLimitError         this method's seconds are used up
         ├── BlockedError                    plan, overload, closed portal: a person must act
@@ -108,6 +109,10 @@ class NotJsonError(TransientError):
 
 class ForeignAnswerError(NotJsonError):
     """The answer to another request came on this one's connection; this one's own is lost."""
+
+
+class TooLateError(PortalError):
+    """The request was not sent, because too much time had passed since what it rests on was read."""
 
 
 class TooLargeError(PortalError):

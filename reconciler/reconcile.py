@@ -388,9 +388,14 @@ def connect(
 
 
 def chunk_limits(settings: Settings) -> ChunkLimits:
-    """Return how many updates may travel in a request."""
+    """Return how updates travel by the settings."""
     write = settings.write
-    return ChunkLimits(start=write.batch_start, most=write.batch_max, target_seconds=write.target_seconds)
+    return ChunkLimits(
+        start=write.batch_start,
+        most=write.batch_max,
+        target_seconds=write.target_seconds,
+        conditional=write.conditional,
+    )
 
 
 def tactics(settings: Settings) -> Tactics:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.errors import BlockedError, DeniedError, RefusedError
+from reconciler.errors import BlockedError, DeniedError, PortalError, RefusedError
 from reconciler.portal.dialect import COMPANY, COMPANY_LIST, CONTACT_GET, CONTACT_LIST, ID, OWNER
 from reconciler.portal.wire import Answer, Command, Found, Value, identifier
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from reconciler.core.model import Change
     from reconciler.portal.client import Client
 
+#: A precondition that fails.
+_NO_METHOD = "reconciler.no.such.method"
 #: Position of the list that finds a contact, and of the one that takes its number from there.
 _FINDS, _TAKES = 0, 1
 
@@ -46,6 +48,28 @@ def takes_conditions(client: Client, changes: Sequence[Change]) -> bool:
     if any(answer.result for answer in answers[_TAKES + 1 :]):
         raise BlockedError("the portal ignores the conditions of a list, so nothing can be written safely")
     return number_of(answers[_TAKES]) == number_of(answers[_FINDS])
+
+
+def try_conditions(client: Client) -> bool | None:
+    """Tell whether the portal takes conditional updates, without a plan; None: there is no contact to try it on.
+
+    With a precondition that is found, one that is empty and one that fails. Raises PortalError.
+    """
+    lists = [
+        _list(CONTACT_LIST, {f">{ID}": 0}),
+        _list(CONTACT_LIST, {f">{ID}": 0, f"<={ID}": 0}),
+        Command(_NO_METHOD, {}),
+    ]
+    takes = [Command(CONTACT_GET, {"id": Found(position, (0, ID))}) for position in range(len(lists))]
+    found, empty, _, *taken = client.send([*lists, *takes]).answers
+    for answer in (found, empty):
+        if isinstance(answer, PortalError):
+            raise answer
+    if not isinstance(found, Answer) or not number_of(found):
+        return None
+    of_found, *of_none = taken
+    same = isinstance(of_found, Answer) and number_of(of_found) == number_of(found)
+    return same and all(isinstance(answer, RefusedError) for answer in of_none)
 
 
 def number_of(answer: Answer) -> int:

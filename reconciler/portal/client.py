@@ -25,6 +25,7 @@ from reconciler.errors import (
     TooLargeError,
     TransientError,
 )
+from reconciler.portal.departure import Departure
 from reconciler.portal.dialect import BATCH, BATCH_COMMANDS, REQUEST_SECONDS
 from reconciler.portal.line import Line
 from reconciler.portal.listener import Deaf
@@ -73,13 +74,6 @@ class Limits:
     patient: bool = True
 
 
-class _Lane(threading.local):
-    """What each thread knows of its own requests."""
-
-    #: When the latest one left (monotonic seconds).
-    sent_at = 0.0
-
-
 class Client:
     """Sends batches to one portal; reads in several lanes at a time."""
 
@@ -96,7 +90,9 @@ class Client:
         nonce: Callable[[], str] = fresh_nonce,
     ) -> None:
         """`nonce` gives what the keys of each batch begin with."""
-        self._line = Line(webhook, http, answer_bytes=limits.answer_bytes, depart=self._depart)
+        self._departure = Departure(clock)
+        leave = self._departure.leave
+        self._line = Line(webhook, http, answer_bytes=limits.answer_bytes, depart=self._depart, leave=leave)
         self._clock = clock
         self._random = random
         self._nonce = nonce
@@ -117,7 +113,6 @@ class Client:
         #: Within how many seconds the portal must answer for the first time; None: as always.
         self.first_answer_seconds: float | None = None
         self._lock = threading.Lock()
-        self._lane = _Lane()
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +123,7 @@ class Client:
     @property
     def sent_at(self) -> float:
         """When the latest request of this thread left (monotonic seconds)."""
-        return self._lane.sent_at
+        return self._departure.sent_at
 
     @property
     def at_once(self) -> int:
@@ -221,8 +216,8 @@ class Client:
                 raise
             return None
 
-    def send(self, commands: Sequence[Command]) -> BatchAnswer:
-        """Send one batch once.
+    def send(self, commands: Sequence[Command], not_after: float | None = None) -> BatchAnswer:
+        """Send one batch once; raise TooLateError instead where it would leave after a moment (monotonic seconds).
 
         Raises RateLimitedError, AuthorizationError, BlockedError: nothing of it was carried out. Raises any other
         TransientError: what became of it is not known. Raises ValueError for more commands than a batch may hold.
@@ -233,7 +228,8 @@ class Client:
             self.usage = replace(self.usage, commands=self.usage.commands + len(commands))
         methods = [command.method for command in commands]
         try:
-            batch = self._send(commands)
+            with self._departure.no_later_than(not_after):
+                batch = self._send(commands)
         except PortalError as failure:
             self.listener.failed(methods, failure)
             raise
@@ -270,7 +266,7 @@ class Client:
         waited = self.throttle.acquire()
         if waited:
             self.listener.held_back(waited)
-        self._lane.sent_at = self._clock.monotonic()
+        self._departure.leave()
         with self._lock:
             self.usage = replace(self.usage, requests=self.usage.requests + 1)
 

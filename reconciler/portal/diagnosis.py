@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import MissingScopeError, PortalError
+from reconciler.portal.capability import try_conditions
 from reconciler.portal.dialect import (
     COMPANY,
     COMPANY_LIST,
@@ -87,6 +88,7 @@ def diagnose(client: Client, now: datetime) -> Iterator[Finding]:
     yield from _crm(answers)
     yield _users(answers[USER_LIST])
     yield from _account(answers[PROFILE], owned)
+    yield _conditional(client)
     yield _workflows(answers[WORKFLOW_TEMPLATES])
     yield Finding(
         subject="notices",
@@ -189,6 +191,27 @@ def _account(answer: Answer | PortalError, owned: int | None) -> Iterator[Findin
         yield Finding(subject="own records", state=State.WARNING, sentence=sentence)
     elif owned is not None:
         yield Finding(subject="own records", state=State.OK, sentence=f"{who} owns no records")
+
+
+def _conditional(client: Client) -> Finding:
+    """Find out whether the portal itself refuses writes that are not as planned any more; nothing is written."""
+    subject = "conditional updates"
+    try:
+        takes = try_conditions(client)
+    except PortalError as error:
+        sentence = f"not known whether the portal takes them: {error}"
+        return Finding(subject=subject, state=State.WARNING, sentence=sentence)
+    if takes is None:
+        sentence = "not known whether the portal takes them: there is no contact to try it on; nothing was written"
+        return Finding(subject=subject, state=State.WARNING, sentence=sentence)
+    if not takes:
+        sentence = (
+            "the portal takes none, and nothing will be written; with write.conditional = false contacts are looked at "
+            "before they are written instead, and an edit in between may be written over"
+        )
+        return Finding(subject=subject, state=State.FAILED, sentence=sentence)
+    sentence = "the portal itself refuses a write where contact, company or new owner are not as planned any more"
+    return Finding(subject=subject, state=State.OK, sentence=sentence)
 
 
 def _workflows(answer: Answer | PortalError) -> Finding:

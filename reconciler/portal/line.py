@@ -61,13 +61,18 @@ class Line:
         *,
         answer_bytes: int,
         depart: Callable[[], None],
+        leave: Callable[[], None] = lambda: None,
     ) -> None:
-        """`depart` is called before each request leaves, and may wait."""
+        """`depart` is called before each request, and may wait; `leave` when the connection stands and bytes go out.
+
+        Either may raise, and nothing is sent.
+        """
         #: Where the portal answers now.
         self.webhook = webhook
         self._http = http
         self._answer_bytes = answer_bytes
         self._depart = depart
+        self._leave = leave
         self._moved = False
         self._lock = threading.Lock()
         self._latest = _Latest()
@@ -106,7 +111,9 @@ class Line:
         content = bytearray()
         try:
             url, host = _batch_url(self.webhook.base_url)
-            extensions = {} if seconds is None else {WITHIN: seconds}
+            extensions: dict[str, Any] = {"trace": self._trace}
+            if seconds is not None:
+                extensions[WITHIN] = seconds
             with self._http.stream(
                 "POST", url, headers={"Host": host}, content=body, extensions=extensions
             ) as response:
@@ -139,6 +146,10 @@ class Line:
         # It cannot be unpacked, or leads to no address.
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as cause:
             raise NotJsonError(f"{self.webhook.host} sent an answer that cannot be read") from cause
+
+    def _trace(self, event: str, _: object) -> None:
+        if event.endswith("send_request_headers.started"):
+            self._leave()
 
     def _dead_end(self, new: httpx.URL) -> str:
         """Say where a redirect leads that is not followed; not its path, which may hold the token."""

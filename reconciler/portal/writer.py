@@ -29,6 +29,7 @@ from reconciler.portal.capability import takes_conditions
 from reconciler.portal.conditional import Finding, compose, fitting
 from reconciler.portal.dialect import COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, REQUEST_SECONDS, USER_LIST
 from reconciler.portal.looks import look_at, looked
+from reconciler.portal.precheck import look_then_write
 from reconciler.portal.verdicts import failed, of_the_whole, verdict
 from reconciler.portal.wire import Answer
 
@@ -54,12 +55,14 @@ SETTLED_SECONDS = REQUEST_SECONDS + 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkLimits:
-    """How many updates go into one request; no more than fit into a batch beside their preconditions."""
+    """How updates travel: how many in one request, no more than fit into a batch beside their preconditions."""
 
     start: int = 10
     most: int = 23
     #: Seconds that the updates of one request should take: far from the portal's 60 (F5.3).
     target_seconds: float = 15.0
+    #: Whether the portal refuses what is not as planned. False: contacts are looked at before they are written.
+    conditional: bool = True
 
 
 class Writer:
@@ -100,10 +103,11 @@ class Writer:
         """
         self._queue = deque(changes)
         self._until = until
-        if changes and not takes_conditions(self._client, changes[: self._limits.start]):
+        if changes and self._limits.conditional and not takes_conditions(self._client, changes[: self._limits.start]):
             raise BlockedError(
-                "the portal does not fill in what one command of a batch takes from another, so nothing can be written "
-                "safely"
+                "the portal does not fill in what one command of a batch takes from another, so that it cannot refuse "
+                "a write by itself, and nothing was written; write.conditional = false has contacts looked at before "
+                "they are written"
             )
         while self._queue:
             self._clock.sleep(0)
@@ -155,12 +159,11 @@ class Writer:
 
     def _write(self, chunk: list[Change]) -> None:
         """Send a chunk and settle it."""
-        batch = compose(chunk)
         self._intend(chunk)
         sent_before = {change.contact for change in chunk if self._sendings[change.contact]}
         self._sendings.update(change.contact for change in chunk)
         try:
-            answers = self._client.send(batch.commands).answers
+            findings, read_back = self._send(chunk)
         except (RateLimitedError, OperationTimeLimitError, TooLargeError) as refusal:
             log.warning("writer.refused", error=str(refusal))
             if isinstance(refusal, TooLargeError):
@@ -176,7 +179,15 @@ class Writer:
             self._count_loss(loss)
             return
         self._adapt(len(chunk), self._clock.monotonic() - self._client.sent_at)
-        self._take_note(batch.findings(answers), answers[-1], sent_before)
+        self._take_note(findings, read_back, sent_before)
+
+    def _send(self, chunk: Sequence[Change]) -> tuple[list[Finding], Answer | PortalError]:
+        """Send a chunk; return what is found of each change, and the read-back."""
+        if not self._limits.conditional:
+            return look_then_write(self._client, self._clock, chunk)
+        batch = compose(chunk)
+        answers = self._client.send(batch.commands).answers
+        return batch.findings(answers), answers[-1]
 
     def _find_out(self, chunk: Sequence[Change]) -> None:
         """Settle a chunk whose answer was lost by reading it; send again what surely was not written."""

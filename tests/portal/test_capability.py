@@ -9,7 +9,7 @@ from support.world import change
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.errors import BlockedError, DeniedError
-from reconciler.portal.capability import number_of, takes_conditions
+from reconciler.portal.capability import number_of, takes_conditions, try_conditions
 from reconciler.portal.wire import Answer
 
 CHANGES = [change(7), change(8)]
@@ -62,6 +62,37 @@ def test_a_webhook_that_may_not_read_contacts() -> None:
     wire.office.portal.faults.load([{"kind": "command_error", "method": "crm.contact.list"}])
     with pytest.raises(DeniedError):
         takes_conditions(wire.client, CHANGES)
+
+
+def test_check_tries_it_without_a_plan() -> None:
+    """A found, an empty and a failed precondition, and nothing is written."""
+    wire = line()
+    assert try_conditions(wire.client) is True
+    assert try_conditions(line(macros=False).client) is False
+    assert wire.office.portal.history == []
+
+
+def test_check_cannot_try_it_without_contacts() -> None:
+    """Then it is not known."""
+    assert try_conditions(Line(Office(clock=VirtualClock(Timeline()))).client) is None
+
+
+def test_check_tells_a_portal_that_would_write_contact_one() -> None:
+    """What is filled in for a precondition that found nothing must be refused, and here another contact answers."""
+    wire = line()
+    for position in range(3):
+        wire.office.portal.faults.load(
+            [{"kind": "dropped_filter", "method": "crm.contact.list", "field": "ID"}] if position else []
+        )
+        assert try_conditions(wire.client) is (position == 0)
+
+
+def test_check_of_a_webhook_that_may_not_read_contacts() -> None:
+    """It says nothing about macros."""
+    wire = line()
+    wire.office.portal.faults.load([{"kind": "command_error", "method": "crm.contact.list"}])
+    with pytest.raises(DeniedError):
+        try_conditions(wire.client)
 
 
 @pytest.mark.parametrize(

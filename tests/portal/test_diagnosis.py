@@ -43,6 +43,7 @@ def test_all_is_well() -> None:
         "users",
         "account",
         "own records",
+        "conditional updates",
         "workflows",
         "notices",
     ]
@@ -210,4 +211,24 @@ def test_check_writes_nothing() -> None:
     wire = line()
     check(wire)
     assert wire.stats["updates_applied"] == 0
+    assert wire.office.portal.history == []
+
+
+@pytest.mark.parametrize(
+    ("options", "faults", "state", "sentence"),
+    [
+        pytest.param({}, [], State.OK, "the portal itself refuses a write", id="takes-them"),
+        pytest.param({"macros": False}, [], State.FAILED, "write.conditional = false", id="takes-none"),
+        pytest.param(
+            {}, [{"kind": "empty_page", "method": "crm.contact.list"}], State.WARNING, "no contact", id="no-contact"
+        ),
+        pytest.param({}, [{**DENIED, "method": "crm.contact.list"}], State.WARNING, "not known", id="denied"),
+    ],
+)
+def test_conditional_updates(options: dict[str, Any], faults: list[Any], state: State, sentence: str) -> None:
+    """Whether the portal refuses by itself what is not as planned any more; found out without writing."""
+    wire = line(**options)
+    wire.office.portal.faults.load(faults)
+    found = check(wire)["conditional updates"]
+    assert (found.state, sentence in found.sentence) == (state, True)
     assert wire.office.portal.history == []
