@@ -389,13 +389,8 @@ def connect(
 
 def chunk_limits(settings: Settings) -> ChunkLimits:
     """Return how updates travel by the settings."""
-    write = settings.write
-    return ChunkLimits(
-        start=write.batch_start,
-        most=write.batch_max,
-        target_seconds=write.target_seconds,
-        conditional=write.conditional,
-    )
+    start, most, seconds = settings.write.batch_start, settings.write.batch_max, settings.write.target_seconds
+    return ChunkLimits(start=start, most=most, target_seconds=seconds, conditional=settings.write.conditional)
 
 
 def tactics(settings: Settings) -> Tactics:
