@@ -246,8 +246,9 @@ def _held_back(mismatch: Mismatch, cause: Cause, case: Case) -> Standing | None:
     # A card saved since then settles too; a date far ahead is of a portal's clock that was set back.
     if cause in CONTACT_SIDE and detail is not None and abs(now - detail.modified) < policies.settle:
         return Standing.SETTLING
-    fresh = cause in {Cause.NEWLY_LINKED, Cause.UNKNOWN} and mismatch not in case.evidence.known
-    if fresh and mismatch.owner in case.snapshot.vanished_owners:
+    # A link that an earlier sweep has seen is still a new one; of what is not known only what has just come up counts.
+    fresh = cause is Cause.UNKNOWN and mismatch not in case.evidence.known
+    if (fresh or cause is Cause.NEWLY_LINKED) and mismatch.owner in case.snapshot.vanished_owners:
         # Deleted or merged by mistake, perhaps: what becomes of its contacts waits for one more look (DESIGN 4.2).
         return Standing.COMPANY_VANISHED
     return None

@@ -60,12 +60,13 @@ def test_chunks_grow_by_half(make_world: Callable[..., World], chunks: ChunkLimi
 
 
 def test_a_request_has_room_for_what_goes_with_its_updates(make_world: Callable[..., World]) -> None:
-    """However many updates are allowed: with the read-back and the next check there are fifty commands at most."""
+    """However many updates are allowed: with preconditions and read-back there are fifty commands at most."""
     world = make_world(chunks=ChunkLimits(start=50, most=50, target_seconds=1000))
     world.drift(120)
     world.run()
     assert world.outcomes() == {"applied": 120}
-    assert sizes(world) == [46, 46, 28]
+    assert sizes(world) == [23, 23, 23, 23, 23, 5]
+    assert max(write.commands for write in world.witness.writes) <= 50
 
 
 @pytest.mark.parametrize("slow", [1.0, 2.0, 2.3], ids=lambda seconds: f"{seconds:g}s")
