@@ -102,11 +102,11 @@ def test_a_run_is_killed(make_world: Callable[..., World], moment: str, settled:
         world.run()
     killed = world.journal.runs()[0]
     assert (killed.finished_at, killed.report.run) == (None, 1)
-    assert world.outcomes() == ({"open": 10} if write == 1 else {"applied": 10, "open": 15})
+    assert world.outcomes() == ({"open": 10} if write == 1 else {"applied": 10, "open": 20})
     survive(world)
     finished = world.run()
     assert world.clock.monotonic() >= 60
-    opened = 10 if write == 1 else 15
+    opened = 10 if write == 1 else 20
     assert list(world.results(1).values()) == ["applied"] * 10 * (write - 1) + [settled] * opened
     record = world.journal.find_run(1)
     assert record is not None

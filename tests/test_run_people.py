@@ -158,8 +158,8 @@ def test_a_company_handed_over_in_the_middle_of_a_run(make_world: Callable[..., 
 
     world.witness.before = watch
     world.run()
-    # Ten and fifteen are written when it happens; the rest is refused.
-    assert world.outcomes() == {"applied": 25, "conflict": 35}
+    # Ten and twenty are written when it happens; the rest is refused.
+    assert world.outcomes() == {"applied": 30, "conflict": 30}
     world.run()
     assert world.outcomes() == {"applied": 60}
     assert {world.owner_of(contact) for contact in range(1, 61)} == {CLEO}

@@ -46,7 +46,7 @@ SENDINGS = 4
 #: How many answers in a row may be lost before the run is given up: more than one broken company's contacts.
 LOSSES = 25
 #: What the next chunk may grow by.
-GROWTH = 1.5
+GROWTH = 2
 #: The part of a chunk that is sent where the budget has no room for more.
 EDGE = 0.7
 #: So long after a request the portal is no longer at work on it: its own limit (F5.3), and the way there.
@@ -268,7 +268,7 @@ class Writer:
         self._queue.extendleft(change for change in reversed(changes) if change not in spent)
 
     def _adapt(self, updates: int, seconds: float) -> None:
-        """Aim the next chunk at the target time; grow by at most half."""
+        """Aim the next chunk at the target time; grow to at most twice its size."""
         fitting_in = self._limits.target_seconds / max(seconds / updates, 1e-6)
         self._size = int(max(1, min(fitting_in, max(self._size + 1, self._size * GROWTH), self._limits.most)))
 

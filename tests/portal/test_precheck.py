@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from support.portal_fixture import ADMIN, ANN, BOB
-from support.world import CLEO
+from support.world import CLEO, _clients
 
 from reconciler.core.model import Status
 from reconciler.errors import BlockedError, RateLimitedError
@@ -37,7 +38,7 @@ def test_each_contact_is_looked_at_before_it_is_written(make_world: Callable[...
     world.drift(30)
     assert world.run().report.status is Status.APPLIED
     assert (world.outcomes(), world.portal.drift()) == ({"applied": 30}, 0)
-    assert [len(write.updates) for write in world.witness.writes] == [10, 15, 5]
+    assert [len(write.updates) for write in world.witness.writes] == [10, 20]
 
 
 @pytest.mark.parametrize(
@@ -116,3 +117,33 @@ def test_a_look_in_an_unknown_shape_decides_nothing(make_world: Callable[..., Wo
 
     world.run(confirm=confirm)
     assert world.outcomes() == {"applied": 5}
+
+
+class Connecting(httpx.BaseTransport):
+    """Takes a while to connect for a write, and then says, as httpcore does, that the bytes go out."""
+
+    def __init__(self, end: httpx.BaseTransport, world: World) -> None:
+        self._end = end
+        self._world = world
+        self.times = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if b"crm.contact.update" in request.content and self.times < 2:
+            self.times += 1
+            self._world.clock.sleep(6.5)
+            self._world.portal.people.edit_contact(2, CLEO, assigned_by_id=CLEO)
+        request.extensions["trace"]("http11.send_request_headers.started", {})
+        return self._end.handle_request(request)
+
+
+def test_a_write_that_takes_long_to_connect_is_not_sent(make_world: Callable[..., World]) -> None:
+    """The look's age counts until the bytes of the write go out, and not until the connection was asked for."""
+    world = make_world(macros=False, chunks=LOOKING)
+    world.drift(5)
+    _, line = _clients(75.0)
+    line.end = connecting = Connecting(line.end, world)
+    world.run()
+    assert connecting.times == 2
+    assert world.results() == dict.fromkeys(range(1, 6), "applied") | {2: "conflict"}
+    assert len(world.witness.writes) == 1
+    assert world.owner_of(2) == CLEO

@@ -44,13 +44,13 @@ def every(seconds: float) -> Profile:
 @pytest.mark.parametrize(
     ("chunks", "expected"),
     [
-        pytest.param(ChunkLimits(), [10, 15, 22, 23, 23, 23, 4], id="default"),
-        pytest.param(ChunkLimits(start=1, most=25), [1, 2, 3, 4, 6, 9, 13, 19, 23, 23, 17], id="from-one"),
+        pytest.param(ChunkLimits(), [10, 20, 23, 23, 23, 21], id="default"),
+        pytest.param(ChunkLimits(start=1, most=25), [1, 2, 4, 8, 16, 23, 23, 23, 20], id="from-one"),
         pytest.param(ChunkLimits(start=4, most=4), [4] * 30, id="fixed"),
     ],
 )
-def test_chunks_grow_by_half(make_world: Callable[..., World], chunks: ChunkLimits, expected: list[int]) -> None:
-    """10, 15, 22 and then as many as fit into a batch of fifty beside their preconditions; a request each."""
+def test_chunks_grow_to_twice(make_world: Callable[..., World], chunks: ChunkLimits, expected: list[int]) -> None:
+    """10, 20 and then as many as fit into a batch of fifty beside their preconditions; a request each."""
     world = make_world(chunks=chunks)
     world.drift(120)
     world.run()
@@ -98,7 +98,7 @@ def test_chunks_grow_back_when_updates_get_fast(make_world: Callable[..., World]
 
     world.witness.before = step
     world.run()
-    assert sizes(world) == [10, 5, 5, 7, 10, 15, 8]
+    assert sizes(world) == [10, 5, 5, 10, 20, 10]
 
 
 @pytest.mark.parametrize("ban", [False, True], ids=["window", "ban"])
@@ -146,9 +146,10 @@ def test_at_the_edge_of_the_budget_most_of_a_chunk_is_waited_for(make_world: Cal
     world.drift(1_600, each=50)
     world.run(confirm=approved)
     assert world.outcomes() == {"applied": 1_600}
-    assert sizes(world)[:3] == [10, 15, 22]
+    assert sizes(world)[:3] == [10, 20, 23]
     assert min(sizes(world)[3:-1]) >= 16
-    assert len(world.witness.exchanges) < len(sizes(world)) + 10
+    first = world.witness.writes[0].number
+    assert world.witness.exchanges[first - 1 :] == world.witness.writes
 
 
 def test_a_chunk_that_no_window_has_room_for_is_cut_smaller(make_world: Callable[..., World]) -> None:
