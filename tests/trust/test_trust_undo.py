@@ -171,7 +171,7 @@ class Killed(BaseException):
 def test_a_crash_in_mid_undo_settles(trust: Callable[..., TrustWorld], moment: str) -> None:
     """The next start finds out by reading what was put back, and no sweep does that again."""
     world = trust()
-    world.drift(30)
+    world.drift(40)
     world.tick()
     writes = len(world.witness.writes)
 
@@ -183,16 +183,16 @@ def test_a_crash_in_mid_undo_settles(trust: Callable[..., TrustWorld], moment: s
     with pytest.raises(Killed):
         world.undo(run=1)
     world.witness.before = world.witness.after = lambda _: None
-    back = {contact for contact in range(1, 31) if world.owner_of(contact) == ANN}
-    assert len(back) == (10 if moment == "before-the-request" else 25)
+    back = {contact for contact in range(1, 41) if world.owner_of(contact) == ANN}
+    assert len(back) == (10 if moment == "before-the-request" else 30)
     world.restart()
     finished = world.tick()
     assert finished.report.status is Status.IN_SYNC
     assert undone(world) == back
-    assert {contact for contact in range(1, 31) if world.owner_of(contact) == ANN} == back
+    assert {contact for contact in range(1, 41) if world.owner_of(contact) == ANN} == back
     assert "open" not in world.results(2).values()
     assert world.undo(run=1).report.status is Status.APPLIED
-    assert world.owners(*range(1, 31)) == [ANN] * 30
+    assert world.owners(*range(1, 41)) == [ANN] * 40
 
 
 def test_a_crash_in_mid_undo_of_an_undo(trust: Callable[..., TrustWorld]) -> None:
