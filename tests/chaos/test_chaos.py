@@ -12,7 +12,7 @@ from chaos.story import play
 from support.world import MEMORY
 
 #: The seeds under which the patches of `tests/broken` tell.
-TELLING = (0, 139, 34, 11, 123, 1818, 5, 1, 43, 15, 619)
+TELLING = (0, 139, 34, 11, 123, 1411, 5, 1, 43, 15, 619)
 #: Contacts were linked since the count that the guard measures the share against, which is off up to ten.
 LINKED_SINCE = (3600, 4842, 5005, 7691)
 
