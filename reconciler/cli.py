@@ -45,6 +45,7 @@ from reconciler.options import (
     PortalLimits,
     Profile,
     Run,
+    SamePortal,
     Scopes,
     Seed,
     Shape,
@@ -122,6 +123,7 @@ def root(
     once: Annotated[bool, typer.Option("--once", help="One full sweep: change everything, then exit.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --once: write without a question.")] = False,
     approve: Digest = "",
+    accept: SamePortal = False,
     company: OnlyCompanies = None,
     owner: OnlyOwners = None,
     limit: Limit = None,
@@ -135,7 +137,7 @@ def root(
     common = Common(config=config, json=json, log_format=log_format, verbose=verbose)
     ctx.obj = common
     only_once = {"--once": once, "--yes": yes, "--approve": approve}
-    only_once |= {"--company": company, "--owner": owner, "--limit": limit}
+    only_once |= {"--company": company, "--owner": owner, "--limit": limit, "--accept-portal": accept}
     given = [name for name, value in only_once.items() if value]
     if ctx.invoked_subcommand is not None:
         if given:
@@ -147,7 +149,7 @@ def root(
 
     if once:
         filters = Filters.of(company, owner, limit)
-        run_with(common, lambda shell: commands.once(shell, filters, yes=yes, approve=approve))
+        run_with(common, lambda shell: commands.once(shell, filters, yes=yes, approve=approve, accept_portal=accept))
     run_with(common, commands.serve)
 
 
@@ -246,6 +248,7 @@ def undo(
     company: Company = None,
     yes: Yes = False,
     approve: Digest = "",
+    accept: SamePortal = False,
     config: Config = None,
     json: Json = False,
     log_format: Logs = None,
@@ -260,7 +263,7 @@ def undo(
     which = None if run is None else run_name(run)
     what = Undo(run=None if which == "latest" else which, latest=which == "latest", contact=contact, company=company)
     common = merged(ctx, config, json, log_format, verbose)
-    run_with(common, lambda shell: commands.undo(shell, what, yes=yes, approve=approve))
+    run_with(common, lambda shell: commands.undo(shell, what, yes=yes, approve=approve, accept_portal=accept))
 
 
 app.add_typer(exceptions, name="exceptions")

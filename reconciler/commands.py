@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from reconciler.core.model import Names, Status
-from reconciler.errors import UsageError
+from reconciler.errors import NoRunYetError, UsageError
 from reconciler.foreground import in_foreground
 from reconciler.ops.display import display
 from reconciler.ops.facts import counted, undo_line
@@ -50,7 +50,7 @@ _EXIT_CODES = {
 _ROWS_TO_ASK = 20
 
 
-def once(shell: Shell, filters: Filters, *, yes: bool, approve: str) -> int:
+def once(shell: Shell, filters: Filters, *, yes: bool, approve: str, accept_portal: bool = False) -> int:
     """Sweep, ask where there is somebody to ask, fix, and say what came of it."""
     from reconciler.portal.reader import Scope
     from reconciler.reconcile import Order
@@ -60,15 +60,16 @@ def once(shell: Shell, filters: Filters, *, yes: bool, approve: str) -> int:
         scope=Scope(companies=filters.companies, owners=filters.owners),
         limit=filters.limit,
         approve=approve,
+        accept_portal=accept_portal,
     )
     return carry_out(shell, order, yes=yes)
 
 
-def undo(shell: Shell, what: Undo, *, yes: bool, approve: str) -> int:
+def undo(shell: Shell, what: Undo, *, yes: bool, approve: str, accept_portal: bool = False) -> int:
     """Put back what a run changed, or what we changed of a contact or a company, where it still stands."""
     from reconciler.reconcile import Order
 
-    return carry_out(shell, Order(command="undo", undo=what, approve=approve), yes=yes)
+    return carry_out(shell, Order(command="undo", undo=what, approve=approve, accept_portal=accept_portal), yes=yes)
 
 
 def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
@@ -248,7 +249,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
             client = stack.enter_context(shell.connect(settings))
             progress = stack.enter_context(shell.progress())
             journal = None
-            if settings.journal.is_there:
+            with suppress(NoRunYetError):
                 journal = stack.enter_context(open_journal(settings.journal.url, shell.clock, read_only=True))
             ground = Ground(
                 portal=settings.portal.key,

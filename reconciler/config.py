@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from reconciler import sources
 from reconciler.errors import UsageError
+from reconciler.journal.location import DEFAULT_URL, named_path, parse_url
 from reconciler.portal.address import Webhook, parse_webhook
 from reconciler.rules import Guard, Notify, Policy, Section, split_commas
 
@@ -150,8 +151,8 @@ class Portal(Section):
 
     @property
     def key(self) -> str:
-        """What the journal calls this portal: its name, or the host of the address (DESIGN 8)."""
-        return self.name or self.webhook().host
+        """What the journal calls this portal: its name, or the host of the address, with a port of its own."""
+        return self.name or self.webhook().name
 
     def secrets(self) -> tuple[str, ...]:
         """Return what must never be written anywhere, for the `Redactor`; also of an address that cannot be used."""
@@ -236,29 +237,28 @@ class Web(Section):
 class Journal(Section):
     """The journal database."""
 
-    url: str = "sqlite:///reconciler.sqlite3"
+    url: str = DEFAULT_URL
     #: More than an approval lasts, and than flapping looks back.
     keep_days: float = Field(default=365.0, ge=100, le=36_500)
 
     @field_validator("url")
     @classmethod
     def _is_an_sqlite_file(cls, url: str) -> str:
-        if not url.removeprefix("sqlite:///") or not url.startswith("sqlite:///") or "?" in url:
-            raise ValueError(
-                "should be sqlite:///<file>, or sqlite:////<file> from the root: the journal is a local file"
-            )
+        parse_url(url)
         return url
 
     @property
     def path(self) -> Path:
-        """The database file."""
-        return Path(self.url.removeprefix("sqlite:///"))
+        """The database file, absolute. Raises `UsageError` for the home of a user who does not exist."""
+        return named_path(self.url)
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a journal; one that may not be looked at counts, so that whoever opens it says why."""
+        """Whether there is a journal. An empty file is none; one that we may not look at is reported when opened."""
         try:
-            return self.path.exists()
+            return self.path.stat().st_size > 0
+        except (FileNotFoundError, NotADirectoryError):
+            return False
         except OSError:
             return True
 

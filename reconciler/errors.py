@@ -7,8 +7,11 @@ A library's error is wrapped once, where it is raised, and kept as the cause.
 
     ReconcilerError                     1
     ├── UsageError                      2   command line or settings: nothing was tried
+    ├── PortalChangedError              3   a name in the journal stands for another portal now
     ├── LeaseHeldError                  5   another run works on this journal
     ├── JournalError                    1   database not usable, or newer than the program
+    │   ├── JournalMovedError           1   its file was deleted, moved or replaced while it was open
+    │   └── NoRunYetError               1   there is no journal yet to read
     ├── IncompleteReadError             1   a read was not whole: nothing was written
     │   └── PausedError                     its time was over first; what was read is kept
     └── PortalError                     1   the portal, or the way to it
@@ -53,6 +56,12 @@ class UsageError(ReconcilerError):
     exit_code = 2
 
 
+class PortalChangedError(ReconcilerError):
+    """The portal is not the one that the journal knows by this name, or has moved; nothing is written."""
+
+    exit_code = 3
+
+
 class LeaseHeldError(ReconcilerError):
     """Another run holds the lease of this journal."""
 
@@ -61,6 +70,14 @@ class LeaseHeldError(ReconcilerError):
 
 class JournalError(ReconcilerError):
     """The journal database cannot be used."""
+
+
+class JournalMovedError(JournalError):
+    """The path of the open journal leads to another file now, or to none."""
+
+
+class NoRunYetError(JournalError):
+    """There is no journal yet, or an empty one: the first run makes it."""
 
 
 class IncompleteReadError(ReconcilerError):

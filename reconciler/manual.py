@@ -26,7 +26,8 @@ Exit codes:
   0  done, or in sync
   1  failed, or incomplete and nothing written; or the answer could not be written whole
   2  wrong usage or settings
-  3  held back by the guard, or refused by you when asked; nothing of that is written
+  3  held back by the guard, or refused by you when asked; or the portal is at another address
+     now (--accept-portal); nothing of that is written
   4  finished, but some changes were denied, failed, or nobody knows
   5  another run is at work on the same journal
 """

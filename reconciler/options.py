@@ -145,6 +145,9 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or `lat
 MaybeRun = Annotated[str | None, typer.Argument(metavar="RUN", help="A run's number, or `latest`.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without a question.")]
 Digest = Annotated[str, typer.Option("--approve", metavar="DIGEST", help="Let just these changes through the guard.")]
+SamePortal = Annotated[
+    bool, typer.Option("--accept-portal", help="The portal has moved: it is the one of `portal.name` all the same.")
+]
 Limit = Annotated[int | None, number("--limit", "At most so many changes.")]
 Standing = Annotated[bool, typer.Option("--standing", help="Only the work list of what is left alone, as CSV.")]
 Shape = Annotated[Format | None, _choice("--format", Format, "Default: by the ending of the file, else text.")]

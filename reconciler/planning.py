@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reconciler.core.cause import cause_of
+from reconciler.core.check import ContactRow
 from reconciler.core.flapping import Patience, flaps
 from reconciler.core.guard import GuardLimits, Population
 from reconciler.core.model import Cause, Change, Mismatch, Rule, Snapshot, Standing
@@ -18,8 +19,7 @@ from reconciler.core.undo import Left, Obstacle, restore
 from reconciler.errors import MissingScopeError, UsageError
 from reconciler.journal.records import Known, NewException, NothingToUndo, OurWrites
 from reconciler.journal.rows import Links
-from reconciler.portal.details import Wants
-from reconciler.portal.looks import look_at
+from reconciler.portal.details import Wants, read_links
 from reconciler.portal.people import read_users
 from reconciler.portal.reader import Scope
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from reconciler.clock import Clock
     from reconciler.config import Settings
     from reconciler.core.cause import Evidence
-    from reconciler.core.check import ContactRow
     from reconciler.journal.store import Journal
     from reconciler.portal.client import Client
     from reconciler.portal.reader import Reader
@@ -223,9 +222,7 @@ def fresh_first(changes: Sequence[Change], backlog: Collection[int]) -> list[Cha
     )
 
 
-def propose_undo(
-    client: Client, journal: Journal, *, portal: str, undo: Undo, run: int, clock: Clock, most: int
-) -> Proposal:
+def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, run: int, clock: Clock) -> Proposal:
     """Plan to put back, in this `run`, what stands as we left it.
 
     Raises UsageError where there is nothing, and MissingScopeError where nobody can tell who still works there: to call
@@ -237,9 +234,8 @@ def propose_undo(
     if isinstance(writes, NothingToUndo):
         raise UsageError(f"nothing can be taken back: {writes.sentence}; `reconciler runs` lists the runs")
     applied = [record.change for record in writes.latest]
-    contacts: dict[int, ContactRow] = {}
-    for start in range(0, len(applied), most):
-        contacts.update(look_at(client, [change.contact for change in applied[start : start + most]]))
+    links = read_links(client, {change.contact for change in applied})
+    contacts = {contact: ContactRow(company=company, owner=owner) for contact, (company, owner) in links.items()}
     users = read_users(client, {o for c in applied for o in (c.before, c.after)})
     if users is None:
         raise MissingScopeError(NO_USER_SCOPE)

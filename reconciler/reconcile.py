@@ -69,6 +69,8 @@ class Worker:
     rules: Rules = field(default_factory=Rules)
     chunks: ChunkLimits = field(default_factory=ChunkLimits)
     tactics: Tactics = field(default_factory=Tactics)
+    #: Compares the portal with the journal; its argument accepts another address. Raises PortalChangedError.
+    recognise: Callable[[bool], None] = lambda _accept: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,8 @@ class Order:
     undo: Undo | None = None
     #: Digest, or its beginning, of changes to let through; empty for none.
     approve: str = ""
+    #: Go on where the portal's name in the journal stood for another address until now.
+    accept_portal: bool = False
     #: Seconds to wait for the lease.
     lease_wait: float = 60.0
     #: Length of the slot: after so many seconds the next chunk is left to the next run. None: all is written.
@@ -124,8 +128,9 @@ class _Progress:
 
 
 def reconcile(worker: Worker, order: Order) -> Finished:
-    """Run once. Raises LeaseHeldError and JournalError; any other failure is told in what is returned."""
+    """Run once. Raises LeaseHeldError, PortalChangedError and JournalError; any other failure is in the result."""
     with worker.journal.lease(order.lease_wait):
+        worker.recognise(order.accept_portal)
         order = _named(worker, order)
         undone_run = worker.journal.find_run(order.undo.run) if order.undo and order.undo.run else None
         undoes = undone_run.report.run if undone_run else None
@@ -195,13 +200,7 @@ def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:
 def _propose(worker: Worker, order: Order, run: int, started: float) -> Proposal:
     if order.undo is not None:
         return propose_undo(
-            worker.client,
-            worker.journal,
-            portal=worker.portal,
-            undo=order.undo,
-            run=run,
-            clock=worker.clock,
-            most=worker.chunks.most,
+            worker.client, worker.journal, portal=worker.portal, undo=order.undo, run=run, clock=worker.clock
         )
     ground = Ground(portal=worker.portal, clock=worker.clock, rules=worker.rules, scope=order.scope, limit=order.limit)
     until = None if order.seconds is None else started + order.seconds
@@ -297,10 +296,7 @@ def _keep_exceptions(worker: Worker, outcomes: Iterable[Outcome], put_forward: C
     if taken_back:
         exceptions.add(worker.portal, Standing.UNDONE, taken_back)
     if forward:
-        ended = [
-            e.id for e in exceptions.entries(worker.portal) if e.kind is Standing.UNDONE and e.entry.contact in forward
-        ]
-        exceptions.release(worker.portal, ended, "undo")
+        exceptions.release_kind(worker.portal, Standing.UNDONE, forward, "undo")
 
 
 def _report(run: int, status: Status, progress: _Progress, failure: ReconcilerError | None, usage: Usage) -> RunReport:

@@ -13,6 +13,7 @@ import sys
 import termios
 import traceback
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from syslog import LOG_ERR, LOG_WARNING
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -121,8 +122,10 @@ class Shell:
             # The client first: a wrong address is told before a database is made.
             client = stack.enter_context(self.connect(settings))
             journal = stack.enter_context(open_journal(settings.journal.url, self.clock))
+            webhook = settings.portal.webhook()
             yield Worker(
                 portal=settings.portal.key,
+                recognise=partial(journal.portals.recognise, settings.portal.key, webhook.name, webhook.is_host),
                 client=client,
                 journal=journal,
                 clock=self.clock,

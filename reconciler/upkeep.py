@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -31,19 +32,23 @@ class Upkeep:
         self._keep = timedelta(days=keep_days)
         self._next = worker.clock.monotonic()
 
-    def hear(self, _finished: Finished) -> None:
-        """Prune when it is time. Whatever comes of it, the schedule goes on, and a run is answered for."""
-        if self._worker.clock.monotonic() < self._next:
+    def hear(self, finished: Finished) -> None:
+        """Prune when it is time. Whatever comes of it, the schedule goes on, and the run keeps its own exit code.
+
+        Only after a run that heard the portal's time: our clock alone may be years ahead, and what is gone is gone.
+        """
+        now, journal = finished.report.taken_at, self._worker.journal
+        if self._worker.clock.monotonic() < self._next or now is None:
             return
         try:
-            with self._worker.journal.lease(0):
-                pruned = self._worker.journal.housekeeping.prune(self._keep)
+            pruned = journal.housekeeping.prune(self._keep, now, partial(journal.lease, 0))
         except (LeaseHeldError, Stopped):
-            return  # somebody else is at work, or wants us to end: after the next run, then
+            return  # another run is at work, or we are asked to end: the rest goes after the next run
         except JournalError as failure:
             log.warning("journal.not_pruned", error=str(failure))
             return
-        self._next = self._worker.clock.monotonic() + _DAY
+        if pruned.finished:
+            self._next = self._worker.clock.monotonic() + _DAY
         log.info("journal.pruned", keep_days=self._keep.days, **asdict(pruned))
 
 

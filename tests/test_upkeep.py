@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
 
+from reconciler.clock import Clock
 from reconciler.journal.store import open_journal
+from reconciler.reconcile import Order, reconcile
 from reconciler.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from support.world import World
 
@@ -23,6 +28,22 @@ def world(make_world: Callable[..., World]) -> World:
     world = make_world()
     world.run()
     return world
+
+
+class OtherTime(Clock):
+    """A clock of the same machine whose time of day is set to another one."""
+
+    def __init__(self, clock: Clock, ahead: timedelta) -> None:
+        self._clock, self._ahead = clock, ahead
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._ahead
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
 
 
 def told(world: World, upkeep: Upkeep) -> list[str]:
@@ -54,8 +75,30 @@ def test_not_beside_another_run(world: World) -> None:
 
 def test_a_journal_that_cannot_be_used(world: World) -> None:
     """Is told in one event."""
-    broken = open_journal(f"sqlite:///{world.journal.path}", world.clock)
-    broken.close()
-    broken.path = world.journal.path / "nowhere"
-    upkeep = Upkeep(replace(world.worker, journal=broken), 365)
-    assert told(world, upkeep) == ["journal.not_pruned"]
+    copy = shutil.copy(world.journal.path, world.journal.path.with_name("copy.db"))
+    with open_journal(f"sqlite:///{copy}", world.clock) as broken:
+        copy.unlink()
+        upkeep = Upkeep(replace(world.worker, journal=broken), 365)
+        assert told(world, upkeep) == ["journal.not_pruned"]
+
+
+def test_not_after_a_run_that_did_not_hear_the_portal_s_time(world: World) -> None:
+    """Our clock alone is not believed."""
+    upkeep = Upkeep(world.worker, 365)
+    world.faults({"kind": "html_502"})
+    assert told(world, upkeep) == []
+    world.faults()
+    assert told(world, upkeep) == ["journal.pruned"]
+
+
+def test_one_run_under_a_clock_that_is_years_ahead_removes_no_history(world: World) -> None:
+    """A dead battery, or a snapshot that was put back: the portal's time is another one."""
+    for _ in range(3):
+        world.run()
+    kept = len(world.journal.runs(100))
+    ahead = OtherTime(world.clock, timedelta(days=4 * 366))
+    with open_journal(f"sqlite:///{world.journal.path}", ahead) as journal:
+        worker = replace(world.worker, clock=ahead, journal=journal)
+        upkeep = Upkeep(worker, 365)
+        upkeep.hear(reconcile(worker, Order(command="service")))
+    assert len(world.journal.runs(100)) == kept + 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import JournalError, UsageError
 from reconciler.journal import database, schema
+from reconciler.journal.location import locate, named_path
 
 if TYPE_CHECKING:
     from reconciler.clock import Clock
@@ -27,7 +28,7 @@ def back_up(url: str, target: Path, clock: Clock, *, replace: bool) -> int:
     `UsageError` for a target that cannot be, `JournalError` when the journal cannot be read or the copy not be written,
     Stopped between two steps; then nothing is left of it.
     """
-    journal = database.locate(url)
+    journal = locate(url)
     if not database.is_there(journal):
         raise JournalError(f"There is no journal {journal} to copy (setting `journal.url`).")
     place = Path(os.path.realpath(target))
@@ -36,19 +37,19 @@ def back_up(url: str, target: Path, clock: Clock, *, replace: bool) -> int:
     try:
         if place.is_dir():
             raise UsageError(f"{target} is a directory; name a file in it")
+        if _is_stream(target) or (target.exists() and not target.is_file()):
+            raise UsageError(f"{target} is no ordinary file, and is left as it is; name a file for the copy")
         if place.exists() and not replace:
             raise UsageError(f"{target} is there already; name another file, or write over it with --replace")
     except OSError as error:  # a folder that may not be entered, a name that is too long
         raise _not_writable(target, error) from error
     part = place.with_name(f"{place.name}.{os.getpid()}.part")
     try:
-        file = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        os.fchmod(file, 0o600)  # whatever the umask takes away
-        os.close(file)
+        _create(part)
     except OSError as error:
         raise _not_writable(target, error) from error
     try:
-        _copy(journal, part, clock)
+        _copy(database.open_file(named_path(url), journal), part, clock)
         _put(part, place, replace=replace)
     finally:
         for rest in (part, part.with_name(f"{part.name}-journal")):
@@ -56,14 +57,51 @@ def back_up(url: str, target: Path, clock: Clock, *, replace: bool) -> int:
     return place.stat().st_size
 
 
+def _create(part: Path) -> None:
+    file = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    os.fchmod(file, 0o600)  # whatever the umask takes away
+    os.close(file)
+
+
+def back_up_before_migration(file: database.OpenFile, revision: str, clock: Clock) -> Path:
+    """Copy a journal of an older schema to a file beside it, and return that; the caller holds the lease.
+
+    The older program can go on with the copy. One that a migration which failed has left is written over. Raises
+    `JournalError` when there is no room.
+    """
+    place = file.path.with_name(f"{file.path.name}.schema-{revision}")
+    part = place.with_name(f"{place.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        _create(part)
+        _copy(file, part, clock)
+        _put(part, place, replace=True)
+    except OSError as error:
+        raise JournalError(
+            f"The journal {file.path} is of an older version, and no copy could be made beside it before the upgrade "
+            f"({error.strerror}): make room there, and give this user ({os.geteuid()}) write access."
+        ) from error
+    finally:
+        for rest in (part, part.with_name(f"{part.name}-journal")):
+            rest.unlink(missing_ok=True)
+    return place
+
+
+def _is_stream(target: Path) -> bool:
+    """Whether this names an open stream of this process, as /dev/stdout does, wherever that leads."""
+    path = os.path.abspath(target)  # noqa: PTH100 - `resolve` would follow the link
+    return path.startswith(("/dev/std", "/dev/fd/", "/proc/"))
+
+
 def _not_writable(target: Path, error: OSError) -> UsageError:
     return UsageError(f"{target} cannot be written ({error.strerror}); name a file in a folder of yours")
 
 
-def _copy(journal: Path, part: Path, clock: Clock) -> None:
-    engine = database.make_engine(journal, read_only=True)
+def _copy(file: database.OpenFile, part: Path, clock: Clock) -> None:
+    journal = file.path
+    engine = database.make_engine(file, read_only=True)
     try:
-        with database.transaction(engine, journal, writing=False) as connection:
+        with database.transaction(engine, file, writing=False) as connection:
             if schema.current_revision(connection, journal) is None:
                 raise JournalError(f"The journal {journal} is empty: there was no run yet.")
         source = engine.raw_connection()

@@ -5,21 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from reconciler.errors import JournalError, UsageError
+from reconciler.errors import JournalError, JournalMovedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from sqlalchemy import Connection, Engine
 
@@ -37,37 +37,6 @@ _FAULTS = {
     sqlite3.SQLITE_CANTOPEN: f"cannot be opened: {_GIVE_ACCESS}",
     sqlite3.SQLITE_BUSY: f"is locked by another program for {BUSY_TIMEOUT:g} s: end that program, or {_SET_PLACE}",
 }
-
-
-def locate(url: str) -> Path:
-    """Return the absolute path of the file that a `journal.url` names, symbolic links followed.
-
-    Two names of one file must share one lease. Raise `UsageError` for anything but a SQLite file.
-    """
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        parsed = None
-    if (
-        parsed is None
-        or parsed.drivername not in {"sqlite", "sqlite+pysqlite"}
-        or parsed.host
-        or parsed.query
-        or parsed.database in {None, "", ":memory:"}
-    ):
-        # The value is not shown: the address of another kind of database may hold a password.
-        raise UsageError(
-            "The setting `journal.url` must name a SQLite file, as in sqlite:///journal.db "
-            "or sqlite:////var/lib/reconciler/journal.db."
-        )
-    try:
-        path = Path(os.path.realpath(Path(str(parsed.database)).expanduser()))
-    except (OSError, RuntimeError) as error:
-        raise UsageError(f"The setting `journal.url` names a path that leads nowhere: {error}.") from error
-    # What could not be followed to its end. A folder that may not be entered is told by whoever opens the file.
-    if os.path.islink(path):  # noqa: PTH114 - `Path.is_symlink` fails there
-        raise UsageError(f"The setting `journal.url` names a path that leads nowhere: {path} is a link to itself.")
-    return path
 
 
 def create_file(path: Path) -> None:
@@ -104,11 +73,67 @@ def is_there(path: Path) -> bool:
         raise JournalError(f"The journal {path} cannot be opened ({error.strerror}): {_give_access()}.") from error
 
 
-def make_engine(path: Path, *, read_only: bool, first: Sequence[str] = ()) -> Engine:
+#: "BxOR", in the header of the file: tells our databases from those of other programs.
+APPLICATION_ID = 0x42784F52
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFile:
+    """Which file the journal is. Its name may come to mean another one while the journal is open."""
+
+    #: As the setting has it, absolute, symbolic links not followed.
+    named: Path
+    #: Symbolic links followed.
+    path: Path
+    device: int
+    inode: int
+
+    def require_same(self) -> None:
+        """Raise `JournalMovedError` if the name does not lead to this file any more.
+
+        What is written to a file without a name is lost with the process. The same file may come back to its place,
+        and then everything works again. A file that comes in its place is never opened by the running program: it may
+        be an empty one, and would let us write over what people have decided.
+        """
+        try:
+            now = os.stat(self.named)  # noqa: PTH116 - twice as fast, and before each transaction
+        except FileNotFoundError:
+            what = "is gone: it was deleted or moved"
+        except OSError as error:
+            what = f"cannot be looked at ({error.strerror})"
+        else:
+            if (now.st_dev, now.st_ino) == (self.device, self.inode):
+                return
+            what = "is another file now: it was replaced"
+        raise JournalMovedError(
+            f"The journal {self.named} {what} while this program had it open, so nothing is written: put the same file "
+            "back, or restart the program to go on with what `journal.url` names then."
+        )
+
+
+def open_file(named: Path, path: Path) -> OpenFile:
+    """Return which file is at this path. Raise `JournalError` if there is none, or it has several names."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise JournalError(f"The journal {path} cannot be opened ({error.strerror}): {_give_access()}.") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise JournalError(f"The journal {path} is no ordinary file: set `journal.url` to another path.")
+    if found.st_nlink > 1:
+        # SQLite keeps a log, and we a lease, beside each name: two writers would not know of each other.
+        raise JournalError(
+            f"The journal {path} has {found.st_nlink} names (hard links), and SQLite would keep a log for each: "
+            f"remove the others (`find DIRECTORY -samefile {path}` lists them), or {_SET_PLACE}."
+        )
+    return OpenFile(named=named, path=path, device=found.st_dev, inode=found.st_ino)
+
+
+def make_engine(file: OpenFile, *, read_only: bool, first: Sequence[str] = ()) -> Engine:
     """Return an engine that never creates the file: one that vanishes in mid-run must not come back world-readable.
 
     `first` are statements that each of its connections begins with.
     """
+    path = file.path
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -121,6 +146,7 @@ def make_engine(path: Path, *, read_only: bool, first: Sequence[str] = ()) -> En
             check_same_thread=False,
         )
         try:
+            file.require_same()  # after it was opened, so that no other file can have come between
             _prepare(connection, path, read_only=read_only)
             for statement in first:
                 connection.execute(statement)
@@ -136,6 +162,7 @@ def make_engine(path: Path, *, read_only: bool, first: Sequence[str] = ()) -> En
 def _prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
+    _require_ours(connection, path)
     if read_only:
         return
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -146,20 +173,33 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> 
     connection.execute("PRAGMA synchronous = FULL")
 
 
+def _require_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse another program's database before anything in it is changed; an empty one is a new journal."""
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (program,) = connection.execute("PRAGMA application_id").fetchone()
+    if program not in {0, APPLICATION_ID} or (tables and not program):
+        raise JournalError(f"The database {path} belongs to another program: set `journal.url` to another file.")
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
     """An open database; each part of the journal speaks to it through one transaction at a time."""
 
     engine: Engine
-    path: Path
+    file: OpenFile
+
+    @property
+    def path(self) -> Path:
+        """The database file, absolute, symbolic links followed."""
+        return self.file.path
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Run a transaction that only reads, and sees one state of the database throughout."""
-        return transaction(self.engine, self.path, writing=False)
+        return transaction(self.engine, self.file, writing=False)
 
     def writing(self) -> AbstractContextManager[Connection]:
         """Run a transaction that writes: all of it is stored, or nothing."""
-        return transaction(self.engine, self.path, writing=True)
+        return transaction(self.engine, self.file, writing=True)
 
 
 #: What is raised on the way from a row to a value, when the row is none of ours.
@@ -171,8 +211,10 @@ class ForbiddenError(JournalError, ValueError):
 
 
 @contextmanager
-def transaction(engine: Engine, path: Path, *, writing: bool) -> Iterator[Connection]:
-    """Run one transaction; raise `JournalError` with one sentence and the way out when the database fails."""
+def transaction(engine: Engine, file: OpenFile, *, writing: bool) -> Iterator[Connection]:
+    """Run one transaction; raise `JournalError` with one sentence and the next step when the database fails."""
+    path = file.path
+    file.require_same()
     try:
         with engine.connect().execution_options(writing=writing) as connection, connection.begin():
             # A transaction that begins as a reader cannot wait for its turn to write: SQLite fails it at once.

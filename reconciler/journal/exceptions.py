@@ -61,7 +61,10 @@ _FORGIVEN = _RECORDS.where(
     _exception.c.released_by.not_in([BY_TIME, BY_COMPANY_OWNER]),
 )
 _HELD = select(_exception.c.contact_id).where(
-    _exception.c.portal_id == rows.KEY, _unreleased, _exception.c.kind == bindparam("of_kind")
+    _exception.c.portal_id == rows.KEY,
+    _unreleased,
+    _exception.c.kind == bindparam("of_kind"),
+    _exception.c.contact_id.in_(rows.CHOSEN),
 )
 
 _release = (
@@ -70,7 +73,9 @@ _release = (
     .values(released_at=rows.NOW, released_by=bindparam("by"))
 )
 _RELEASE_CHOSEN = _release.where(_exception.c.id.in_(rows.CHOSEN))
-_RELEASE_OVER = _release.where(_exception.c.expires_at <= rows.NOW)
+_RELEASE_KIND = _release.where(_exception.c.kind == bindparam("of_kind"), _exception.c.contact_id.in_(rows.CHOSEN))
+# Both conditions, for the index of those that expire.
+_RELEASE_OVER = _release.where(_exception.c.expires_at.is_not(None), _exception.c.expires_at <= rows.NOW)
 _RELEASE_OTHER_OWNERS = _release.where(
     _exception.c.kind == bindparam("of_kind"),
     _exception.c.contact_id == bindparam("contact"),
@@ -134,7 +139,8 @@ class Exceptions:
                     _RELEASE_OTHER_OWNERS,
                     [{**these, "contact": e.contact, "owner": e.company_owner} for e in wanted.values()],
                 )
-            known = set(connection.execute(_HELD, {"key": key, "of_kind": kind.value}).scalars())
+            held = {"key": key, "of_kind": kind.value, "chosen": rows.as_set(wanted)}
+            known = set(connection.execute(_HELD, held).scalars())
             new = [entry for contact, entry in wanted.items() if contact not in known]
             if new:
                 times = {"since": now, "expires_at": expires_at}
@@ -150,6 +156,15 @@ class Exceptions:
             release_over(connection, key, now)
             these = {"key": key, "now": now, "by": by, "chosen": rows.as_set(numbers)}
             return connection.execute(_RELEASE_CHOSEN, these).rowcount
+
+    def release_kind(self, portal: str, kind: Standing, contacts: Iterable[int], by: str) -> int:
+        """Release the exceptions of this kind of these contacts; return how many were in force."""
+        now = self._clock.now()
+        with self._database.writing() as connection:
+            key = rows.portal_key(connection, portal, now)
+            release_over(connection, key, now)
+            these = {"key": key, "now": now, "by": by, "of_kind": kind.value, "chosen": rows.as_set(contacts)}
+            return connection.execute(_RELEASE_KIND, these).rowcount
 
     def find(self, portal: str, number: int) -> ExceptionRecord | None:
         """Return the exception of this number, in force or not; None: there is none."""

@@ -14,24 +14,27 @@ that is kept. The windows that look back (flapping, approvals) are shorter than 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, delete, event, exists, func, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, or_, select
 
 from reconciler.core.model import Result, Standing
 from reconciler.journal import rows, tables
-from reconciler.journal.database import Database, make_engine
 from reconciler.journal.exceptions import BY_COMPANY_OWNER, BY_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
-    from sqlite3 import Connection as SqliteConnection
 
     from sqlalchemy import BindParameter, ColumnElement, Connection, FromClause, Select
 
     from reconciler.clock import Clock
+    from reconciler.journal.database import Database
 
 #: Runs, and rows of what has ended, that go in one transaction: whoever else writes waits for no more.
 _RUNS_AT_ONCE = 100
@@ -51,6 +54,8 @@ class Pruned:
     standing: int = 0
     exceptions: int = 0
     approvals: int = 0
+    #: Whether all went that may go; else the rest goes the next time.
+    finished: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,54 +87,85 @@ class Housekeeping:
         size = sum(file.stat().st_size for file in files if file.exists())
         return Survey(size=size, runs=runs, changes=changes, oldest=oldest)
 
-    def prune(self, keep: timedelta) -> Pruned:
-        """Remove what is older than that and not needed; the caller holds the lease. Raises Stopped between two steps.
+    def prune(self, keep: timedelta, now: datetime, lease: Callable[[], AbstractContextManager[None]]) -> Pruned:
+        """Remove what is older than that and not needed, in steps that each hold the `lease` for a moment.
 
-        The file does not get smaller: what becomes free in it is used again.
+        `now` is the portal's time. What goes must be old by it and by our own clock, so that one that is ahead removes
+        nothing. Raises LeaseHeldError and Stopped between two steps; what is gone by then is gone as a whole. The file
+        does not get smaller: what becomes free in it is used again.
         """
-        before = self._clock.now() - keep
-        until = self._clock.monotonic() + _LONG_ENOUGH
+        before = min(self._clock.now(), now) - keep
+        # The search takes longest, and needs no lease: each step looks again whether its runs may still go.
         with self._database.reading() as connection:
-            old = list(connection.execute(_removable(before)).scalars())
+            old = _without_gaps(connection, list(connection.execute(_removable(before)).scalars()))
+        until = self._clock.monotonic() + _LONG_ENOUGH
         pruned = Pruned()
-        # Another engine: with foreign keys each row that goes would be looked for in the whole of each table that
-        # could point to it. Here whatever points to nothing is blanked once for many rows.
-        engine = make_engine(self._database.path, read_only=False)
-        event.listen(engine, "connect", _without_foreign_keys)
-        try:
-            apart = Database(engine, self._database.path)
-            while old and self._clock.monotonic() < until:
-                self._clock.sleep(0)
-                some, old = old[:_RUNS_AT_ONCE], old[_RUNS_AT_ONCE:]
-                with apart.writing() as connection:
-                    runs, changes = _remove(connection, some)
-                pruned = replace(pruned, runs=pruned.runs + runs, changes=pruned.changes + changes)
-            return replace(
-                pruned,
-                standing=self._sweep_out(apart, until, _ended_standing(before)),
-                exceptions=self._sweep_out(apart, until, _ended_exceptions(before)),
-                approvals=self._sweep_out(apart, until, _closed_approvals(before)),
-            )
-        finally:
-            engine.dispose()
+        while old and self._clock.monotonic() < until:
+            some, old = old[:_RUNS_AT_ONCE], old[_RUNS_AT_ONCE:]
+            with self._step(lease) as connection:
+                still = connection.execute(_unneeded(before).where(_run.c.id.between(some[0], some[-1]))).scalars()
+                runs, changes = _remove(connection, sorted(set(some) & set(still)))
+            pruned = replace(pruned, runs=pruned.runs + runs, changes=pruned.changes + changes)
+        return replace(
+            pruned,
+            standing=self._sweep_out(lease, until, _ended_standing(before)),
+            exceptions=self._sweep_out(lease, until, _ended_exceptions(before)),
+            approvals=self._sweep_out(lease, until, _closed_approvals(before)),
+            finished=self._clock.monotonic() < until,
+        )
 
-    def _sweep_out(self, apart: Database, until: float, chosen: Select[int]) -> int:
+    @contextmanager
+    def _step(self, lease: Callable[[], AbstractContextManager[None]]) -> Iterator[Connection]:
+        self._clock.sleep(0)  # where a stop was asked for, it ends here
+        with lease(), self._database.writing() as connection:
+            yield connection
+
+    def _sweep_out(self, lease: Callable[[], AbstractContextManager[None]], until: float, chosen: Select[int]) -> int:
         table = chosen.selected_columns.id.table  # each chooses the key of its table
         statement = delete(table).where(table.c.id.in_(chosen.limit(_ROWS_AT_ONCE)))
         gone, some = 0, _ROWS_AT_ONCE
         while some == _ROWS_AT_ONCE and self._clock.monotonic() < until:
-            self._clock.sleep(0)
-            with apart.writing() as connection:
+            with self._step(lease) as connection:
                 some = connection.execute(statement).rowcount
             gone += some
         return gone
 
 
-def _without_foreign_keys(connection: SqliteConnection, _: object) -> None:
-    connection.execute("PRAGMA foreign_keys = OFF")
+def _without_gaps(connection: Connection, runs: Sequence[int]) -> list[int]:
+    """Return those of the runs, the oldest first, that have no change after one that stays."""
+    if not runs:
+        return []
+    may_go = set(runs)
+    #: Contacts, by portal, with a change that stays.
+    kept: set[tuple[int, int]] = set()
+    changes = connection.execute(
+        select(_change.c.run_id, _run.c.portal_id, _change.c.contact_id)
+        .join_from(_run, _change)
+        .where(_run.c.id <= runs[-1], _change.c.result == Result.APPLIED.value)
+        .order_by(_run.c.id)
+    )
+    for run, found in groupby(changes, key=itemgetter(0)):
+        written = {(portal, contact) for _, portal, contact in found}
+        if run not in may_go or not kept.isdisjoint(written):
+            kept |= written
+            may_go.discard(run)
+    return sorted(may_go)
 
 
 def _removable(before: datetime) -> Select[int]:
+    """Choose the old runs that hold nothing that is needed, the oldest first, but the latest complete one."""
+    complete = _run.alias()
+    # SQLite takes the other columns from the row that has the maximum.
+    last_complete = (
+        select(complete.c.id, func.max(complete.c.finished_at))
+        .where(complete.c.status.in_(rows.SUCCESSES))
+        .group_by(complete.c.portal_id)
+        .subquery()
+    )
+    return _unneeded(before).where(_run.c.id.not_in(select(last_complete.c.id)))
+
+
+def _unneeded(before: datetime) -> Select[int]:
     """Choose the old runs that hold nothing that is needed, the oldest first."""
     later, later_run = _change.alias(), _run.alias()
     mine = _change.c.run_id == _run.c.id
@@ -150,17 +186,15 @@ def _removable(before: datetime) -> Select[int]:
         mine, or_(_change.c.result.is_(None), and_(_change.c.result == Result.APPLIED.value, ~written_again))
     )
     excepted = exists().where(mine, _exception.c.change_id == _change.c.id, _exception.c.released_at.is_(None))
-    complete = _run.alias()
-    # SQLite takes the other columns from the row that has the maximum.
-    last_complete = (
-        select(complete.c.id, func.max(complete.c.finished_at))
-        .where(complete.c.status.in_(rows.SUCCESSES))
-        .group_by(complete.c.portal_id)
-        .subquery()
-    )
     return (
         select(_run.c.id)
-        .where(_run.c.finished_at < before, _run.c.id.not_in(select(last_complete.c.id)), ~needed, ~excepted)
+        .where(
+            _run.c.finished_at < before,
+            # By the portal's clock, where the run heard it: ours may have been behind then.
+            or_(_run.c.snapshot_at.is_(None), _run.c.snapshot_at < before),
+            ~needed,
+            ~excepted,
+        )
         .order_by(_run.c.id)
     )
 
@@ -177,13 +211,6 @@ def _remove(connection: Connection, runs: Sequence[int]) -> tuple[int, int]:
         if not connection.execute(stays, this).scalar_one():
             changes += connection.execute(its_changes, this).rowcount
             gone += connection.execute(itself, this).rowcount
-    for column, key in (
-        (_run.c.undoes_run_id, _run.c.id),
-        (_approval.c.refused_by_run_id, _run.c.id),
-        *(((_change.c.undoes_change_id, _change.c.id), (_exception.c.change_id, _change.c.id)) if changes else ()),
-    ):
-        lost = update(column.table).where(column.is_not(None), column.not_in(select(key.table.alias().c.id)))
-        connection.execute(lost.values({column.name: None}))
     return gone, changes
 
 
@@ -202,7 +229,9 @@ def _follows_one_that_stays(run: BindParameter[int]) -> ColumnElement[bool]:
 
 
 def _ended_standing(before: datetime) -> Select[int]:
-    return select(tables.standing.c.id).where(tables.standing.c.ended_at < before)
+    return select(tables.standing.c.id).where(
+        tables.standing.c.ended_at < before, tables.standing.c.appeared_at < before
+    )
 
 
 def _ended_exceptions(before: datetime) -> Select[int]:
@@ -220,9 +249,13 @@ def _ended_exceptions(before: datetime) -> Select[int]:
             later.c.since > _exception.c.since, and_(later.c.since == _exception.c.since, later.c.id > _exception.c.id)
         ),
     )
-    return select(_exception.c.id).where(_exception.c.released_at < before, ~and_(forgiven(_exception), newest))
+    return select(_exception.c.id).where(
+        _exception.c.released_at < before, _exception.c.since < before, ~and_(forgiven(_exception), newest)
+    )
 
 
 def _closed_approvals(before: datetime) -> Select[int]:
     named = select(_change.c.approval_id).where(_change.c.approval_id.is_not(None))
-    return select(_approval.c.id).where(_approval.c.closed_at < before, _approval.c.id.not_in(named))
+    return select(_approval.c.id).where(
+        _approval.c.closed_at < before, _approval.c.created_at < before, _approval.c.id.not_in(named)
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.errors import JournalError
+from reconciler.journal.database import APPLICATION_ID
 from reconciler.journal.tables import metadata
 
 if TYPE_CHECKING:
@@ -14,20 +15,16 @@ if TYPE_CHECKING:
 
 #: The latest revision under `migrations/versions`. Revisions are numbered, so that a later one is known as such
 #: without Alembic, whose import costs more than a health check may.
-HEAD = "0002"
-#: "BxOR", in the header of the file: tells our databases from those of other programs.
-APPLICATION_ID = 0x42784F52
+HEAD = "0003"
 
 
 def current_revision(connection: Connection, path: Path) -> str | None:
     """Return the revision of this database, None for an empty one.
 
-    Raise `JournalError` when it belongs to another program, or to a newer version of this one.
+    Raise `JournalError` when it belongs to a newer version of this program.
     """
     if connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one() == 0:
         return None
-    if connection.exec_driver_sql("PRAGMA application_id").scalar_one() != APPLICATION_ID:
-        raise JournalError(f"The database {path} belongs to another program: set `journal.url` to another file.")
     revision = str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
     if revision > HEAD:
         raise JournalError(

@@ -10,27 +10,32 @@ run ever moves.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import structlog
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 import reconciler
 from reconciler.core.model import Result, Rule, Status
-from reconciler.errors import JournalError
+from reconciler.errors import JournalError, NoRunYetError
 from reconciler.journal import database, drift, rows, schema, tables
 from reconciler.journal.approvals import Approvals
+from reconciler.journal.backup import back_up_before_migration
 from reconciler.journal.exceptions import Exceptions
 from reconciler.journal.history import History
 from reconciler.journal.housekeeping import Housekeeping
 from reconciler.journal.lease import hold_lease
+from reconciler.journal.location import locate, named_path
+from reconciler.journal.portals import Portals
 from reconciler.journal.records import ChangeRecord, OpenIntent, RunRecord
 from reconciler.journal.rows import Links
 from reconciler.journal.sweeps import Sweeps
 from reconciler.journal.writes import Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
@@ -43,6 +48,8 @@ if TYPE_CHECKING:
     from reconciler.core.model import Change, Outcome, RunReport, User
 
 __all__ = ["ChangeRecord", "Journal", "Links", "OpenIntent", "RunRecord", "open_journal"]
+
+log = structlog.get_logger("reconciler.journal")
 
 #: Seconds to wait for the lease before a migration.
 _MIGRATION_WAIT = 60.0
@@ -93,22 +100,24 @@ def open_journal(url: str, clock: Clock, *, read_only: bool = False) -> Journal:
     Raise `UsageError` for anything but a SQLite file, `JournalError` when it cannot be used or is of a newer program,
     `LeaseHeldError` when it needs a migration and a run of the older program does not end within a minute.
     """
-    path = database.locate(url)
+    path = locate(url)
     if not read_only:
         database.create_file(path)
     elif not database.is_there(path):
         raise _no_run_yet(path)
-    engine = database.make_engine(path, read_only=read_only, first=() if read_only else rows.make_temporary())
+    file = database.open_file(named_path(url), path)
+    engine = database.make_engine(file, read_only=read_only, first=() if read_only else rows.make_temporary())
     try:
-        _check_schema(engine, path, clock, read_only=read_only)
+        _check_schema(engine, file, clock, read_only=read_only)
     except BaseException:
         engine.dispose()
         raise
-    return Journal(engine, path, clock)
+    return Journal(database.Database(engine, file), clock)
 
 
-def _check_schema(engine: Engine, path: Path, clock: Clock, *, read_only: bool) -> None:
-    with database.transaction(engine, path, writing=not read_only) as connection:
+def _check_schema(engine: Engine, file: database.OpenFile, clock: Clock, *, read_only: bool) -> None:
+    path = file.path
+    with database.transaction(engine, file, writing=not read_only) as connection:
         revision = schema.current_revision(connection, path)
         if revision == schema.HEAD and not read_only:
             # What cannot be written is found out now, and not when the portal has been read.
@@ -117,12 +126,16 @@ def _check_schema(engine: Engine, path: Path, clock: Clock, *, read_only: bool) 
         return
     if read_only:
         raise _no_run_yet(path) if revision is None else _of_older_program(path)
-    with hold_lease(path, clock, _MIGRATION_WAIT), database.transaction(engine, path, writing=True) as connection:
-        schema.migrate(connection, path)
+    with hold_lease(path, clock, _MIGRATION_WAIT):
+        if revision is not None:
+            copy = back_up_before_migration(file, revision, clock)
+            log.info("journal.upgraded", schema=schema.HEAD, before=revision, copy=str(copy))
+        with database.transaction(engine, file, writing=True) as connection:
+            schema.migrate(connection, path)
 
 
-def _no_run_yet(path: Path) -> JournalError:
-    return JournalError(f"There was no run yet: the first one makes the journal {path} (setting `journal.url`).")
+def _no_run_yet(path: Path) -> NoRunYetError:
+    return NoRunYetError(f"There was no run yet: the first one makes the journal {path} (setting `journal.url`).")
 
 
 def _of_older_program(path: Path) -> JournalError:
@@ -137,10 +150,10 @@ class Journal:
     Each method is one transaction and raises `JournalError` when the database fails.
     """
 
-    def __init__(self, engine: Engine, path: Path, clock: Clock) -> None:
+    def __init__(self, opened: database.Database, clock: Clock) -> None:
         #: The database file, absolute.
-        self.path = path
-        self._database = database.Database(engine, path)
+        self.path = opened.path
+        self._database = opened
         self._clock = clock
         #: What complete sweeps left behind: the roster, the watermark, the drift that stands.
         self.sweeps = Sweeps(self._database, clock)
@@ -148,6 +161,7 @@ class Journal:
         self.exceptions = Exceptions(self._database, clock)
         #: What we wrote to contacts, over all runs.
         self.writes = Writes(self._database)
+        self.portals = Portals(self._database, clock)
         self.housekeeping = Housekeeping(self._database, clock)
         #: For the status page.
         self.history = History(self._database)
@@ -164,9 +178,17 @@ class Journal:
         """Close the database; the lease is not touched."""
         self._database.engine.dispose()
 
-    def lease(self, wait: float) -> AbstractContextManager[None]:
-        """Hold the right to run against this journal; wait up to `wait` seconds, then raise `LeaseHeldError`."""
-        return hold_lease(self.path, self._clock, wait)
+    @contextmanager
+    def lease(self, wait: float) -> Iterator[None]:
+        """Hold the right to run against this journal; wait up to `wait` seconds, then raise `LeaseHeldError`.
+
+        Raise `JournalError` if the file is not in its place any more, or has got a second name.
+        """
+        with hold_lease(self.path, self._clock, wait):
+            file = self._database.file
+            file.require_same()
+            database.open_file(file.named, file.path)
+            yield
 
     def require_writable(self) -> None:
         """Find out whether the journal can be written, by writing nothing new. Raises JournalError."""

@@ -86,6 +86,10 @@ portal = Table(
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("first_seen_at", UtcDateTime, nullable=False),
+    #: Host, and port where it has one of its own. Empty: a program of an older version wrote this row.
+    Column("address", Text),
+    #: {company: when it was created} of a few companies, by which the portal is recognised.
+    Column("first_companies", JSON),
 )
 
 run = Table(
@@ -124,6 +128,8 @@ run = Table(
     ),
     Index(None, "portal_id", "status", "finished_at"),
     Index("ix_run_unfinished", "portal_id", sqlite_where=text("finished_at IS NULL")),
+    # This and the others of its kind: for each row that goes, what points to it is looked up.
+    Index("ix_run_undoes", "undoes_run_id", sqlite_where=text("undoes_run_id IS NOT NULL")),
     # The number of a run that retention removed is never given out again: scripts and people keep it.
     sqlite_autoincrement=True,
 )
@@ -175,6 +181,8 @@ change = Table(
     Index(None, "contact_id", "settled_at"),
     Index(None, "company_id"),
     Index("ix_change_open", "run_id", sqlite_where=text("result IS NULL")),
+    Index("ix_change_undoes", "undoes_change_id", sqlite_where=text("undoes_change_id IS NOT NULL")),
+    Index("ix_change_approval", "approval_id", sqlite_where=text("approval_id IS NOT NULL")),
 )
 
 company = Table(
@@ -261,6 +269,7 @@ approval = Table(
         unique=True,
         sqlite_where=text("closed_at IS NULL"),
     ),
+    Index("ix_approval_refused_by", "refused_by_run_id", sqlite_where=text("refused_by_run_id IS NOT NULL")),
     # `approval_change` counts on numbers that only grow.
     sqlite_autoincrement=True,
 )
@@ -335,6 +344,14 @@ exception = Table(
         "kind",
         unique=True,
         sqlite_where=text("released_at IS NULL"),
+    ),
+    Index("ix_exception_change", "change_id", sqlite_where=text("change_id IS NOT NULL")),
+    # Looked at before each chunk of an undo, and most exceptions never expire.
+    Index(
+        "ix_exception_expiring",
+        "portal_id",
+        "expires_at",
+        sqlite_where=text("expires_at IS NOT NULL AND released_at IS NULL"),
     ),
 )
 

@@ -56,6 +56,10 @@ class Webhook:
         """One name for one portal, however its address was written: `host[:port][/folder]`, without a usual port."""
         return self.origin.partition("://")[2]
 
+    def is_host(self, name: str) -> bool:
+        """Whether this is the portal's host, in any spelling."""
+        return canonical_host(name) == self.host
+
 
 def parse_webhook(text: str, http_hosts: Iterable[str] = ()) -> Webhook:
     """Read a webhook address as people paste it: quoted, without the last slash, or with a method at its end.

@@ -141,6 +141,25 @@ def read_contacts(client: Client, contacts: Iterable[int], field: str) -> dict[i
     return found
 
 
+def read_links(client: Client, contacts: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """Return contact -> company and owner, for those that are there. Raises IncompleteReadError."""
+    found: dict[int, tuple[int, int]] = {}
+
+    def keep(asked: Sequence[int], answer: Answer) -> None:
+        found.update(
+            {number: (identifier(row[COMPANY]), identifier(row[OWNER])) for number, row in rows(answer, asked)}
+        )
+
+    ask(
+        client,
+        [
+            Question(by_id(CONTACT_LIST, group, [COMPANY, OWNER]), partial(keep, group), "contacts", give_up)
+            for group in groups(contacts)
+        ],
+    )
+    return found
+
+
 def contact_fields(field: str) -> list[str]:
     """Return what to ask of a contact, its yes/no field included if there is one."""
     return [*CONTACT_FIELDS, *([field] if field else [])]

@@ -52,7 +52,7 @@ def test_a_run_prunes_the_journal(desk: Desk) -> None:
     for _ in range(3):
         desk.run("--once", "--yes")
     with closing(sqlite3.connect(desk.journal)) as database, database:
-        for column in ("started_at", "finished_at"):
+        for column in ("started_at", "finished_at", "snapshot_at"):
             database.execute(f"UPDATE run SET {column} = datetime({column}, '-366 days') WHERE id < 3")  # noqa: S608
     desk.env(JOURNAL__KEEP_DAYS="400")
     desk.run("--once", "--yes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
@@ -14,7 +15,7 @@ from support.world import MEMORY
 from reconciler.core.model import RunReport, Status
 from reconciler.core.roster import Strategy
 from reconciler.gate import Consent
-from reconciler.journal.database import create_file, make_engine, transaction
+from reconciler.journal.database import create_file, make_engine, open_file, transaction
 from reconciler.portal.reader import Tactics
 from reconciler.portal.writer import ChunkLimits
 from reconciler.simulator.costs import Profile
@@ -246,8 +247,9 @@ def _first_schema(world: TrustWorld) -> None:
     _no_journal(world)
     path = world.journal.path
     create_file(path)
-    engine = make_engine(path, read_only=False)
-    with transaction(engine, path, writing=True) as connection:
+    file = open_file(path, path)
+    engine = make_engine(file, read_only=False)
+    with transaction(engine, file, writing=True) as connection:
         _upgrade(connection, "0001")
         connection.execute(text("INSERT INTO portal (id, name, first_seen_at) VALUES (1, 'portal', :then)"), _THEN)
         connection.execute(text("INSERT INTO sweep_progress (portal_id, kind, last_id) VALUES (1, 'pages', 5)"))
@@ -283,8 +285,7 @@ def _old_runs(world: TrustWorld) -> None:
 
 
 def _prune(world: TrustWorld) -> None:
-    with world.journal.lease(0):
-        world.journal.housekeeping.prune(YEAR)
+    world.journal.housekeeping.prune(YEAR, world.clock.now(), partial(world.journal.lease, 0))
 
 
 def _prune_and_sweep(world: TrustWorld) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -84,6 +85,24 @@ def test_a_target_that_cannot_be(url: str, clock: VirtualClock, tmp_path: Path, 
         back_up(url, tmp_path / name, clock, replace=True)
     assert words in str(refusal.value)
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+@pytest.mark.usefixtures("used")
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("name", ["pipe", "link", "/dev/null", "/dev/full", "/dev/stdout"])
+def test_what_is_no_ordinary_file_stays_as_it_is(
+    url: str, clock: VirtualClock, tmp_path: Path, name: str, replace: bool
+) -> None:
+    """A device that a copy took the place of would be missed by the whole machine; --replace is not advised."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    target = tmp_path / name
+    before = target.stat()
+    with pytest.raises(UsageError, match=r"is no ordinary file, and is left as it is; name a file for the copy$"):
+        back_up(url, target, clock, replace=replace)
+    after = target.stat()
+    assert (after.st_mode, after.st_rdev, after.st_ino) == (before.st_mode, before.st_rdev, before.st_ino)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".part") == []
 
 
 def test_a_journal_that_cannot_be_copied(clock: VirtualClock, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,11 +14,15 @@ from journal_values import PORTAL, carry_out, change, mismatch, swept
 from sqlalchemy import text
 
 from reconciler.core.model import Cause, Result, Rule, RunReport, Standing, Status
-from reconciler.errors import Stopped
+from reconciler.errors import LeaseHeldError, Stopped
+from reconciler.journal.housekeeping import Pruned
 from reconciler.journal.records import ApprovalRecord, NewException, NoApproval, NothingToUndo, OurWrites
 from reconciler.journal.rows import Links
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from reconciler.clock import VirtualClock
     from reconciler.core.model import Change
     from reconciler.journal.store import Journal
@@ -46,9 +52,9 @@ def numbers(journal: Journal) -> list[int | None]:
     return [record.report.run for record in journal.runs(10_000)][::-1]
 
 
-def prune(journal: Journal) -> Any:
+def prune(journal: Journal, now: datetime | None = None) -> Any:
     """Remove what is older than a year; nothing may point to what is gone."""
-    pruned = journal.housekeeping.prune(YEAR)
+    pruned = journal.housekeeping.prune(YEAR, now or journal._clock.now(), partial(journal.lease, 0))
     with journal._reading() as connection:
         assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
         assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
@@ -125,6 +131,96 @@ def test_an_undo_does_not_reach_past_a_gap(journal: Journal, clock: VirtualClock
     clock.sleep(366 * DAY)
     prune(journal)
     assert numbers(journal) == [first, second, third]
+
+
+def test_a_clock_that_is_ahead_removes_nothing(journal: Journal, clock: VirtualClock) -> None:
+    """One reading of it is not believed: what goes is old by the portal's time, too."""
+    for _ in range(3):
+        run_of(journal, status=Status.IN_SYNC)
+    run = run_of(journal, change(1))
+    run_of(journal, change(1, before=2, after=3))
+    journal.exceptions.add(PORTAL, Standing.EXCLUDED, [NewException(contact=9)])
+    journal.exceptions.release(PORTAL, [entry.id for entry in journal.exceptions.entries(PORTAL)], "ann")
+    journal.approvals.wait(PORTAL, [change(5)], run=run, numbers={}, sentence="too many")
+    journal.approvals.review(PORTAL, [])
+    now = clock.now()
+    clock.sleep(4 * 366 * DAY)
+    assert prune(journal, now) == Pruned()
+    assert numbers(journal) == [1, 2, 3, 4, 5]
+    assert prune(journal, clock.now()) == Pruned(runs=4, changes=1, exceptions=1, approvals=1)
+
+
+def test_a_portal_clock_that_is_ahead_removes_nothing(journal: Journal, clock: VirtualClock) -> None:
+    """Neither clock alone decides."""
+    for _ in range(3):
+        run_of(journal, status=Status.IN_SYNC)
+    assert prune(journal, clock.now() + 4 * YEAR) == Pruned()
+
+
+def test_what_was_written_down_while_our_clock_was_behind_is_not_old(journal: Journal, clock: VirtualClock) -> None:
+    """A machine without a battery begins in 1970; the portal's time in the run, or the beginning, tells."""
+    run = journal.begin(portal=PORTAL, command="service")
+    journal.finish(RunReport(run=run, status=Status.IN_SYNC, taken_at=clock.now() + 3 * YEAR))
+    run_of(journal, status=Status.IN_SYNC)
+    clock.sleep(2 * 366 * DAY)
+    assert prune(journal).runs == 0
+    clock.sleep(3 * 366 * DAY)
+    assert prune(journal).runs == 1
+
+
+def test_the_lease_is_held_for_each_step_and_not_for_the_search(journal: Journal, clock: VirtualClock) -> None:
+    """So that a run waits for a moment only; one that is at work ends the pruning, and the rest goes later."""
+    for _ in range(250):
+        run_of(journal, status=Status.IN_SYNC)
+    clock.sleep(366 * DAY)
+    run_of(journal, status=Status.IN_SYNC)
+    held: list[int] = []
+
+    @contextmanager
+    def lease() -> Iterator[None]:
+        if len(held) == 2:
+            raise LeaseHeldError("another run")
+        with journal.lease(0):
+            held.append(len(numbers(journal)))
+            yield
+
+    with pytest.raises(LeaseHeldError):
+        journal.housekeeping.prune(YEAR, clock.now(), lease)
+    assert held == [251, 151]
+    assert len(numbers(journal)) == 51
+    assert prune(journal) == Pruned(runs=50)
+
+
+def test_what_does_not_go_in_time_goes_the_next_time(journal: Journal, clock: VirtualClock) -> None:
+    """And it is said that something is left."""
+    for _ in range(250):
+        run_of(journal, status=Status.IN_SYNC)
+    clock.sleep(366 * DAY)
+    run_of(journal, status=Status.IN_SYNC)
+
+    @contextmanager
+    def slow() -> Iterator[None]:
+        clock.sleep(15)
+        yield
+
+    assert journal.housekeeping.prune(YEAR, clock.now(), slow) == Pruned(runs=200, finished=False)
+    assert prune(journal) == Pruned(runs=50)
+
+
+def test_an_exception_that_came_meanwhile_keeps_its_run(journal: Journal, clock: VirtualClock) -> None:
+    """Each step looks again."""
+    run_of(journal, change(1))
+    run_of(journal, change(1, before=2, after=3))
+    write = journal.changes(1)[0].id
+    clock.sleep(366 * DAY)
+
+    @contextmanager
+    def lease() -> Iterator[None]:
+        journal.exceptions.add(PORTAL, Standing.UNDONE, [NewException(contact=1, change=write)])
+        yield
+
+    assert journal.housekeeping.prune(YEAR, clock.now(), lease) == Pruned()
+    assert numbers(journal) == [1, 2]
 
 
 def test_an_exception_in_force_keeps_what_led_to_it(journal: Journal, clock: VirtualClock) -> None:

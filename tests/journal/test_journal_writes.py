@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING
@@ -190,7 +191,7 @@ def test_what_lies_beneath_an_undo_of_something_forgotten_is_not_guessed(journal
     clock.sleep(1)
     undo(journal, *answer.latest)
     clock.sleep(100 * 86_400)
-    assert journal.housekeeping.prune(timedelta(days=99)).runs == 2
+    assert journal.housekeeping.prune(timedelta(days=99), clock.now(), nullcontext).runs == 2
     assert journal.writes.to_undo(PORTAL, contact=1) is NothingToUndo.NOTHING_WRITTEN
 
 

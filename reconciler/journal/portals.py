@@ -1,0 +1,128 @@
+"""Which rows are about which portal.
+
+A portal is known by its name: the setting `portal.name`, or its address. The address is kept beside the name, so that
+
+- a portal that gets a name, or another one, keeps its history: its writes that are open are settled;
+- rows of a program that knew no ports, or took two spellings of a host for two portals, come together;
+- a name that comes to stand for another address is asked about: undo and exceptions of one portal mean other people's
+  contacts on another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy import delete, func, insert, literal, select, update
+
+from reconciler.errors import PortalChangedError
+from reconciler.journal import tables
+from reconciler.journal.exceptions import BY_TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from reconciler.clock import Clock
+    from reconciler.journal.database import Database
+
+log = structlog.get_logger("reconciler.journal")
+
+_portal, _run, _exception = tables.portal, tables.run, tables.exception
+_in_force = _exception.c.released_at.is_(None)
+
+
+class Portals:
+    """The portals of the journal."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def recognise(self, name: str, address: str, is_host: Callable[[str], bool], accept: bool) -> None:
+        """Make `name` the one row of the portal at this address; the caller holds the lease.
+
+        `is_host` tells whether an old name is a spelling of the address's host. Raise `PortalChangedError` when the
+        name stood for another address until now, unless that is to be accepted.
+        """
+        now = self._clock.now()
+        with self._database.writing() as connection:
+            rows = list(connection.execute(select(_portal).order_by(_portal.c.id)))
+            named = next((row for row in rows if row.name == name), None)
+            if named is not None and named.address not in {None, address} and not accept:
+                raise PortalChangedError(
+                    f"{name} is at {address} now, and was at {named.address} in the journal: if it is the "
+                    "same portal, give --accept-portal once (`reconciler --once --accept-portal`); if it is another "
+                    "one, give it another `portal.name`"
+                )
+            # Rows without an address are of an older version, whose names of hosts had no port.
+            ours = [
+                row
+                for row in rows
+                if row is named or row.address == address or (row.address is None and is_host(row.name))
+            ]
+            if not ours:
+                return
+            kept = named or max(ours, key=lambda row: _latest_run(connection, row.id))
+            for row in ours:
+                if row is not kept:
+                    _merge(connection, row.id, kept.id, now)
+                    log.warning("journal.portals_merged", portal=name, former=row.name)
+            if kept.name != name:
+                log.warning("journal.portal_renamed", portal=name, former=kept.name)
+            connection.execute(update(_portal).where(_portal.c.id == kept.id).values(name=name, address=address))
+            former = next(
+                (row.name for row in ours if row.address is None and address.startswith(f"{row.name}:")), None
+            )
+            if former is not None:
+                _keep_for_the_host(connection, kept.id, former, now)
+
+
+def _latest_run(connection: Connection, portal: int) -> int:
+    return connection.execute(select(func.max(_run.c.id)).where(_run.c.portal_id == portal)).scalar_one() or 0
+
+
+def _keep_for_the_host(connection: Connection, portal: int, host: str, now: datetime) -> None:
+    """Leave the exceptions to the portal on the host's usual port, too: an older version mixed those of both."""
+    new = insert(_portal).values(name=host, address=host, first_seen_at=now).returning(_portal.c.id)
+    other = connection.execute(new).scalar_one()
+    columns = [column for column in _exception.columns if column.name not in {"id", "portal_id"}]
+    in_force = select(literal(other), *columns).where(_exception.c.portal_id == portal, _in_force)
+    connection.execute(insert(_exception).from_select(["portal_id", *(column.name for column in columns)], in_force))
+
+
+def _merge(connection: Connection, source: int, target: int, now: datetime) -> None:
+    """Give all that is about one portal to another row of it, which wins where both know something."""
+    same = _exception.alias()
+    both = (
+        select(same.c.id)
+        .where(
+            same.c.portal_id == target,
+            same.c.released_at.is_(None),
+            same.c.contact_id == _exception.c.contact_id,
+            same.c.kind == _exception.c.kind,
+        )
+        .exists()
+    )
+    connection.execute(
+        # Not as if a person had released it: that would count as leave to write.
+        update(_exception)
+        .where(_exception.c.portal_id == source, _in_force, both)
+        .values(released_at=now, released_by=BY_TIME)
+    )
+    standing, approval = tables.standing, tables.approval
+    connection.execute(
+        update(standing).where(standing.c.portal_id == source, standing.c.ended_at.is_(None)).values(ended_at=now)
+    )
+    connection.execute(
+        update(approval)
+        .where(approval.c.portal_id == source, approval.c.closed_at.is_(None))
+        .values(state="superseded", closed_at=now)
+    )
+    for table in (_run, _exception, standing, approval, tables.approval_change):
+        connection.execute(update(table).where(table.c.portal_id == source).values(portal_id=target))
+    for table in (tables.company, tables.sweep_progress, tables.sighting, tables.user):
+        connection.execute(delete(table).where(table.c.portal_id == source))
+    connection.execute(delete(_portal).where(_portal.c.id == source))
