@@ -39,6 +39,8 @@ SHELL = {
     "watch",
     "heartbeat",
     "pages",
+    "probe",
+    "__main__",
 }
 EVERYWHERE = {"errors", "clock"}
 #: Package or module -> the parts of this program it may import, besides itself and `EVERYWHERE`.
