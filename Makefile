@@ -14,7 +14,7 @@ SEEDS ?= 300
 ROUNDS ?= 100
 NODE_READY := $(CLIENTS)/node_modules/.ready
 
-.PHONY: help setup demo test lint format coverage chaos attack broken alerts browser bench benchpolicies benchdatabase benchservice foreign docs facts matrix crashes portalspeed cassettes fuzz audit lock clean
+.PHONY: help setup demo test lint format coverage chaos attack broken alerts browser bench benchpolicies benchundo benchdatabase benchservice foreign docs facts matrix crashes portalspeed cassettes fuzz audit lock clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -71,6 +71,9 @@ bench: $(READY) $(BENCH_READY) ## the worker beside other people's clients, some
 
 benchpolicies: $(READY) ## what all policies add to a plan of up to a million contacts, some ten minutes; BENCH=--write
 	@$(BIN)/python benchmarks/policies.py $(BENCH)
+
+benchundo: $(READY) ## an undo of 50,000 contacts beside the run that it takes back, half a minute
+	@$(BIN)/python benchmarks/undo.py
 
 benchdatabase: $(READY) ## the SQL of each query of the worker on a real MariaDB, which must be there; BENCH=--write or --quick
 	@$(BIN)/python benchmarks/database.py $(BENCH)

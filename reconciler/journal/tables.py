@@ -88,8 +88,6 @@ portal = Table(
     Column("first_seen_at", UtcDateTime, nullable=False),
     #: Host, and port where it has one of its own. Empty: a program of an older version wrote this row.
     Column("address", Text),
-    #: {company: when it was created} of a few companies, by which the portal is recognised.
-    Column("first_companies", JSON),
 )
 
 run = Table(

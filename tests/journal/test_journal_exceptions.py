@@ -243,3 +243,12 @@ def test_exceptions_follow_any_order_of_events(
         model = {key: ends for key, ends in model.items() if clock.monotonic() < ends}
         assert {(each.entry.contact, each.kind) for each in exceptions.entries(portal)} == set(model)
         assert set(exceptions.in_force(portal, {7: owner})) == {contact for contact, _ in model}
+
+
+def test_a_kind_is_released_of_some_contacts(journal: Journal) -> None:
+    """Other kinds, and other contacts, stay as they are."""
+    entries = [NewException(contact=contact) for contact in (1, 2, 3)]
+    journal.exceptions.add(PORTAL, Standing.UNDONE, entries)
+    journal.exceptions.add(PORTAL, Standing.EXCLUDED, entries)
+    assert journal.exceptions.release_kind(PORTAL, Standing.UNDONE, [1, 2, 9], "undo") == 2
+    assert journal.exceptions.in_force(PORTAL) == {1: Standing.EXCLUDED, 2: Standing.EXCLUDED, 3: Standing.UNDONE}

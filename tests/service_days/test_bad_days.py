@@ -145,6 +145,33 @@ def test_the_database_is_locked_by_another_program(make_world: Callable[..., Wor
     assert world.portal.drift() == 0
 
 
+def test_the_journal_is_moved_away_in_the_middle(make_world: Callable[..., World]) -> None:
+    """Nothing is sent from then on, also not by the next runs; when the file is back, all is set right."""
+    world = make_world()
+    world.drift(40)
+    path = world.journal.path
+    away = path.with_name("away.db")
+
+    def move(exchange: Exchange) -> None:
+        if exchange.updates and path.exists():
+            path.rename(away)
+
+    world.witness.after = move
+    ticks_without_journal = Service(world.worker, lambda _: None, interval=INTERVAL)
+    for _ in range(3):
+        ticks_without_journal.tick()
+    written_then = world.portal.stats()["updates_applied"]
+    assert 0 < written_then < 40
+    assert not path.exists()
+    away.rename(path)
+    world.witness.after = lambda _: None
+    world.clock.sleep(INTERVAL)
+    assert ticks(world, 2)[-1] == "in_sync"
+    assert world.portal.drift() == 0
+    assert world.portal.stats()["updates_applied"] == 40
+    assert written(world) <= intended(world)
+
+
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("moment", ["before the first intent", "before the outcome"])
 def test_the_database_is_locked_in_the_middle(make_world: Callable[..., World], moment: str) -> None:

@@ -56,6 +56,16 @@ def test_it_is_put_back_and_stays_so(trust: Callable[..., TrustWorld], what: dic
     assert {row.undoes for row in world.journal.changes(2)} <= set(range(1, 7))
 
 
+def test_an_undo_costs_no_more_requests_than_the_run(trust: Callable[..., TrustWorld]) -> None:
+    """Its plan reads in full batches, as a sweep does: `benchmarks/undo.py` measures it for 50,000."""
+    world = trust()
+    world.drift(200)
+    forward = world.tick().report
+    back = world.undo(run=forward.run).report
+    assert forward.outcomes == back.outcomes == {Result.APPLIED: 200}
+    assert back.usage.requests <= forward.usage.requests
+
+
 def test_without_the_user_scope_nothing_is_called_unfit(trust: Callable[..., TrustWorld]) -> None:
     """The undo fails and says what to add, where it would else end as if nothing were left to take back."""
     world = trust()

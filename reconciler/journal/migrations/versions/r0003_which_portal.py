@@ -13,7 +13,6 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("portal", sa.Column("address", sa.Text()))
-    op.add_column("portal", sa.Column("first_companies", sa.JSON()))
     for index, table, columns, where in (
         ("ix_run_undoes", "run", ["undoes_run_id"], "undoes_run_id IS NOT NULL"),
         ("ix_change_undoes", "change", ["undoes_change_id"], "undoes_change_id IS NOT NULL"),
