@@ -1,8 +1,8 @@
 """An undo beside the run that it takes back: requests, and processor time of the worker without the portal's.
 
 `python benchmarks/undo.py` writes 49,000 of 50,000 contacts and takes that back, with a journal on a disk;
-`--contacts N` takes fewer. Time is virtual but for the processor's, and the portal has no limits. Exit code 1: the undo needed more
-than 1.3 times the requests or the processor time of the run, or anything is left.
+`--contacts N` takes fewer. Time is virtual but for the processor's, and the portal has no limits. Exit code 1: the undo
+needed more than 1.3 times the requests or the processor time of the run, or something is left.
 """
 
 from __future__ import annotations
