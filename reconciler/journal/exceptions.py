@@ -133,12 +133,15 @@ class Exceptions:
             if not wanted:
                 return []
             if kind in _UNTIL_OWNER_CHANGES:
-                # One that the company's new owner has ended must not stand in the way of its successor.
+                # One that the company's new owner has ended must not stand in the way of its successor. An undo does
+                # not look at the companies.
                 these = {"key": key, "now": now, "by": BY_COMPANY_OWNER, "of_kind": kind.value}
-                connection.execute(
-                    _RELEASE_OTHER_OWNERS,
-                    [{**these, "contact": e.contact, "owner": e.company_owner} for e in wanted.values()],
-                )
+                owners = {e.contact: e.company_owner for e in wanted.values() if e.company_owner is not None}
+                if owners:
+                    connection.execute(
+                        _RELEASE_OTHER_OWNERS,
+                        [{**these, "contact": contact, "owner": owner} for contact, owner in owners.items()],
+                    )
             held = {"key": key, "of_kind": kind.value, "chosen": rows.as_set(wanted)}
             known = set(connection.execute(_HELD, held).scalars())
             new = [entry for contact, entry in wanted.items() if contact not in known]
