@@ -90,7 +90,7 @@ def test_a_poll_after_ten_companies_changed_owner(make_world: Callable[..., Worl
     updates = world.portal.stats()["commands"]["crm.contact.update"] - updates
     assert (finished.report.status, updates) == (Status.APPLIED, drifted)
     reading = finished.report.usage.commands - _writing(world)
-    # One query for the new owner; where its page is full, at most one for each company; links for each fifty; the people.
+    # The new owner; where that page is full, at most one query a company; links for each fifty; the people.
     assert reading <= quiet + 1 + (10 if drifted > 50 else 1) + ceil(drifted / 50) + 1
     assert truth(world.office) == set()
 
