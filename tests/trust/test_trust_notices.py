@@ -171,10 +171,10 @@ def test_a_portal_without_the_scope_for_notices(trust: Callable[..., TrustWorld]
     """Nobody is told there, and the contacts are set right all the same."""
     office = Office(trust(scopes=("crm", "user"), settings={"guard": {"changes": 1}}))
     office.world.drift(2)
-    office.tick(2)
+    refusal = office.tick(2).refusal
+    assert refusal
     assert office.rings == 0
-    office.world.configure()
-    office.herald = Herald(office.world.worker, office.notify, str)
+    office.world.approve(refusal.digest)
     assert office.tick().report.status is Status.APPLIED
 
 

@@ -138,11 +138,10 @@ class Portal(RuleBasedStateMachine):
         changes = {change.contact: change for change in finished.proposal.plan.changes}
         assert written <= changes.keys()
         unseen = {contact for contact in written if changes[contact].key not in approved}
-        if finished.refusal is None:
-            assert len(unseen) <= GUARD
-        else:
+        assert len(unseen) <= GUARD
+        if finished.refusal is not None:
             self.shown.append(finished.refusal.digest)
-            assert not unseen
+            assert not written & {change.contact for change in finished.refusal.verdict.held}
 
     def untouched(self, row: ChangeRecord) -> bool:
         """Tell whether a write still stands just as it was left: owner, company, and no later write."""
