@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.model import ContactDetail, Mismatch
@@ -108,13 +109,15 @@ class DriftQuery:
         last = page[-1]
         companies = self.group.companies[self.group.companies.index(last.company) :]
         of_last = sum(mismatch.company == last.company for mismatch in page)
-        if len(companies) > 1 and of_last < PAGE and left + of_last <= PAGE:
-            return [self._of(companies)]
-        if len(companies) == 1 or of_last == PAGE or left <= PAGE:
-            others = [self._of(companies[1:])] if len(companies) > 1 else []
-            return [self._of((last.company,)).above(last.contact), *others]
-        size = math.ceil(len(companies) / math.ceil((left + of_last) / _PLANNED))
-        return [self._of(companies[start : start + size]) for start in range(0, len(companies), size)]
+        if len(companies) == 1 or of_last == PAGE or of_last + left > PAGE >= left:
+            return [self._of((last.company,)).above(last.contact), *self._pieces(companies[1:], left)]
+        return self._pieces(companies, of_last + left)
+
+    def _pieces(self, companies: tuple[int, ...], contacts: int) -> list[Page[Drifted]]:
+        """Return queries of about as many companies each, to be asked side by side."""
+        count = min(len(companies), 1 if contacts <= PAGE else math.ceil(contacts / _PLANNED))
+        ends = [len(companies) * piece // count for piece in range(1, count + 1)]
+        return [self._of(companies[start:end]) for start, end in pairwise([0, *ends])]
 
     def _of(self, companies: tuple[int, ...]) -> DriftQuery:
         return DriftQuery(self.group._replace(companies=companies), self.field)
