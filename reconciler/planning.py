@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reconciler.core.cause import cause_of
-from reconciler.core.check import ContactRow
 from reconciler.core.flapping import Patience, flaps
 from reconciler.core.guard import GuardLimits, Population
 from reconciler.core.model import Cause, Change, Mismatch, Rule, Snapshot, Standing
@@ -19,7 +18,8 @@ from reconciler.core.undo import Left, Obstacle, restore
 from reconciler.errors import MissingScopeError, UsageError
 from reconciler.journal.records import Known, NewException, NothingToUndo, OurWrites
 from reconciler.journal.rows import Links
-from reconciler.portal.details import Wants, read_links
+from reconciler.portal.details import Wants
+from reconciler.portal.looks import look_at_all
 from reconciler.portal.people import read_users
 from reconciler.portal.reader import Scope
 
@@ -234,8 +234,7 @@ def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, r
     if isinstance(writes, NothingToUndo):
         raise UsageError(f"nothing can be taken back: {writes.sentence}; `reconciler runs` lists the runs")
     applied = [record.change for record in writes.latest]
-    links = read_links(client, {change.contact for change in applied})
-    contacts = {contact: ContactRow(company=company, owner=owner) for contact, (company, owner) in links.items()}
+    contacts = look_at_all(client, {change.contact for change in applied})
     users = read_users(client, {o for c in applied for o in (c.before, c.after)})
     if users is None:
         raise MissingScopeError(NO_USER_SCOPE)

@@ -35,7 +35,7 @@ from reconciler.portal.dialect import (
     USER_LIST,
 )
 from reconciler.portal.looks import command_to_look
-from reconciler.portal.wire import Answer, Command, Found, Value, identifier, moment
+from reconciler.portal.wire import Answer, Command, Found, Value, identifier, readable_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -206,18 +206,15 @@ def _finding(its: _Conditions, answers: Sequence[Answer | PortalError]) -> Findi
             return Finding(change=its.change, precondition=Precondition.UNKNOWN, shifted=True, answer=update)
     try:
         met = _ids(held, (its.change.contact,), counted=False)
-        modified = moment(held.result[0][MODIFIED]) if met and isinstance(held, Answer) else None
     except PortalError as error:
         return Finding(change=its.change, precondition=Precondition.UNKNOWN, error=error, answer=update)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        modified = None
     if not met:
         return Finding(change=its.change, precondition=Precondition.CONTACT, answer=update)
     return Finding(
         change=its.change,
         precondition=Precondition.MET,
         answer=update,
-        modified=modified,
+        modified=readable_moment(held.result[0].get(MODIFIED)) if isinstance(held, Answer) else None,
         gap=_gap(held, update),
     )
 

@@ -43,7 +43,7 @@ from reconciler.portal.dialect import (
 )
 from reconciler.portal.people import People, Structure, full_name
 from reconciler.portal.questions import Question, ask, by_id, give_up, groups, rows
-from reconciler.portal.wire import Command, identifier, label, moment, readable_identifier
+from reconciler.portal.wire import Command, identifier, label, readable_identifier, readable_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -135,25 +135,6 @@ def read_contacts(client: Client, contacts: Iterable[int], field: str) -> dict[i
         client,
         [
             Question(by_id(CONTACT_LIST, group, select), partial(keep, group), "contacts", give_up)
-            for group in groups(contacts)
-        ],
-    )
-    return found
-
-
-def read_links(client: Client, contacts: Iterable[int]) -> dict[int, tuple[int, int]]:
-    """Return contact -> company and owner, for those that are there. Raises IncompleteReadError."""
-    found: dict[int, tuple[int, int]] = {}
-
-    def keep(asked: Sequence[int], answer: Answer) -> None:
-        found.update(
-            {number: (identifier(row[COMPANY]), identifier(row[OWNER])) for number, row in rows(answer, asked)}
-        )
-
-    ask(
-        client,
-        [
-            Question(by_id(CONTACT_LIST, group, [COMPANY, OWNER]), partial(keep, group), "contacts", give_up)
             for group in groups(contacts)
         ],
     )
@@ -334,11 +315,8 @@ def _no_text(row: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _time(value: Any) -> datetime | None:
-    """Return a date; None: it cannot be read, as MySQL's zero date, which PHP writes as the year -1."""
-    try:
-        return moment(value).astimezone(UTC) if value else _LONG_AGO
-    except (ValueError, TypeError):
-        return None
+    time = readable_moment(value) if value else _LONG_AGO
+    return time and time.astimezone(UTC)
 
 
 def _is_set(row: Mapping[str, Any], field: str, setting: str) -> bool:

@@ -323,3 +323,11 @@ def moment(value: str) -> datetime:
     if not MINYEAR < time.year < MAXYEAR:
         raise ValueError("a time that nobody lived in")
     return time
+
+
+def readable_moment(value: Any) -> datetime | None:
+    """Return a time of the portal; None where it cannot be read, as MySQL's zero date, which PHP writes as year -1."""
+    try:
+        return moment(value)
+    except (ValueError, TypeError):
+        return None

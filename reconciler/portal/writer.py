@@ -85,7 +85,7 @@ class Writer:
         self._limits = limits
         self._intend = intend
         self._settle = settle
-        self._size = limits.start
+        self._size, self._most = limits.start, limits.most
         self._queue: deque[Change] = deque()
         self._sendings: Counter[int] = Counter()
         #: Contacts that have a request of their own: beside others their precondition shifted, or the answer was lost.
@@ -148,7 +148,7 @@ class Writer:
         if first.contact in self._alone:
             return [first]
         ahead = takewhile(lambda change: change.contact not in self._alone, self._queue)
-        chunk = list(islice(ahead, min(self._size, self._limits.most)))
+        chunk = list(islice(ahead, min(self._size, self._most)))
         return chunk[: fitting(chunk)]
 
     def _take(self) -> list[Change]:
@@ -166,8 +166,10 @@ class Writer:
             findings, read_back = self._send(chunk)
         except (RateLimitedError, OperationTimeLimitError, TooLargeError) as refusal:
             log.warning("writer.refused", error=str(refusal))
-            if isinstance(refusal, TooLargeError):
-                self._size = max(1, len(chunk) // 2)
+            if isinstance(refusal, TooLargeError) and len(chunk) > 1:
+                # What was too long is so again; nothing of it was carried out, so it is not counted as sent.
+                self._most, self._size = len(chunk) - 1, len(chunk) // 2
+                self._sendings.subtract(change.contact for change in chunk)
             self._again(chunk, refusal)
             return
         except TransientError as loss:
@@ -270,7 +272,7 @@ class Writer:
     def _adapt(self, updates: int, seconds: float) -> None:
         """Aim the next chunk at the target time; grow to at most twice its size."""
         fitting_in = self._limits.target_seconds / max(seconds / updates, 1e-6)
-        self._size = int(max(1, min(fitting_in, max(self._size + 1, self._size * GROWTH), self._limits.most)))
+        self._size = int(max(1, min(fitting_in, max(self._size + 1, self._size * GROWTH), self._most)))
 
     def _report(self, outcomes: Sequence[Outcome]) -> None:
         if outcomes:

@@ -143,7 +143,17 @@ def _lasting(phase: Phase, fault: Fault) -> Told:  # noqa: C901, PLR0911 - a ret
         return _mended(phase)
     # A sweep tells a read that is not whole; a check fails. A fault that goes unnoticed fails the check, of the same
     # method: that a filter is ignored which no row contradicts, or that a count has no rows.
-    doubted = ("companies", "look", "drift", "pages", "survey", "companies' details", "users", "undo users")
+    doubted = (
+        "companies",
+        "look",
+        "drift",
+        "pages",
+        "survey",
+        "companies' details",
+        "users",
+        "undo users",
+        "undo look",
+    )
     if family is Family.PAGE and phase.name in doubted:
         return _INCOMPLETE
     if family is Family.FILTER and phase.name in ("look", "users", "undo users"):

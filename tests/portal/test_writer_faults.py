@@ -364,7 +364,9 @@ def test_a_request_that_is_too_long_is_halved(make_world: Callable[..., World]) 
     world.drift(30)
     world.run()
     assert world.outcomes() == {"applied": 30}
-    assert [len(write.updates) for write in world.witness.writes][:2] == [10, 5]
+    sizes = [len(write.updates) for write in world.witness.writes]
+    assert sizes[:6] == [10, 5, 2, 4, 2, 3]
+    assert set(sizes[6:]) <= {1, 2}  # what was too long is not tried again
 
 
 @pytest.mark.parametrize(
