@@ -24,8 +24,9 @@ from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Change, Outcome, Result
 from reconciler.planning import fresh_first
 from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client, Limits
+from reconciler.portal.client import Client
 from reconciler.portal.dialect import CONTACT_UPDATE
+from reconciler.portal.limits import Limits
 from reconciler.portal.line import http_client
 from reconciler.portal.pacing import FLOOR, WINDOW, Budget, Throttle
 from reconciler.portal.writer import ChunkLimits, Writer

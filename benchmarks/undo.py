@@ -24,7 +24,8 @@ from reconciler.core.model import Result
 from reconciler.journal.store import open_journal
 from reconciler.planning import Rules, Undo
 from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client, Limits
+from reconciler.portal.client import Client
+from reconciler.portal.limits import Limits
 from reconciler.portal.line import http_client
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.reconcile import Order, Worker, reconcile

@@ -170,3 +170,10 @@ class NotFoundError(RefusedError):
 
 class BadRequestError(RefusedError):
     """The portal does not understand the call: an error of this program."""
+
+
+def forget_frames(failure: BaseException | None) -> None:
+    """Let go of where an error was raised: those calls refer to it in their turn, and to all that the run has read."""
+    while failure is not None:
+        failure.__traceback__ = None
+        failure = failure.__cause__ or failure.__context__

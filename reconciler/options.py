@@ -146,7 +146,10 @@ MaybeRun = Annotated[str | None, typer.Argument(metavar="RUN", help="A run's num
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without a question.")]
 Digest = Annotated[str, typer.Option("--approve", metavar="DIGEST", help="Let just these changes through the guard.")]
 SamePortal = Annotated[
-    bool, typer.Option("--accept-portal", help="The portal has moved: it is the one of `portal.name` all the same.")
+    bool,
+    typer.Option(
+        "--accept-portal", help="The portal has moved or looks like another one: the journal is about it all the same."
+    ),
 ]
 Limit = Annotated[int | None, number("--limit", "At most so many changes.")]
 Standing = Annotated[bool, typer.Option("--standing", help="Only the work list of what is left alone, as CSV.")]

@@ -22,12 +22,21 @@ import structlog
 
 from reconciler.core.model import Outcome, Result, Rule, RunReport, Standing, Status, Usage
 from reconciler.core.roster import Strategy
-from reconciler.errors import IncompleteReadError, MissingScopeError, ReconcilerError, Stopped, UsageError
+from reconciler.errors import (
+    IncompleteReadError,
+    MissingScopeError,
+    PortalChangedError,
+    ReconcilerError,
+    Stopped,
+    UsageError,
+    forget_frames,
+)
 from reconciler.gate import Consent, Passage, Refusal, approve, believed, let_through, require_companies, review
 from reconciler.journal.sweeps import HELD, WAITING
 from reconciler.ops.logs import context
 from reconciler.planning import NO_USER_SCOPE, Ground, Proposal, Rules, Undo, fresh_first, propose, propose_undo, undone
-from reconciler.portal.client import Client, Limits
+from reconciler.portal.client import Client
+from reconciler.portal.limits import Limits
 from reconciler.portal.line import http_client
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.portal.reader import Reader, Scope, Tactics
@@ -69,7 +78,7 @@ class Worker:
     rules: Rules = field(default_factory=Rules)
     chunks: ChunkLimits = field(default_factory=ChunkLimits)
     tactics: Tactics = field(default_factory=Tactics)
-    #: Compares the portal with the journal; its argument accepts another address. Raises PortalChangedError.
+    #: Compares the portal with the journal, also in the next request; True accepts what differs. PortalChangedError.
     recognise: Callable[[bool], None] = lambda _accept: None
 
 
@@ -85,7 +94,7 @@ class Order:
     undo: Undo | None = None
     #: Digest, or its beginning, of changes to let through; empty for none.
     approve: str = ""
-    #: Go on where the portal's name in the journal stood for another address until now.
+    #: Go on where the portal's name in the journal stood for another address or portal until now.
     accept_portal: bool = False
     #: Seconds to wait for the lease.
     lease_wait: float = 60.0
@@ -150,7 +159,9 @@ def reconcile(worker: Worker, order: Order) -> Finished:
             report = _report(run, status, progress, failure, usage)
             worker.journal.finish(report)
             _log(report, progress.passage.refusal)
-        _forget_frames(failure)
+        forget_frames(failure)
+        if isinstance(failure, PortalChangedError):
+            raise failure  # nobody there is to be sent a notice about it
         return Finished(
             report=report,
             failure=failure,
@@ -158,13 +169,6 @@ def reconcile(worker: Worker, order: Order) -> Finished:
             refusal=progress.passage.refusal,
             let_through=len(progress.passage.through),
         )
-
-
-def _forget_frames(failure: BaseException | None) -> None:
-    """Let go of where an error was raised: those calls refer to it in their turn, and to all that the run has read."""
-    while failure is not None:
-        failure.__traceback__ = None
-        failure = failure.__cause__ or failure.__context__
 
 
 def _named(worker: Worker, order: Order) -> Order:

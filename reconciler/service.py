@@ -103,6 +103,7 @@ class Service:
             log.warning("service.skipped", reason=str(held))
         except ReconcilerError as failure:
             failed = "failed"
+            self.watch.obstacle = str(failure)
             log.error("service.run_failed", error=str(failure))  # noqa: TRY400 - the sentence says it all
         except Exception:
             failed = "crashed"

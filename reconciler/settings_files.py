@@ -55,7 +55,10 @@ def read_config(file: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         what, _, where = str(error).removesuffix(")").rpartition(" (at ")
         where = where if where.startswith("line") else f"line {text.count(chr(10)) + 1}"
-        raise UsageError(f'{shown}, {where}: {what}; texts stand in quotes, as in level = "info".') from None
+        hint = 'texts stand in quotes, as in level = "info"'
+        if re.search(r"hex value|[Ee]scape", what):
+            hint = "a text with backslashes stands in single quotes, as in ca_bundle = 'C:\\certs\\ca.pem'"
+        raise UsageError(f"{shown}, {where}: {what}; {hint}.") from None
     except (ValueError, RecursionError):
         # A number of more digits than Python reads, a list in a list in a list: no setting is like that.
         raise UsageError(f"{shown} holds a number or a list that is no setting's; {_EXAMPLE}.") from None

@@ -13,7 +13,6 @@ import sys
 import termios
 import traceback
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from syslog import LOG_ERR, LOG_WARNING
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -116,6 +115,7 @@ class Shell:
         """Give the worker that the settings describe."""
         from reconciler.journal.store import open_journal
         from reconciler.planning import rules_of
+        from reconciler.recognition import Recognition
         from reconciler.reconcile import Worker, chunk_limits, tactics
 
         with ExitStack() as stack:
@@ -125,7 +125,7 @@ class Shell:
             webhook = settings.portal.webhook()
             yield Worker(
                 portal=settings.portal.key,
-                recognise=partial(journal.portals.recognise, settings.portal.key, webhook.name, webhook.is_host),
+                recognise=Recognition(client, journal.portals, name=settings.portal.key, webhook=webhook),
                 client=client,
                 journal=journal,
                 clock=self.clock,

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PREFIX = "RECONCILER_"
 _EXAMPLE = "config.example.toml lists them all"
+#: What pydantic calls a kind of value, and its plain name.
+_PLAIN = {"a valid boolean": "true or false", "a valid integer": "a whole number", "a valid number": "a number"}
 _OWN_VARIABLES = frozenset({"RECONCILER_CONFIG", "RECONCILER_SECRETS_DIR"})
 
 
@@ -69,7 +71,15 @@ def sentence(error: ValidationError, layers: Sequence[Layer]) -> str:
     name, entry = _named(first)
     place = next((f" ({layer.place(name)})" for layer in reversed(layers) if _holds(layer, name)), "")
     told = dict.fromkeys(f"`{other}`" for other, _ in map(_named, others) if other != name)
-    return f"`{name}`{place}{entry} {_expected(first)}" + (f"; wrong too: {', '.join(told)}." if told else ".")
+    quoted = "; the quotes belong to its value there, so leave them out" if _in_quotes(name, layers) else ""
+    wrong_too = f"; wrong too: {', '.join(told)}" if told else ""
+    return f"`{name}`{place}{entry} {_expected(first)}{quoted}{wrong_too}."
+
+
+def _in_quotes(name: str, layers: Sequence[Layer]) -> bool:
+    """Tell whether a value stands in quotes of its own, as `docker run --env-file` keeps them."""
+    value = next((layer.values[name] for layer in reversed(layers) if name in layer.values), None)
+    return isinstance(value, str) and re.fullmatch(r"\s*(['\"]).*\1\s*", value, re.DOTALL) is not None
 
 
 def _named(error: ErrorDetails) -> tuple[str, str]:
@@ -83,7 +93,9 @@ def _expected(error: ErrorDetails) -> str:
     if error["type"] == "tuple_type":
         return "should be a list, in square brackets"
     # pydantic says "Input should be ...", "String should have ..." or, for our own checks, "Value error, should ...".
-    expected = re.sub(r"^(Input|String|Value error,) ", "", error["msg"]).partition(", unable to parse")[0]
+    expected = re.sub(r"^(Input|String|Value error,) ", "", error["msg"]).partition(", unable to ")[0]
+    for theirs, plain_words in _PLAIN.items():
+        expected = expected.replace(theirs, plain_words)
     return re.sub(r"\d+\.\d{5,}", lambda found: f"{float(found[0]):.4g}", expected)
 
 

@@ -17,6 +17,7 @@ SHELL = {
     "foreground",
     "service",
     "reconcile",
+    "recognition",
     "config",
     "sources",
     "settings_files",

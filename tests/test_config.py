@@ -302,12 +302,27 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(
         ("[portal", "settings.toml, line 1, column 8: "),
         ('a = 1\nb = """\n', "settings.toml, line 3: "),
         ("a = 1\na = 2", "settings.toml, line 2, column 6: "),
+        (
+            'a = "C:\\Users"',
+            "settings.toml, line 1, column 9: Invalid hex value; a text with backslashes stands in single",
+        ),
+        (
+            'a = "C:\\certs"',
+            "settings.toml, line 1, column 9: Unescaped '\\' in a string; a text with backslashes stands",
+        ),
     ],
 )
 def test_bad_toml_is_refused_with_line_and_column(toml: str, says: str, write: Callable[[str], Path]) -> None:
     """File, place and what to do; never the line itself."""
     write(toml)
     assert refusal(Path("settings.toml")).startswith(says)
+
+
+@pytest.mark.parametrize("text", [r"C:\Users\x\ca.pem", r"C:\certs\ca.pem", r"\\server\ca.pem"])
+def test_a_text_with_backslashes_is_named(text: str, write: Callable[[str], Path]) -> None:
+    """It does stand in quotes: in those of the wrong kind."""
+    write(f'[portal]\nca_bundle = "{text}"')
+    assert "; a text with backslashes stands in single quotes, as in ca_bundle = " in refusal(Path("settings.toml"))
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,7 +359,7 @@ def test_policies_that_contradict_each_other_are_refused(policy: dict[str, Any],
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        ({"retry.attempts": "many"}, "`retry.attempts` (command line) should be a valid integer"),
+        ({"retry.attempts": "many"}, "`retry.attempts` (command line) should be a whole number"),
         ({"retry.attempts": 0}, "should be greater than or equal to 1"),
         ({"retry.max_seconds": float("nan")}, "should be a finite number"),
         ({"log.level": "loud"}, "should be 'debug', 'info', 'warning' or 'error'"),
@@ -363,7 +378,7 @@ def test_policies_that_contradict_each_other_are_refused(policy: dict[str, Any],
             {"policy.leave_companies": 42},
             "`policy.leave_companies` (command line) should be a list, in square brackets.",
         ),
-        ({"policy.leave_companies": [1, "x", "y"]}, "(command line), entry 2, should be a valid integer."),
+        ({"policy.leave_companies": [1, "x", "y"]}, "(command line), entry 2, should be a whole number."),
         ({"service.interval_minutes": 0}, "should be greater than or equal to 0.01667."),
         ({"portal.name": ""}, "should have at least 1 character"),
         ({"portal.webhook_url": 5}, "`portal.webhook_url` (command line) should be a valid string"),
@@ -521,6 +536,26 @@ def test_a_variable_that_only_looks_like_a_service_is_refused(
     """RECONCILER_PORT=9000 is somebody who meant web.port."""
     monkeypatch.setenv(name, value)
     assert f"Unknown variable {name}" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("SERVICE__INTERVAL_MINUTES", '"5"', "should be a number; the quotes belong to its value there"),
+        (
+            "WEB__ENABLED",
+            "'false'",
+            "should be true or false; the quotes belong to its value there, so leave",
+        ),
+        ("LOG__LEVEL", '"info"', "should be 'debug', 'info', 'warning' or 'error'; the quotes belong to its value"),
+        ("WEB__ENABLED", "never", "(RECONCILER_WEB__ENABLED in the environment) should be true or false."),
+    ],
+)
+def test_quotes_that_docker_keeps_are_named(name: str, value: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`docker run --env-file` takes quotes for a part of the value."""
+    monkeypatch.setenv("RECONCILER_PORTAL__WEBHOOK_URL", WEBHOOK)
+    monkeypatch.setenv(f"RECONCILER_{name}", value)
+    assert says in refusal()
 
 
 def test_making_settings_directly_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,8 @@ A portal is known by its name: the setting `portal.name`, or its address. The ad
 
 - a portal that gets a name, or another one, keeps its history: its writes that are open are settled;
 - rows of a program that knew no ports, or took two spellings of a host for two portals, come together;
-- a name that comes to stand for another address is asked about: undo and exceptions of one portal mean other people's
-  contacts on another.
+- a name that comes to stand for another address, or an address for another portal, is asked about: undo and exceptions
+  of one portal mean other people's contacts on another.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from reconciler.journal import tables
 from reconciler.journal.exceptions import BY_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Callable, Mapping
+    from datetime import date, datetime
 
     from sqlalchemy import Connection
 
@@ -73,11 +73,37 @@ class Portals:
             if kept.name != name:
                 log.warning("journal.portal_renamed", portal=name, former=kept.name)
             connection.execute(update(_portal).where(_portal.c.id == kept.id).values(name=name, address=address))
+            if accept:  # it may be a copy with other companies: all of them are read again
+                _forget_what_was_read(connection, kept.id)
             former = next(
                 (row.name for row in ours if row.address is None and address.startswith(f"{row.name}:")), None
             )
             if former is not None:
                 _keep_for_the_host(connection, kept.id, former, now)
+
+    def compare_users(self, name: str, registered: Mapping[int, date], accept: bool) -> None:
+        """Compare the days on which the portal's first users were registered with those that are kept; keep them.
+
+        What is empty tells nothing. Raise `PortalChangedError` when another portal answers than before, unless that is
+        to be accepted.
+        """
+        now = {str(number): day.isoformat() for number, day in registered.items()}
+        if not now:
+            return
+        with self._database.writing() as connection:
+            row = connection.execute(select(_portal).where(_portal.c.name == name)).one()
+            before: dict[str, str] = row.first_users or {}
+            differing = next((user for user in now if now[user] != before.get(user, now[user])), None)
+            if differing is not None and not accept:
+                raise PortalChangedError(
+                    f"another portal than before answers at {row.address or name}: its user {differing} was "
+                    f"registered on {now[differing]}, and by the journal on {before[differing]}; if the journal's "
+                    "runs and exceptions are about this portal, give --accept-portal once (`reconciler --once "
+                    "--accept-portal`); if they are not, give it another `portal.name`"
+                )
+            kept = now if differing is not None else before | now
+            if kept != before:
+                connection.execute(update(_portal).where(_portal.c.id == row.id).values(first_users=kept))
 
 
 def _latest_run(connection: Connection, portal: int) -> int:
@@ -123,6 +149,11 @@ def _merge(connection: Connection, source: int, target: int, now: datetime) -> N
     )
     for table in (_run, _exception, standing, approval, tables.approval_change):
         connection.execute(update(table).where(table.c.portal_id == source).values(portal_id=target))
-    for table in (tables.company, tables.sweep_progress, tables.sighting, tables.user):
-        connection.execute(delete(table).where(table.c.portal_id == source))
+    _forget_what_was_read(connection, source)
     connection.execute(delete(_portal).where(_portal.c.id == source))
+
+
+def _forget_what_was_read(connection: Connection, portal: int) -> None:
+    """Forget companies and users; the next sweep reads them all."""
+    for table in (tables.company, tables.sweep_progress, tables.sighting, tables.user):
+        connection.execute(delete(table).where(table.c.portal_id == portal))

@@ -88,6 +88,9 @@ portal = Table(
     Column("first_seen_at", UtcDateTime, nullable=False),
     #: Host, and port where it has one of its own. Empty: a program of an older version wrote this row.
     Column("address", Text),
+    #: {number: day of registration} of its first users, which tell it from another portal at the same address.
+    #: Empty: they could not be read yet.
+    Column("first_users", JSON(none_as_null=True)),
 )
 
 run = Table(

@@ -7,6 +7,7 @@ have a deadline in all. Of connections that wait there may be so many; then the 
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -191,7 +192,10 @@ def _probe(address: str, port: int) -> None:
         socket.create_server((address, port), family=family).close()
     except OSError as failure:
         reason = (failure.strerror or str(failure)).partition(" (while")[0]
+        change = "web.port to another one (0 takes a free one)"
+        if failure.errno == errno.EADDRNOTAVAIL:
+            change = "web.address to an address of this machine (0.0.0.0 is all of them)"
         raise UsageError(
-            f"The pages of the service cannot listen on {address}, port {port} ({reason}): set web.port to another "
-            "one (0 takes a free one), or web.enabled to false."
+            f"The pages of the service cannot listen on {address}, port {port} ({reason}): set {change}, "
+            "or web.enabled to false."
         ) from failure

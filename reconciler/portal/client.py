@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Self
@@ -42,8 +42,10 @@ if TYPE_CHECKING:
 
     from reconciler.clock import Clock
     from reconciler.portal.address import Webhook
+    from reconciler.portal.limits import Limits
     from reconciler.portal.listener import Listener
     from reconciler.portal.pacing import Budget, Throttle
+    from reconciler.portal.questions import Question
     from reconciler.portal.wire import Timing
 
 log = structlog.get_logger("reconciler.portal")
@@ -54,24 +56,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 READ_SECONDS = REQUEST_SECONDS / 2
 #: Bytes of a batch's body besides its commands, and beside each of them: quotes, key, colon and comma.
 _ENVELOPE, _BESIDE = 24, 21
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How far the client goes. Times in seconds, sizes in bytes."""
-
-    attempts: int = 6
-    retry_seconds: float = 300.0
-    read_timeout: float = 75.0
-    #: Longest body sent: a stock web server refuses more than 1 MB (F17).
-    body_bytes: int = 512_000
-    #: Longest answer read.
-    answer_bytes: int = 50_000_000
-    #: Requests of reads that are under way at the same time; writes are always one stream (DESIGN 3).
-    lanes: int = 1
-    #: Whether to try again before the portal has answered for the first time: not when a person waits, because an
-    #: address that never worked is wrong more often than the portal is away.
-    patient: bool = True
 
 
 class Client:
@@ -112,6 +96,8 @@ class Client:
         self.listener: Listener = Deaf()
         #: Within how many seconds the portal must answer for the first time; None: as always.
         self.first_answer_seconds: float | None = None
+        #: A question that travels with the next commands that are read, and is over once it was answered.
+        self.beside: Question | None = None
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -174,6 +160,15 @@ class Client:
 
     def ask(self, commands: Sequence[Command]) -> list[Answer | PortalError]:
         """As `read`, but errors of single commands that repetition cannot mend are returned in their place."""
+        question = self.beside
+        if question is None or not commands:
+            return self._ask(commands)
+        *answers, answer = self._ask([*commands, question.command])
+        self.beside = None
+        question.take(answer)
+        return answers
+
+    def _ask(self, commands: Sequence[Command]) -> list[Answer | PortalError]:
         answers: dict[int, Answer | PortalError] = {}
         waiting = list(range(len(commands)))
         for attempt in range(1, self._limits.attempts + 1):

@@ -30,6 +30,13 @@ class Question:
     #: Raises, or makes do without.
     refused: Callable[[PortalError], None]
 
+    def take(self, answer: Answer | PortalError) -> None:
+        """Give an answer, or an error in its place, to the one of both that it is for."""
+        if isinstance(answer, PortalError):
+            self.refused(answer)
+        else:
+            self.keep(answer)
+
 
 def ask(client: Client, questions: Sequence[Question]) -> None:
     """Ask, so many at a time as are under way at once: decoded rows take ten times the room of what is kept of them."""
@@ -40,11 +47,8 @@ def ask(client: Client, questions: Sequence[Question]) -> None:
             reading += 1
             doubted: list[Question] = []
             for question, answer in zip(waiting, client.ask([q.command for q in waiting]), strict=True):
-                if isinstance(answer, PortalError):
-                    question.refused(answer)
-                    continue
                 try:
-                    question.keep(answer)
+                    question.take(answer)
                 except (ValueError, TypeError, AttributeError, KeyError) as doubt:
                     if reading == READINGS:
                         raise IncompleteReadError(

@@ -24,6 +24,9 @@ OTHER_CATEGORY = 1
 _DAY = 86_400
 #: How far back the oldest record was created.
 _HISTORY = 5 * 365 * _DAY
+#: Users were registered so long ago, in epoch seconds, and some days later by the seed: the day tells one portal from
+#: another, so it is the same whenever a portal of the same seed starts.
+_FOUNDED, _FOUNDING_DAYS = 1_388_534_400, 1000
 _OWNERS_PER_DEPARTMENT = 8
 #: How a drifted contact came to be, cumulative shares: the company was handed over, the contact was created by
 #: somebody else, the contact was edited, and the rest was linked, which leaves no trace (F3).
@@ -53,6 +56,7 @@ class Population:
         self._random = Random(spec.seed)
         self._owners = range(ADMIN + 1, ADMIN + 1 + spec.owners)
         self._first_day = now - _HISTORY
+        self._registered = min(self._first_day, _FOUNDED + spec.seed % _FOUNDING_DAYS * _DAY)
         ids = self._ids()
         self._own = [next(ids) for _ in range(spec.own_companies)]
         self._company_ids = array("q", (next(ids) for _ in range(spec.companies)))
@@ -73,14 +77,14 @@ class Population:
 
     def users(self) -> Iterator[tuple[object, ...]]:
         spec = self._spec
-        yield ADMIN, 1, 1, "Alex", "Admin", "admin@example.com", "Administrator", "[1]", self._first_day
+        yield ADMIN, 1, 1, "Alex", "Admin", "admin@example.com", "Administrator", "[1]", self._registered
         for number, identifier in enumerate(self._owners):
             first, last = self._pick(names.FIRST), self._pick(names.LAST)
             # The owners of most companies stay: a portal whose main people have all left is another story.
             active = number < spec.owners - spec.dismissed_owners
             department = f"[{number // _OWNERS_PER_DEPARTMENT + 2}]"
             email = f"user{identifier}@example.com"
-            yield identifier, int(active), 0, first, last, email, "Account manager", department, self._first_day
+            yield identifier, int(active), 0, first, last, email, "Account manager", department, self._registered
 
     def contacts(self) -> Iterator[tuple[object, ...]]:
         spec, draw, owners = self._spec, self._random.random, self._owners

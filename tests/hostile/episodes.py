@@ -24,10 +24,11 @@ from reconciler.core.policy import Case, DismissedOwner, MultiCompany, Policies
 from reconciler.core.roster import Roster, Strategy
 from reconciler.errors import PortalError, ReconcilerError
 from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client, Limits
+from reconciler.portal.client import Client
 from reconciler.portal.details import Wants
 from reconciler.portal.diagnosis import diagnose
 from reconciler.portal.dialect import BATCH_COMMANDS
+from reconciler.portal.limits import Limits
 from reconciler.portal.line import http_client
 from reconciler.portal.notices import notify
 from reconciler.portal.pacing import Budget, Throttle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,6 +117,22 @@ def test_another_address_under_the_same_name_is_asked_about(journal: Journal) ->
     recognise(journal, "head office", "new.example", accept=True)
     assert names(journal) == {"head office": "new.example"}
     assert recognise(journal, "head office", "new.example") == []
+
+
+def test_the_days_of_first_users_tell_portals_apart(journal: Journal) -> None:
+    """They come together from several looks; the first difference is asked about, and what is accepted takes over."""
+    journal.begin(portal=HOST, command="service")
+    recognise(journal, HOST, HOST)
+    compare = journal.portals.compare_users
+    compare(HOST, {}, accept=False)
+    compare(HOST, {1: date(2019, 3, 4)}, accept=False)
+    compare(HOST, {2: date(2020, 1, 1)}, accept=False)
+    sentence = f"at {HOST}: its user 2 was registered on 2021-01-01, and by the journal on 2020-01-01.* --accept-portal"
+    with pytest.raises(PortalChangedError, match=sentence):
+        compare(HOST, {1: date(2019, 3, 4), 2: date(2021, 1, 1)}, accept=False)
+    compare(HOST, {1: date(2019, 3, 4), 2: date(2020, 1, 1)}, accept=False)
+    compare(HOST, {2: date(2021, 1, 1)}, accept=True)
+    compare(HOST, {2: date(2021, 1, 1), 1: date(2022, 2, 2)}, accept=False)
 
 
 def test_other_portals_stay_what_they_are(journal: Journal) -> None:

@@ -35,6 +35,7 @@ from reconciler.errors import (
 )
 from reconciler.portal import line as line_module
 from reconciler.portal.line import http_client
+from reconciler.portal.questions import Question
 from reconciler.portal.refusals import LONGEST
 from reconciler.portal.wire import Answer, Command, fresh_nonce
 from reconciler.simulator.costs import CostModel, Profile
@@ -257,6 +258,32 @@ def test_a_batch_holds_no_more_than_fifty() -> None:
     with pytest.raises(ValueError, match="51 commands are more than a batch holds"):
         script.client().send([TIME] * 51)
     assert script.requests == []
+
+
+def test_a_question_travels_with_the_first_commands() -> None:
+    """It makes no request of its own, is asked once, and waits where there is nothing to read or no answer."""
+    script = Script(error_answer(500, "INTERNAL_SERVER_ERROR"), batch_answer({"c0": True, "c1": []}), batch_answer())
+    client = script.client(attempts=1)
+    kept: list[Answer | PortalError] = []
+    client.beside = Question(PAGE, kept.append, "users", kept.append)
+    assert client.read([]) == []
+    with pytest.raises(ServerFaultError):
+        client.read([TIME])
+    assert (kept, len(script.requests)) == ([], 1)
+    assert len(client.read([TIME])) == 1
+    client.read([TIME])
+    assert len(kept) == 1
+    assert [len(json.loads(request.content)["cmd"]) for request in script.requests] == [2, 2, 1]
+
+
+def test_a_question_that_is_refused_stops_nothing() -> None:
+    """It is told the error; the other commands have their answers."""
+    clock = VirtualClock(Timeline())
+    client = client_on(InProcessTransport(Office(clock=clock, scopes=("crm",)).portal), clock)
+    refused: list[PortalError] = []
+    client.beside = Question(Command("user.get", {}), lambda _: None, "users", refused.append)
+    assert client.read([PAGE])[0].result == []
+    assert [type(error) for error in refused] == [MissingScopeError]
 
 
 def test_a_silent_portal_is_asked_once_while_a_person_waits() -> None:

@@ -11,7 +11,8 @@ from support.portal_fixture import Office
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client, Limits
+from reconciler.portal.client import Client
+from reconciler.portal.limits import Limits
 from reconciler.portal.line import http_client
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.simulator.transport import InProcessTransport

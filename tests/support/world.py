@@ -22,7 +22,8 @@ from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Result
 from reconciler.journal.store import Journal, open_journal
 from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client, Limits
+from reconciler.portal.client import Client
+from reconciler.portal.limits import Limits
 from reconciler.portal.line import http_client
 from reconciler.portal.pacing import Budget, Throttle
 from reconciler.portal.reader import Tactics

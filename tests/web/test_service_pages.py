@@ -92,6 +92,14 @@ def test_a_port_that_is_taken(desk: Desk, portal: Served) -> None:
     )
 
 
+def test_an_address_of_another_machine(desk: Desk) -> None:
+    """Another port would not help: the setting that is wrong is named."""
+    desk.env(WEB__ADDRESS="192.0.2.1", WEB__PORT="0")
+    ended = desk.run()
+    assert ended.code == 2
+    assert "set web.address to an address of this machine (0.0.0.0 is all of them)" in ended.err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [

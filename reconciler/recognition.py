@@ -1,0 +1,53 @@
+"""Making sure that the portal is the one that the journal knows by its name.
+
+The address is compared at each run. The portal's first users are compared once a process: the question travels with the
+first request of the first run, so its answer is known before anything is planned or written.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from reconciler.portal.first_users import QUESTION, registered
+from reconciler.portal.questions import Question
+
+if TYPE_CHECKING:
+    from reconciler.errors import PortalError
+    from reconciler.journal.portals import Portals
+    from reconciler.portal.address import Webhook
+    from reconciler.portal.client import Client
+    from reconciler.portal.wire import Answer
+
+log = structlog.get_logger("reconciler.journal")
+
+
+class Recognition:
+    """Compares one portal with the journal."""
+
+    def __init__(self, client: Client, portals: Portals, *, name: str, webhook: Webhook) -> None:
+        """`name` is the portal's name in the journal."""
+        self._client = client
+        self._portals = portals
+        self._name = name
+        self._webhook = webhook
+        self._compared = False
+
+    def __call__(self, accept: bool) -> None:
+        """Compare the address now, and the first users with the next request; `accept` what differs.
+
+        The caller holds the lease. Raises PortalChangedError, also out of that request.
+        """
+        self._portals.recognise(self._name, self._webhook.name, self._webhook.is_host, accept)
+        if not self._compared:
+            self._client.beside = Question(QUESTION, partial(self._compare, accept), "users", self._not_shown)
+
+    def _compare(self, accept: bool, answer: Answer) -> None:
+        self._portals.compare_users(self._name, registered(answer), accept)
+        self._compared = True
+
+    def _not_shown(self, error: PortalError) -> None:
+        """Go on: without the right to see users, nothing is written anyway."""
+        log.info("journal.portal_not_compared", reason=str(error))

@@ -1,0 +1,144 @@
+"""Another portal at the same address: nothing of it is written until somebody says that it is meant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select
+from support.portal_fixture import ANN, BOB
+from support.world import CLEO
+
+from reconciler.core.model import Status
+from reconciler.errors import PortalChangedError
+from reconciler.journal import tables
+from reconciler.planning import Undo
+from reconciler.portal.address import parse_webhook
+from reconciler.recognition import Recognition
+from reconciler.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.world import World
+
+A_DAY = 86_400
+
+
+def start(world: World) -> None:
+    """Start a worker that knows portals again, as a new process would."""
+    world.restart()
+    webhook = parse_webhook(f"https://portal.bitrix24.de{world.portal.webhook_path}")
+    recognise = Recognition(world.worker.client, world.journal.portals, name="portal", webhook=webhook)
+    world.worker = replace(world.worker, recognise=recognise)
+
+
+def become_another_portal(world: World) -> None:
+    """Put a copy of another portal back at this address: its users, and its companies' owners, are others."""
+    with world.portal.database.lock:
+        world.portal.database.connection.execute("UPDATE user SET date_register = date_register + ?", (A_DAY,))
+        world.portal.database.connection.execute("UPDATE company SET assigned_by_id = ?", (CLEO,))
+
+
+def kept(world: World) -> dict[str, str] | None:
+    """Return what the journal keeps of the portal's first users."""
+    with world.journal._reading() as connection:
+        days: dict[str, str] | None = connection.execute(select(tables.portal.c.first_users)).scalar_one()
+        return days
+
+
+def require_refused(world: World, **order: Any) -> None:
+    """Run, and see that it ends because the portal is another one; the journal has it as failed, with the reason."""
+    with pytest.raises(PortalChangedError, match="--accept-portal") as refusal:
+        world.run(**order)
+    assert refusal.value.exit_code == 3
+    (record,) = world.journal.runs(1)
+    assert (record.report.status, record.report.error) == (Status.FAILED, str(refusal.value))
+    assert record.report.outcomes == {}
+
+
+@pytest.fixture
+def known(make_world: Callable[..., World]) -> World:
+    """Return a world whose portal the journal knows, with two contacts that drifted after that."""
+    world = make_world()
+    world.drift(2)
+    start(world)
+    assert world.run().report.status is Status.APPLIED
+    world.portal.people.edit_company(101, ANN, assigned_by_id=ANN)
+    return world
+
+
+def test_another_portal_is_asked_about_before_anything_is_written(known: World) -> None:
+    """Neither contact gets another owner; the sentence gives the option, and the exit code is 3."""
+    become_another_portal(known)
+    start(known)
+    before = kept(known)
+    for _ in range(2):  # the service asks again with each run
+        require_refused(known)
+    assert [known.owner_of(contact) for contact in (1, 2)] == [BOB, BOB]
+    assert kept(known) == before
+    assert known.run(accept_portal=True).report.status is Status.APPLIED
+    assert [known.owner_of(contact) for contact in (1, 2)] == [CLEO, CLEO]
+    assert kept(known) != before
+    assert known.run().report.status is Status.IN_SYNC
+    start(known)
+    assert known.run().report.status is Status.IN_SYNC
+
+
+def test_an_undo_of_one_portal_changes_nothing_in_another(known: World) -> None:
+    """A contact of the same number there is another person."""
+    become_another_portal(known)
+    start(known)
+    require_refused(known, command="undo", undo=Undo(run=1))
+    assert [known.owner_of(contact) for contact in (1, 2)] == [BOB, BOB]
+
+
+def test_open_writes_are_not_settled_by_another_portal(known: World) -> None:
+    """What became of them only the portal that they were sent to can tell."""
+    run = known.journal.begin(portal="portal", command="test")
+    (record,) = [row for row in known.journal.changes(1) if row.change.contact == 1]
+    known.journal.intend(run, [record.change])
+    become_another_portal(known)
+    start(known)
+    require_refused(known)
+    assert [intent.change.contact for intent in known.journal.open_intents("portal")] == [1]
+
+
+def test_the_service_says_why_it_does_nothing(known: World) -> None:
+    """Monitoring is told the sentence, and nobody in the other portal is sent a notice."""
+    become_another_portal(known)
+    start(known)
+    heard: list[object] = []
+    service = Service(known.worker, heard.append, interval=600.0)
+    service.tick()
+    assert any("another portal than before" in reason for reason in service.watch.not_ready())
+    assert heard == []
+
+
+def test_the_question_costs_a_command_once_a_process(known: World) -> None:
+    """It travels with the first request, so that there are no more requests."""
+    known.run()
+    start(known)
+    first = known.run().report.usage
+    second = known.run().report.usage
+    assert first.requests == second.requests
+    assert first.commands == second.commands + 1
+
+
+def test_new_users_and_users_who_were_removed_change_nothing(known: World) -> None:
+    """A portal is the same as long as no user that both know differs."""
+    known.office.user(2, name="Dora", date_register=99 * A_DAY)
+    with known.portal.database.lock:
+        known.portal.database.connection.execute("DELETE FROM user WHERE id = 1")
+    start(known)
+    assert known.run().report.status is Status.APPLIED
+    assert set(kept(known) or {}) >= {"1", "2"}
+
+
+def test_a_portal_whose_users_cannot_be_seen_is_not_stopped(make_world: Callable[..., World]) -> None:
+    """Nothing is kept of it. A plan that writes is refused anyway, for want of the scope."""
+    world = make_world(scopes=("crm",))
+    start(world)
+    assert world.run().report.status is Status.IN_SYNC
+    assert kept(world) is None
