@@ -302,14 +302,6 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(
         ("[portal", "settings.toml, line 1, column 8: "),
         ('a = 1\nb = """\n', "settings.toml, line 3: "),
         ("a = 1\na = 2", "settings.toml, line 2, column 6: "),
-        (
-            'a = "C:\\Users"',
-            "settings.toml, line 1, column 9: Invalid hex value; a text with backslashes stands in single",
-        ),
-        (
-            'a = "C:\\certs"',
-            "settings.toml, line 1, column 9: Unescaped '\\' in a string; a text with backslashes stands",
-        ),
     ],
 )
 def test_bad_toml_is_refused_with_line_and_column(toml: str, says: str, write: Callable[[str], Path]) -> None:
