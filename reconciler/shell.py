@@ -125,7 +125,9 @@ class Shell:
             webhook = settings.portal.webhook()
             yield Worker(
                 portal=settings.portal.key,
-                recognise=Recognition(client, journal.portals, name=settings.portal.key, webhook=webhook),
+                recognise=Recognition(
+                    client, journal.portals, name=settings.portal.key, webhook=webhook, clock=self.clock
+                ),
                 client=client,
                 journal=journal,
                 clock=self.clock,

@@ -15,7 +15,7 @@ from reconciler.errors import PortalChangedError
 from reconciler.journal import tables
 from reconciler.planning import Undo
 from reconciler.portal.address import parse_webhook
-from reconciler.recognition import Recognition
+from reconciler.recognition import COMPARED_FOR, Recognition
 from reconciler.service import Service
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def start(world: World) -> None:
     """Start a worker that knows portals again, as a new process would."""
     world.restart()
     webhook = parse_webhook(f"https://portal.bitrix24.de{world.portal.webhook_path}")
-    recognise = Recognition(world.worker.client, world.journal.portals, name="portal", webhook=webhook)
+    recognise = Recognition(
+        world.worker.client, world.journal.portals, name="portal", webhook=webhook, clock=world.clock
+    )
     world.worker = replace(world.worker, recognise=recognise)
 
 
@@ -116,14 +118,23 @@ def test_the_service_says_why_it_does_nothing(known: World) -> None:
     assert heard == []
 
 
-def test_the_question_costs_a_command_once_a_process(known: World) -> None:
+def test_the_question_costs_a_command_an_hour(known: World) -> None:
     """It travels with the first request, so that there are no more requests."""
     known.run()
     start(known)
-    first = known.run().report.usage
-    second = known.run().report.usage
-    assert first.requests == second.requests
-    assert first.commands == second.commands + 1
+    first, second = (known.run().report.usage for _ in range(2))
+    known.clock.sleep(COMPARED_FOR)
+    third = known.run().report.usage
+    assert first.requests == second.requests == third.requests
+    assert first.commands == second.commands + 1 == third.commands
+
+
+def test_another_portal_that_is_put_back_under_a_running_service_is_found_out(known: World) -> None:
+    """Within an hour."""
+    known.clock.sleep(COMPARED_FOR)
+    become_another_portal(known)
+    require_refused(known)
+    assert [known.owner_of(contact) for contact in (1, 2)] == [BOB, BOB]
 
 
 def test_new_users_and_users_who_were_removed_change_nothing(known: World) -> None:

@@ -64,6 +64,9 @@ class Portals:
                 if row is named or row.address == address or (row.address is None and is_host(row.name))
             ]
             if not ours:
+                # Before the first run makes a row without an address, which any other address would pass for.
+                new = insert(_portal).values(name=name, address=address, first_seen_at=now)
+                connection.execute(new)
                 return
             kept = named or max(ours, key=lambda row: _latest_run(connection, row.id))
             for row in ours:
@@ -96,7 +99,7 @@ class Portals:
             differing = next((user for user in now if now[user] != before.get(user, now[user])), None)
             if differing is not None and not accept:
                 raise PortalChangedError(
-                    f"another portal than before answers at {row.address or name}: its user {differing} was "
+                    f"another portal than before seems to answer at {row.address or name}: its user {differing} was "
                     f"registered on {now[differing]}, and by the journal on {before[differing]}; if the journal's "
                     "runs and exceptions are about this portal, give --accept-portal once (`reconciler --once "
                     "--accept-portal`); if they are not, give it another `portal.name`"

@@ -107,8 +107,8 @@ def test_a_name_that_is_set_later_keeps_the_writes_that_are_open(journal: Journa
 
 def test_another_address_under_the_same_name_is_asked_about(journal: Journal) -> None:
     """Nothing changes until somebody accepts it; the sentence gives the option, and the exit code is 3."""
-    journal.begin(portal="head office", command="service")
     recognise(journal, "head office", "old.example")
+    journal.begin(portal="head office", command="service")  # the first run, and the only one
     sentence = r"is at new\.example now, and was at old\.example.* --accept-portal"
     with pytest.raises(PortalChangedError, match=sentence) as asked:
         recognise(journal, "head office", "new.example")
