@@ -68,7 +68,7 @@ def look(shell: Shell, settings: Settings, journal: Journal | None) -> tuple[Pro
     """Sweep the portal that the settings name, and plan."""
     with connect(settings, shell.clock) as client:
         ground = Ground(portal=settings.portal.key, clock=shell.clock, rules=rules_of(settings))
-        proposal = propose(Reader(client, lambda *_: None), journal, ground, writing=False)
+        proposal = propose(Reader(client, lambda *_: None), journal, ground)
         plan, snapshot = proposal.plan, proposal.snapshot
         report = RunReport(
             run=None,

@@ -258,7 +258,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
                 scope=Scope(companies=filters.companies, owners=filters.owners),
                 limit=filters.limit,
             )
-            proposal = propose(Reader(client, progress.read, tactics(settings)), journal, ground, writing=False)
+            proposal = propose(Reader(client, progress.read, tactics(settings)), journal, ground)
             if not proposal.plan.changes:
                 agreed = journal is not None and agreed_to_missing(journal, settings.portal.key)
                 require_companies(proposal.population, settings.guard.limits, agreed=agreed)

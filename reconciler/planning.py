@@ -144,16 +144,17 @@ class Proposal:
         return Links(undoes=self.undoes)
 
 
-def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing: bool) -> Proposal:
+def propose(reader: Reader, journal: Journal | None, ground: Ground, *, run: int | None = None) -> Proposal:
     """Sweep, and plan by all that is known. `journal` None: there is none yet, so nothing is known.
 
-    Not `writing`: nothing is written to the journal either; contacts that would go into quarantine are only shown so.
+    `run` is the run that plans; None: nothing is written to the journal, and contacts that would go into quarantine are
+    only shown so.
     """
     rules, portal = ground.rules, ground.portal
     known = journal.sweeps.known(portal) if journal is not None and ground.scope == Scope() else Known()
     roster = known.roster
     before = known.last.companies if known.last is not None else None
-    halfway = known.halfway if writing else None
+    halfway = known.halfway if run is not None else None
     snapshot = reader.sweep(ground.scope, rules.wants, roster, halfway)
     population = _population(snapshot, before)
     _log_reading(snapshot)
@@ -165,7 +166,7 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
     case = Case(snapshot=snapshot, policies=rules.policies)
     quarantined: tuple[int, ...] = ()
     if journal is not None:
-        if writing:
+        if run is not None:
             journal.exceptions.add(portal, Standing.QUARANTINED, ())  # writes down which are over by time
         exceptions = dict(journal.exceptions.in_force(portal, snapshot.company_owners))
         over = journal.exceptions.in_force(portal).keys() - exceptions.keys()
@@ -174,13 +175,13 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, writing:
         case = replace(case, evidence=evidence, exceptions=exceptions, forgiven=journal.exceptions.forgiven(portal))
         flapping = _flapping(case, journal, ground)
         exceptions.update({entry.contact: Standing.QUARANTINED for entry in flapping})
-        if writing and flapping:
+        if run is not None and flapping:
             until = ground.clock.now() + rules.quarantine
-            quarantined = tuple(journal.exceptions.add(portal, Standing.QUARANTINED, flapping, until))
+            quarantined = tuple(journal.exceptions.add(portal, Standing.QUARANTINED, flapping, until, run))
     plan = make_plan(case, portal=portal, limit=ground.limit)
     _log_unreadable(plan)
-    if journal is not None and writing and (respected := _respected(plan, case)):
-        journal.exceptions.add(portal, Standing.RESPECTED, respected)
+    if journal is not None and run is not None and (respected := _respected(plan, case)):
+        journal.exceptions.add(portal, Standing.RESPECTED, respected, run=run)
     return Proposal(
         plan=plan,
         population=replace(population, rivals=_rivals(plan, snapshot, reader.account)),

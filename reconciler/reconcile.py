@@ -209,7 +209,7 @@ def _propose(worker: Worker, order: Order, run: int, started: float) -> Proposal
     ground = Ground(portal=worker.portal, clock=worker.clock, rules=worker.rules, scope=order.scope, limit=order.limit)
     until = None if order.seconds is None else started + order.seconds
     slot = Slot(worker.clock, partial(worker.journal.sweeps.keep, worker.portal), until)
-    return propose(Reader(worker.client, order.reading, worker.tactics, slot), worker.journal, ground, writing=True)
+    return propose(Reader(worker.client, order.reading, worker.tactics, slot), worker.journal, ground, run=run)
 
 
 def require_verified_owners(proposal: Proposal) -> None:
@@ -226,7 +226,7 @@ def _apply(worker: Worker, order: Order, run: int, proposal: Proposal, progress:
     links = replace(proposal.links, approvals=progress.passage.approvals)
 
     def settle(outcomes: Sequence[Outcome]) -> None:
-        _keep_exceptions(worker, outcomes, proposal.put_forward)
+        _keep_exceptions(worker, run, outcomes, proposal.put_forward)
         worker.journal.settle(run, outcomes, links)
         progress.settled.update({outcome.change.contact: outcome.result for outcome in outcomes})
         order.writing(len(progress.settled), len(through))
@@ -283,12 +283,12 @@ def _settle_open(worker: Worker) -> None:
         group = list(of_run)
         changes = [intent.change for intent in group]
         outcomes = settle_open(worker.client, changes, most=worker.chunks.most)
-        _keep_exceptions(worker, outcomes, {intent.change.contact for intent in group if intent.puts_forward})
+        _keep_exceptions(worker, run, outcomes, {intent.change.contact for intent in group if intent.puts_forward})
         worker.journal.settle(run, outcomes)
         log.info("run.settled", settled_run=run, **Counter(outcome.result.value for outcome in outcomes))
 
 
-def _keep_exceptions(worker: Worker, outcomes: Iterable[Outcome], put_forward: Collection[int]) -> None:
+def _keep_exceptions(worker: Worker, run: int, outcomes: Iterable[Outcome], put_forward: Collection[int]) -> None:
     """Leave alone what was taken back, and no longer that whose undo was; `put_forward` are contacts of the latter.
 
     Before the outcomes are stored: after a crash in between, what is still open is settled, and this done again.
@@ -298,7 +298,7 @@ def _keep_exceptions(worker: Worker, outcomes: Iterable[Outcome], put_forward: C
     taken_back = [undone(change) for change in held if change.contact not in put_forward]
     forward = {change.contact for change in held} & set(put_forward)
     if taken_back:
-        exceptions.add(worker.portal, Standing.UNDONE, taken_back)
+        exceptions.add(worker.portal, Standing.UNDONE, taken_back, run=run)
     if forward:
         exceptions.release_kind(worker.portal, Standing.UNDONE, forward, "undo")
 

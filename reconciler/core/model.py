@@ -27,6 +27,7 @@ class Standing(StrEnum):
     QUARANTINED = "quarantined"
     RESPECTED = "respected"
     UNDONE = "undone"
+    KEPT = "kept"
     SEVERAL_COMPANIES = "several_companies"
     OUT_OF_SCOPE = "out_of_scope"
     SETTLING = "settling"
@@ -49,6 +50,7 @@ _STANDING_SENTENCES = {
     Standing.QUARANTINED: "in quarantine: somebody keeps changing it back",
     Standing.RESPECTED: "a person chose this owner",
     Standing.UNDONE: "our change was taken back",
+    Standing.KEPT: "kept as it is by a person",
     Standing.SEVERAL_COMPANIES: "its companies have different owners",
     Standing.OUT_OF_SCOPE: "its owner is no earlier owner of the company (policy.scope)",
     Standing.SETTLING: "changed a moment ago (policy.settle_minutes)",

@@ -4,7 +4,8 @@ First match wins; each row is a setting of `[policy]` with an example in `config
 
 the contact or its company                                              verdict
 ======================================================================  ==========================================
-the contact is an exception in force (quarantined, respected, undone)   left alone with that reason
+the contact is an exception in force (quarantined, respected, undone,   left alone with that reason
+  kept)
 named in `leave_companies`, `leave_contacts`, `leave_owners`,           left alone: excluded
   `leave_departments`, a type, a yes/no field; or outside an allow-list
 several companies whose owners differ, `multi_company = "report"`       left alone: several_companies

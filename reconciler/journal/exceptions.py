@@ -2,7 +2,7 @@
 
 released by          which
 ===================  ==============================================================================
-a person             any
+a person             any; the only way for `kept`, which a person made
 time                 those that have an `expires_at`
 the company's owner  respected, undone, quarantined: when a complete sweep finds another owner of the
                      company than when the contact was excepted
@@ -15,18 +15,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy import Text, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from reconciler.core.model import Standing
 from reconciler.journal import rows, tables
-from reconciler.journal.records import ExceptionRecord, NewException
+from reconciler.journal.records import ExceptionRecord, NewException, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import Column, ColumnElement, Connection, Row, Select
 
     from reconciler.clock import Clock
     from reconciler.journal.database import Database
@@ -38,10 +38,20 @@ BY_COMPANY_OWNER = "company_owner_changed"
 #: Each has its meaning only against the owner that the company had.
 _UNTIL_OWNER_CHANGES = (Standing.RESPECTED, Standing.UNDONE, Standing.QUARANTINED)
 #: The kinds, and of several in force for a contact the first is the reason that is told.
-_KINDS = (Standing.QUARANTINED, Standing.UNDONE, Standing.RESPECTED, Standing.EXCLUDED)
+_KINDS = (Standing.QUARANTINED, Standing.UNDONE, Standing.RESPECTED, Standing.KEPT)
 
 _exception = tables.exception
 _company = tables.company
+_change, _taken_back = tables.change, tables.change.alias()
+_EVERY = Selection()
+
+
+def _among(column: Column[Any], name: str) -> ColumnElement[bool]:
+    """Compare with the set of this parameter, as `rows.as_set` makes it; NULL: any value will do."""
+    among = bindparam(name, type_=Text())
+    return or_(among.is_(None), column.in_(select(func.json_each(among).table_valued("value").c.value)))
+
+
 _unreleased = _exception.c.released_at.is_(None)
 
 _of_portal = _exception.c.portal_id == rows.KEY_OF_PORTAL
@@ -50,8 +60,20 @@ _REASONS = select(
     _exception.c.contact_id, _exception.c.kind, _exception.c.company_id, _exception.c.company_owner_id
 ).where(_in_force)
 _RECORDS = select(_exception).order_by(_exception.c.since, _exception.c.id)
-_ENTRIES = _RECORDS.where(_in_force)
-_ENTRIES_OF_CONTACT = _ENTRIES.where(_exception.c.contact_id == bindparam("contact"))
+_of_taken_back_run = (
+    select(_change.c.id)
+    .join(_taken_back, _taken_back.c.id == _change.c.undoes_change_id)
+    .where(_change.c.run_id == _exception.c.run_id, _change.c.contact_id == _exception.c.contact_id)
+    .where(_among(_taken_back.c.run_id, "runs"))
+    .exists()
+)
+_ENTRIES = _RECORDS.where(
+    _in_force,
+    _among(_exception.c.contact_id, "contacts"),
+    _among(_exception.c.kind, "kinds"),
+    _among(_exception.c.company_id, "companies"),
+    or_(_among(_exception.c.run_id, "runs"), _of_taken_back_run),
+)
 _NUMBERED = _RECORDS.where(_of_portal, _exception.c.id == bindparam("number"))
 _LATEST = select(_exception).where(_in_force).order_by(_exception.c.id.desc()).limit(bindparam("most"))
 _COUNTS = select(_exception.c.kind, func.count().label("contacts")).where(_in_force).group_by(_exception.c.kind)
@@ -122,9 +144,17 @@ class Exceptions:
         return found
 
     def add(
-        self, portal: str, kind: Standing, entries: Iterable[NewException], expires_at: datetime | None = None
+        self,
+        portal: str,
+        kind: Standing,
+        entries: Iterable[NewException],
+        expires_at: datetime | None = None,
+        run: int | None = None,
     ) -> list[int]:
-        """Leave these contacts alone; return those that were not yet, of this kind and under this company's owner."""
+        """Leave these contacts alone; return those that were not yet, of this kind and under this company's owner.
+
+        `run` is the run that makes the exceptions; None: a person does.
+        """
         now = self._clock.now()
         wanted = {entry.contact: entry for entry in entries}
         with self._database.writing() as connection:
@@ -146,8 +176,8 @@ class Exceptions:
             known = set(connection.execute(_HELD, held).scalars())
             new = [entry for contact, entry in wanted.items() if contact not in known]
             if new:
-                times = {"since": now, "expires_at": expires_at}
-                values = [{"portal_id": key, "kind": kind.value, **_columns(entry), **times} for entry in new]
+                shared = {"portal_id": key, "kind": kind.value, "run_id": run, "since": now, "expires_at": expires_at}
+                values = [{**shared, **_columns(entry)} for entry in new]
                 connection.execute(insert(_exception), values)
         return [entry.contact for entry in new]
 
@@ -174,11 +204,16 @@ class Exceptions:
         found = self._records(_NUMBERED, {"portal": portal, "number": number})
         return found[0] if found else None
 
-    def entries(self, portal: str, contact: int | None = None) -> list[ExceptionRecord]:
-        """Return what is in force, of one contact or of all, the oldest first."""
-        if contact is None:
-            return self._records(_ENTRIES, self._now(portal))
-        return self._records(_ENTRIES_OF_CONTACT, self._now(portal) | {"contact": contact})
+    def entries(self, portal: str, chosen: Selection = _EVERY) -> list[ExceptionRecord]:
+        """Return what is in force and was chosen, the oldest first."""
+        sets = {
+            "contacts": chosen.contacts,
+            "kinds": [kind.value for kind in chosen.kinds],
+            "companies": chosen.companies,
+            "runs": chosen.runs,
+        }
+        asked = {name: rows.as_set(values) if values else None for name, values in sets.items()}
+        return self._records(_ENTRIES, self._now(portal) | asked)
 
     def latest(self, portal: str, limit: int) -> list[ExceptionRecord]:
         """Return the latest that are in force, newest first."""
@@ -251,4 +286,5 @@ def _record(row: Row[Any]) -> ExceptionRecord:
         expires_at=row.expires_at,
         released_at=row.released_at,
         released_by=row.released_by,
+        run=row.run_id,
     )

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from reconciler.core.model import Cause, Change, Mismatch, Result, RunReport, Standing, Status
@@ -197,6 +197,18 @@ class NewException:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which of the exceptions in force are meant: those that match each of these; an empty one matches all."""
+
+    contacts: Collection[int] = ()
+    kinds: Collection[Standing] = ()
+    #: The contact's company when the exception was made.
+    companies: Collection[int] = ()
+    #: Runs that made the exception, or wrote the change whose undo made it.
+    runs: Collection[int] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExceptionRecord:
     """A contact that is left alone, or was."""
 
@@ -209,6 +221,8 @@ class ExceptionRecord:
     released_at: datetime | None
     #: A person, or `exceptions.BY_TIME`, or `exceptions.BY_COMPANY_OWNER`.
     released_by: str | None
+    #: The run that made it. None: a person did, or a program that did not keep the number.
+    run: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,8 +80,8 @@ def portal_key(connection: Connection, name: str, now: datetime) -> int:
     return int(found)
 
 
-def as_set(numbers: Iterable[int]) -> str:
-    """Return numbers as the parameter `chosen` of statements with `CHOSEN`."""
+def as_set(numbers: Iterable[int | str]) -> str:
+    """Return numbers, or words, as the parameter `chosen` of statements with `CHOSEN`."""
     return json.dumps(list(numbers))
 
 

@@ -330,13 +330,15 @@ exception = Table(
     Column("last_editor_id", Integer),
     Column("last_edited_at", UtcDateTime),
     Column("detail", Text, nullable=False, server_default=text("''")),
+    #: The run that made it, if one did. No foreign key: the number stays when the run is removed.
+    Column("run_id", Integer),
     Column("since", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("released_at", UtcDateTime),
     #: By command, by time, because the company's owner changed.
     Column("released_by", Text),
     CheckConstraint("contact_id > 0", name="ids"),
-    CheckConstraint("kind IN ('excluded', 'quarantined', 'respected', 'undone')", name="kind"),
+    CheckConstraint("kind IN ('kept', 'quarantined', 'respected', 'undone')", name="kind"),
     CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="released_by_something"),
     Index(
         "uq_exception_in_force",

@@ -142,8 +142,8 @@ def until(one: LeftAlone, zone: tzinfo | None) -> str:
         by = f" by {one.released_by}" if one.released_by else ""
         return f"released {moment(one.released_at, zone)}{by}"
     ends = [f"{one.expires_at.astimezone(zone):%Y-%m-%d %H:%M}"] if one.expires_at else []
-    # An exclusion has nothing to do with who owns the company.
-    ends += ["its company gets another owner"] if one.entry.company and one.kind is not Standing.EXCLUDED else []
+    # What a person keeps has nothing to do with who owns the company.
+    ends += ["its company gets another owner"] if one.entry.company and one.kind is not Standing.KEPT else []
     return ", or ".join(ends) or "released"
 
 

@@ -80,7 +80,7 @@ TABLE: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
 )
 #: Sweeps of a million contacts included.
 _BUCKETS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 3600)
-_KINDS = (Standing.QUARANTINED, Standing.RESPECTED, Standing.UNDONE, Standing.EXCLUDED)
+_KINDS = (Standing.QUARANTINED, Standing.RESPECTED, Standing.UNDONE, Standing.KEPT)
 _DONE = (Result.APPLIED, Result.ALREADY, Result.GONE)
 #: What an error code looks like; whatever else a portal says must not become a label, nor without end.
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from reconciler.core.model import Cause, Result, Rule, RunReport, Standing, Status
 from reconciler.errors import LeaseHeldError, Stopped
 from reconciler.journal.housekeeping import Pruned
-from reconciler.journal.records import ApprovalRecord, NewException, NoApproval, NothingToUndo, OurWrites
+from reconciler.journal.records import ApprovalRecord, NewException, NoApproval, NothingToUndo, OurWrites, Selection
 from reconciler.journal.rows import Links
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def test_a_clock_that_is_ahead_removes_nothing(journal: Journal, clock: VirtualC
         run_of(journal, status=Status.IN_SYNC)
     run = run_of(journal, change(1))
     run_of(journal, change(1, before=2, after=3))
-    journal.exceptions.add(PORTAL, Standing.EXCLUDED, [NewException(contact=9)])
+    journal.exceptions.add(PORTAL, Standing.KEPT, [NewException(contact=9)])
     journal.exceptions.release(PORTAL, [entry.id for entry in journal.exceptions.entries(PORTAL)], "ann")
     journal.approvals.wait(PORTAL, [change(5)], run=run, numbers={}, sentence="too many")
     journal.approvals.review(PORTAL, [])
@@ -277,7 +277,8 @@ def test_ended_exceptions_go_but_what_a_person_forgave(journal: Journal, clock: 
         journal.exceptions.add(
             PORTAL, Standing.RESPECTED, [NewException(contact=1, last_edited_at=edited), NewException(contact=2)]
         )
-        journal.exceptions.release(PORTAL, [e.id for e in journal.exceptions.entries(PORTAL, contact=1)], "ann")
+        of_contact = journal.exceptions.entries(PORTAL, Selection(contacts=[1]))
+        journal.exceptions.release(PORTAL, [entry.id for entry in of_contact], "ann")
         clock.sleep(60)
     journal.exceptions.add(PORTAL, Standing.QUARANTINED, [NewException(contact=3)], clock.now() + timedelta(days=7))
     clock.sleep(366 * DAY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +13,8 @@ from journal_values import PORTAL, carry_out, change, swept
 
 from reconciler.core.model import Standing
 from reconciler.journal.exceptions import BY_COMPANY_OWNER, BY_TIME
-from reconciler.journal.records import ExceptionRecord, NewException
+from reconciler.journal.records import ExceptionRecord, NewException, Selection
+from reconciler.journal.rows import Links
 from reconciler.journal.store import open_journal
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DAY = 86_400.0
-QUARANTINED, RESPECTED, UNDONE, EXCLUDED = (
+QUARANTINED, RESPECTED, UNDONE, KEPT = (
     Standing.QUARANTINED,
     Standing.RESPECTED,
     Standing.UNDONE,
-    Standing.EXCLUDED,
+    Standing.KEPT,
 )
 _portal_numbers = count()
 
@@ -62,9 +63,9 @@ def test_an_exception_keeps_all_that_led_to_it(journal: Journal, clock: VirtualC
         id=1, kind=QUARANTINED, entry=full, since=clock.now(), expires_at=ends, released_at=None, released_by=None
     )
     assert journal.exceptions.entries(PORTAL) == [record]
-    assert journal.exceptions.entries(PORTAL, contact=1) == [record]
+    assert journal.exceptions.entries(PORTAL, Selection(contacts=[1])) == [record]
     assert journal.exceptions.find(PORTAL, 1) == record
-    assert journal.exceptions.entries(PORTAL, contact=2) == []
+    assert journal.exceptions.entries(PORTAL, Selection(contacts=[2])) == []
     assert journal.exceptions.find("other", 1) is None
 
 
@@ -82,9 +83,9 @@ def test_the_same_contact_is_excepted_once(journal: Journal, clock: VirtualClock
 @pytest.mark.parametrize(
     ("kinds", "told"),
     [
-        ([EXCLUDED, RESPECTED], RESPECTED),
+        ([KEPT, RESPECTED], RESPECTED),
         ([RESPECTED, UNDONE], UNDONE),
-        ([UNDONE, QUARANTINED, EXCLUDED], QUARANTINED),
+        ([UNDONE, QUARANTINED, KEPT], QUARANTINED),
     ],
     ids=lambda value: value if isinstance(value, str) else "+".join(value),
 )
@@ -149,7 +150,7 @@ def test_a_person_releases_an_exception(journal: Journal, clock: VirtualClock) -
 
 
 @pytest.mark.parametrize(
-    ("kind", "ends"), [(RESPECTED, True), (UNDONE, True), (QUARANTINED, True), (EXCLUDED, False)], ids=str
+    ("kind", "ends"), [(RESPECTED, True), (UNDONE, True), (QUARANTINED, True), (KEPT, False)], ids=str
 )
 def test_a_new_owner_of_the_company_ends_what_stood_against_the_old_one(
     journal: Journal, clock: VirtualClock, kind: Standing, ends: bool
@@ -201,9 +202,7 @@ def test_a_company_that_is_gone_ends_nothing(journal: Journal) -> None:
 
 _STEPS = st.lists(
     st.one_of(
-        st.tuples(
-            st.just("add"), st.sampled_from([QUARANTINED, EXCLUDED]), st.integers(1, 3), st.sampled_from([0, 90])
-        ),
+        st.tuples(st.just("add"), st.sampled_from([QUARANTINED, KEPT]), st.integers(1, 3), st.sampled_from([0, 90])),
         st.tuples(st.just("release"), st.integers(1, 3)),
         st.tuples(st.just("sleep"), st.sampled_from([10, 100])),
         st.tuples(st.just("sweep"), st.integers(1, 2)),
@@ -231,13 +230,13 @@ def test_exceptions_follow_any_order_of_events(
                 assert new == ([] if (contact, kind) in model else [contact])
                 model.setdefault((contact, kind), clock.monotonic() + (seconds or 1e9))
             case ("release", int(contact)):
-                chosen = [each.id for each in exceptions.entries(portal, contact=contact)]
+                chosen = [each.id for each in exceptions.entries(portal, Selection(contacts=[contact]))]
                 assert exceptions.release(portal, chosen, by="anna") == len(chosen)
                 model = {key: ends for key, ends in model.items() if key[0] != contact}
             case ("sleep", int(seconds)):
                 clock.sleep(seconds)
             case ("sweep", int(found)):
-                model = {key: ends for key, ends in model.items() if found == owner or key[1] is EXCLUDED}
+                model = {key: ends for key, ends in model.items() if found == owner or key[1] is KEPT}
                 owner = found
                 sweep(quick, owner, portal=portal)
         model = {key: ends for key, ends in model.items() if clock.monotonic() < ends}
@@ -249,6 +248,58 @@ def test_a_kind_is_released_of_some_contacts(journal: Journal) -> None:
     """Other kinds, and other contacts, stay as they are."""
     entries = [NewException(contact=contact) for contact in (1, 2, 3)]
     journal.exceptions.add(PORTAL, Standing.UNDONE, entries)
-    journal.exceptions.add(PORTAL, Standing.EXCLUDED, entries)
+    journal.exceptions.add(PORTAL, Standing.KEPT, entries)
     assert journal.exceptions.release_kind(PORTAL, Standing.UNDONE, [1, 2, 9], "undo") == 2
-    assert journal.exceptions.in_force(PORTAL) == {1: Standing.EXCLUDED, 2: Standing.EXCLUDED, 3: Standing.UNDONE}
+    assert journal.exceptions.in_force(PORTAL) == {1: Standing.KEPT, 2: Standing.KEPT, 3: Standing.UNDONE}
+
+
+# Choosing
+
+
+def chosen(journal: Journal, **values: Any) -> list[int]:
+    """Return the numbers of the exceptions in force that this selection chooses."""
+    return [record.id for record in journal.exceptions.entries(PORTAL, Selection(**values))]
+
+
+def test_exceptions_are_chosen_by_contact_kind_and_company(journal: Journal) -> None:
+    """Each narrows the choice down; a set of several takes any of them; ended ones and other portals are no choice."""
+    journal.exceptions.add(PORTAL, UNDONE, [entry(1), entry(2, company=8)])
+    journal.exceptions.add(PORTAL, RESPECTED, [entry(1), entry(3, company=9)])
+    journal.exceptions.add(PORTAL, KEPT, [entry(4), entry(5)])
+    journal.exceptions.add("other", UNDONE, [entry(1)])
+    journal.exceptions.release(PORTAL, [6], by="anna")
+    assert chosen(journal) == [1, 2, 3, 4, 5]
+    assert chosen(journal, contacts=[1, 4, 5, 99]) == [1, 3, 5]
+    assert chosen(journal, kinds=[UNDONE, KEPT]) == [1, 2, 5]
+    assert chosen(journal, companies=[8, 9]) == [2, 4]
+    assert chosen(journal, contacts=[1], kinds=[RESPECTED], companies=[7]) == [3]
+    assert chosen(journal, companies=[8], kinds=[RESPECTED]) == []
+
+
+def test_exceptions_are_chosen_by_the_run_that_made_them_or_whose_undo_did(journal: Journal) -> None:
+    """An undo of a company takes back changes of several runs: each of these runs chooses its own."""
+    first = journal.begin(portal=PORTAL, command="once")
+    carry_out(journal, first, [change(1), change(2)])
+    second = journal.begin(portal=PORTAL, command="service")
+    carry_out(journal, second, [change(3)])
+    journal.exceptions.add(PORTAL, QUARANTINED, [entry(9)], run=second)
+    undo = journal.begin(portal=PORTAL, command="undo")
+    numbers = {record.change.contact: record.id for run in (first, second) for record in journal.changes(run)}
+    back = [change(contact, before=2, after=1) for contact in (1, 3)]
+    journal.intend(undo, back, Links(undoes={1: numbers[1], 3: numbers[3]}))
+    journal.exceptions.add(PORTAL, UNDONE, [entry(1), entry(3)], run=undo)
+    journal.exceptions.add(PORTAL, KEPT, [entry(2)])
+    assert chosen(journal, runs=[undo]) == [2, 3]
+    assert chosen(journal, runs=[first]) == [2]
+    assert chosen(journal, runs=[second]) == [1, 3]
+    assert chosen(journal, runs=[first, second]) == [1, 2, 3]
+    assert chosen(journal, runs=[99]) == []
+    assert [record.run for record in journal.exceptions.entries(PORTAL)] == [second, undo, undo, None]
+
+
+def test_a_choice_may_be_large(journal: Journal) -> None:
+    """More numbers than SQLite takes parameters."""
+    many = range(1, 40_001)
+    journal.exceptions.add(PORTAL, UNDONE, map(entry, many))
+    assert chosen(journal, contacts=many) == list(many)
+    assert journal.exceptions.release(PORTAL, many, by="anna") == len(many)

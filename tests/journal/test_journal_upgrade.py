@@ -12,9 +12,11 @@ from alembic.config import Config
 from journal_values import PORTAL, change
 from structlog.testing import capture_logs
 
+from reconciler.core.model import Standing
 from reconciler.errors import JournalError
 from reconciler.journal import database, schema
 from reconciler.journal.database import make_engine, open_file
+from reconciler.journal.records import Selection
 from reconciler.journal.store import open_journal
 
 if TYPE_CHECKING:
@@ -30,7 +32,14 @@ OLD_ROWS = (
     """INSERT INTO change (run_id, contact_id, company_id, owner_before, owner_after, intended_at, attempted_at,
                            attempts, settled_at, result)
        VALUES (1, 1, 7, 1, 2, :then, :then, 1, :then, 'applied')""",
+    """INSERT INTO run (id, portal_id, command, version, started_at, finished_at, status, undoes_run_id)
+       VALUES (2, 1, 'undo', '0.1.0', :then, :then, 'applied', 1)""",
+    """INSERT INTO change (run_id, contact_id, company_id, owner_before, owner_after, intended_at, attempted_at,
+                           attempts, settled_at, result, rule, undoes_change_id)
+       VALUES (2, 1, 7, 2, 1, :then, :then, 1, :then, 'applied', 'undo', 1)""",
     "INSERT INTO exception (portal_id, contact_id, kind, since) VALUES (1, 5, 'excluded', :then)",
+    "INSERT INTO exception (portal_id, contact_id, kind, since, detail) VALUES (1, 1, 'undone', :then, 'as it was')",
+    "INSERT INTO exception (portal_id, contact_id, kind, since) VALUES (1, 6, 'respected', :then)",
 )
 
 
@@ -55,15 +64,21 @@ def old(tmp_path: Path) -> Path:
 def test_nothing_is_lost_and_the_old_journal_lies_beside_it(old: Path, clock: VirtualClock) -> None:
     """The copy is whole, of the older schema, and for this user only; the log says where it is."""
     with capture_logs() as logs, open_journal(f"sqlite:///{old}", clock) as journal:
-        assert [record.report.run for record in journal.runs()] == [1]
+        assert [record.report.run for record in journal.runs()] == [2, 1]
         assert [record.change.contact for record in journal.changes(1)] == [1]
-        assert set(journal.exceptions.in_force(PORTAL)) == {5}
+        found = journal.exceptions.entries(PORTAL)
+        assert [(e.entry.contact, e.kind, e.run, e.entry.detail) for e in found] == [
+            (5, Standing.KEPT, None, ""),
+            (1, Standing.UNDONE, 2, "as it was"),
+            (6, Standing.RESPECTED, None, ""),
+        ]
+        assert journal.exceptions.entries(PORTAL, Selection(runs=[1])) == [found[1]]
     copy = old.with_name("journal.db.schema-0002")
     assert [(e["event"], e["before"], e["copy"]) for e in logs] == [("journal.upgraded", "0002", str(copy))]
     assert copy.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(copy)) as before:
         assert before.execute("SELECT version_num FROM alembic_version").fetchone() == ("0002",)
-        assert before.execute("SELECT count(*) FROM change").fetchone() == (1,)
+        assert before.execute("SELECT count(*) FROM change").fetchone() == (2,)
     assert not list(old.parent.glob("*.part"))
 
 
@@ -83,7 +98,7 @@ def test_without_room_for_the_copy_nothing_is_upgraded(
     assert not list(old.parent.glob("*.part"))
     monkeypatch.undo()
     open_journal(f"sqlite:///{old}", clock).close()
-    assert schema.HEAD == "0004"
+    assert schema.HEAD == "0005"
 
 
 def test_a_new_journal_has_no_copy(tmp_path: Path, clock: VirtualClock) -> None:

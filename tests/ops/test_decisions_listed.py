@@ -69,9 +69,9 @@ def test_exceptions_stand_in_a_table_the_newest_first() -> None:
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        pytest.param(Made(kind=Standing.EXCLUDED, expires_at=None), " released ", id="until a person says so"),
+        pytest.param(Made(kind=Standing.KEPT, expires_at=None), " released ", id="until a person says so"),
         pytest.param(Made(expires_at=None, entry={"company": 0}), " released ", id="of no company"),
-        pytest.param(Made(kind=Standing.EXCLUDED), " 2026-03-11 12:00  ", id="until a time"),
+        pytest.param(Made(kind=Standing.KEPT), " 2026-03-11 12:00  ", id="until a time"),
         pytest.param(
             Made(released_at=NOON, released_by="anna"), " released 2026-03-04 12:00 UTC by anna ", id="released"
         ),

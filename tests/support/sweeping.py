@@ -75,7 +75,7 @@ class Watcher:
         """Sweep, plan and remember."""
         ground = Ground(portal="portal", clock=self.line.clock, rules=self.rules)
         reader = Reader(self.line.client, lambda *_: None, self._tactics)
-        proposal = propose(reader, self.journal, ground, writing=False)
+        proposal = propose(reader, self.journal, ground)
         self.journal.sweeps.remember("portal", proposal.snapshot, _left(proposal, {}))
         return proposal
 

@@ -315,7 +315,7 @@ def test_a_plan_that_is_only_shown_neither_goes_on_nor_keeps(
     before = halfway(world)
     ground = Ground(portal="portal", clock=world.clock)
     reader = Reader(world.worker.client, lambda *_: None, world.worker.tactics)
-    proposal = propose(reader, world.journal, ground, writing=False)
+    proposal = propose(reader, world.journal, ground)
     assert set(proposal.snapshot.mismatches) == truth(world.office)
     assert halfway(world) == before
 

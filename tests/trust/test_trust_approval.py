@@ -217,4 +217,4 @@ def _digest_of(world: TrustWorld) -> str:
     from reconciler.portal.reader import Reader  # noqa: PLC0415
 
     ground = Ground(portal="portal", clock=world.clock, rules=world.worker.rules)
-    return propose(Reader(world.worker.client, lambda *_: None), None, ground, writing=False).plan.digest
+    return propose(Reader(world.worker.client, lambda *_: None), None, ground).plan.digest

@@ -8,6 +8,7 @@ import pytest
 from support.trust import ANN, BOB, CLEO, DORA, TrustWorld
 
 from reconciler.core.model import Standing
+from reconciler.journal.records import Selection
 from reconciler.simulator.costs import Profile
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def test_at_most_three_writes_then_quarantine(trust: Callable[..., TrustWorld], 
     quarantine = [world.tick().proposal.quarantined for _ in range(8)]  # type: ignore[union-attr]
     assert quarantine == [(), (), (), (1,), (), (), (), ()]
     assert [write for write in world.written() if write[0] == 1] == [(1, BOB)] * 3
-    (entry,) = world.journal.exceptions.entries("portal", 1)
+    (entry,) = world.journal.exceptions.entries("portal", Selection(contacts=[1]))
     assert (entry.entry.last_editor, entry.entry.owner) == (CLEO, owner)
     assert entry.entry.last_edited_at is not None
     world.give(2, CLEO)
@@ -61,7 +62,7 @@ def test_released(trust: Callable[..., TrustWorld], end: str) -> None:
     assert quarantined(world)
     wanted = BOB
     if end == "command":
-        world.journal.exceptions.release("portal", [world.journal.exceptions.entries("portal", 1)[0].id], "Ada")
+        world.release()
     elif end == "time":
         world.pass_time(43_200)
     else:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.trust import ADMIN, ANN, BOB, CLEO, DIRECTOR, DORA, TrustWorld
 
-from reconciler.core.model import Cause, Rule, Status, Usage
+from reconciler.core.model import Cause, Rule, Standing, Status, Usage
+from reconciler.journal.records import NewException, Selection
 from reconciler.ops.notes import plan_notes
 from reconciler.ops.report import as_json, plan_report
 
@@ -168,7 +169,7 @@ def test_a_persons_choice_is_respected_until_the_company_changes_hands(
     for _ in range(3):
         assert world.reasons(world.tick()) == {1: "respected"}
     assert world.owner_of(1) == DORA
-    assert world.journal.exceptions.entries("portal", 1)[0].entry.last_editor == CLEO
+    assert world.journal.exceptions.entries("portal", Selection(contacts=[1]))[0].entry.last_editor == CLEO
     world.hand_over(101, CLEO)
     world.tick()
     assert world.owners(1, 2) == [CLEO, CLEO]
@@ -182,7 +183,7 @@ def test_a_released_choice_is_written_and_a_later_one_respected(trust: Callable[
     world.tick()
     world.give(1, DORA)
     assert world.reasons(world.tick()) == {1: "respected"}
-    left_alone = world.journal.exceptions.entries("portal", 1)
+    left_alone = world.journal.exceptions.entries("portal", Selection(contacts=[1]))
     world.journal.exceptions.release("portal", [entry.id for entry in left_alone], "anna")
     world.tick()
     assert world.owner_of(1) == BOB
@@ -191,6 +192,23 @@ def test_a_released_choice_is_written_and_a_later_one_respected(trust: Callable[
     for _ in range(2):
         assert world.reasons(world.tick()) == {1: "respected"}
     assert world.owner_of(1) == DORA
+
+
+def test_what_a_person_keeps_stays_until_a_person_releases_it(trust: Callable[..., TrustWorld]) -> None:
+    """Whatever becomes of its company; the others are looked after."""
+    world = trust()
+    office(world)
+    world.tick()
+    world.journal.exceptions.add("portal", Standing.KEPT, [NewException(contact=1, company=101)])
+    world.give(1, DORA)
+    world.hand_over(101, CLEO)
+    assert world.reasons(world.tick()) == {1: "kept"}
+    assert world.owners(1, 2) == [DORA, CLEO]
+    world.pass_time(30 * 86_400)
+    assert world.reasons(world.tick()) == {1: "kept"}
+    world.release()
+    world.tick()
+    assert world.owner_of(1) == CLEO
 
 
 def test_settle_minutes(trust: Callable[..., TrustWorld]) -> None:

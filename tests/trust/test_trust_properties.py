@@ -155,7 +155,7 @@ class Portal(RuleBasedStateMachine):
         """Plan, as `reconciler plan` does."""
         world = self.world
         ground = Ground(portal="portal", clock=world.clock, rules=world.worker.rules)
-        return propose(Reader(world.worker.client, lambda *_: None), world.journal, ground, writing=False).plan
+        return propose(Reader(world.worker.client, lambda *_: None), world.journal, ground).plan
 
     def plan_leaves(self, contact: int) -> bool:
         """Tell whether a contact whose undo stands, or was itself taken back, would be left as it is."""

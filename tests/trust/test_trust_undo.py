@@ -10,6 +10,7 @@ from support.trust import ANN, BOB, CLEO, DORA, TrustWorld
 from reconciler.core.model import Result, Standing, Status
 from reconciler.core.undo import Obstacle
 from reconciler.errors import UsageError
+from reconciler.journal.records import Selection
 from reconciler.ops.notes import unrestorable_note
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def test_released_by_command(trust: Callable[..., TrustWorld]) -> None:
     world.tick()
     world.undo(contact=1)
     world.tick()
-    (entry,) = world.journal.exceptions.entries("portal", 1)
+    (entry,) = world.journal.exceptions.entries("portal", Selection(contacts=[1]))
     assert world.journal.exceptions.release("portal", [entry.id], "Ada") == 1
     world.tick()
     assert world.owner_of(1) == BOB
@@ -199,6 +200,8 @@ def test_a_crash_in_mid_undo_settles(trust: Callable[..., TrustWorld], moment: s
     finished = world.tick()
     assert finished.report.status is Status.IN_SYNC
     assert undone(world) == back
+    # By the undo's number, and not by that of the run that found out.
+    assert {e.run for e in world.journal.exceptions.entries("portal")} == {2}
     assert {contact for contact in range(1, 41) if world.owner_of(contact) == ANN} == back
     assert "open" not in world.results(2).values()
     assert world.undo(run=1).report.status is Status.APPLIED
