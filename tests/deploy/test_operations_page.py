@@ -76,8 +76,9 @@ def test_commands_and_settings_of_the_page_exist() -> None:
     assert named & known >= {"approve", "backup", "check", "runs", "show", "undo"}
     typed = set(re.findall(r"`reconciler(?:ctl)? ([a-z]+)[^`]*`", TEXT))
     assert typed - known == set()
+    events = {tuple(event.split(".")) for event, _ in logged()}
     for section, key in re.findall(r"`(portal|journal|guard|notify|service|web|policy)\.(\w+)`", TEXT):
-        if (section, key) not in {tuple(event.split(".")) for event, _ in logged()}:
+        if (section, key) not in events:
             assert key in type(getattr(Settings(), section)).model_fields, f"{section}.{key}"
     for variable in re.findall(r"RECONCILER_(\w+?)__(\w+)", TEXT):
         section, key = (word.lower() for word in variable)
