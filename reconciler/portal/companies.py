@@ -71,10 +71,12 @@ class _Row:
     detail: CompanyDetail
 
 
-_SURVEYED: tuple[tuple[str, str, dict[str, Value], str], ...] = (
-    ("companies", COMPANY_LIST, {f"={OWN_COMPANY}": "N"}, OWN_COMPANY),
-    ("contacts", CONTACT_LIST, {f"!{COMPANY}": 0}, COMPANY),
-)
+#: Commands of a look at what changed.
+LOOK_COMMANDS = 4
+#: Method, condition and the field that shows whether a row meets it.
+_COMPANIES: tuple[str, dict[str, Value], str] = (COMPANY_LIST, {f"={OWN_COMPANY}": "N"}, OWN_COMPANY)
+_LINKED_CONTACTS: tuple[str, dict[str, Value], str] = (CONTACT_LIST, {f"!{COMPANY}": 0}, COMPANY)
+_SURVEYED = (("companies", *_COMPANIES), ("contacts", *_LINKED_CONTACTS))
 
 
 def survey(client: Client) -> Survey:
@@ -84,7 +86,7 @@ def survey(client: Client) -> Survey:
         _require_counts(client, answers)
         highest_company, companies = _first(answers[0], lambda row: row[OWN_COMPANY] == "N")
         # The guard measures a plan against this count: no filter may have been ignored (F2).
-        highest_contact, contacts = _first(answers[1], lambda row: readable_identifier(row[COMPANY]) != 0)
+        highest_contact, contacts = _first(answers[1], _is_linked)
         return Survey(
             at=_began(answers[0]),
             highest_company=highest_company,
@@ -167,20 +169,22 @@ class Looking:
                 Window(self._listing({}, None), after=max(self.owners, default=0)),
                 Window(self._modified(self._roster.refreshed_at - OVERLAP)),
             ]
-            answers = self._client.read([_COUNT, *(window.command() for window in windows), *commands])
+            asked = [_COUNT, _downwards(*_LINKED_CONTACTS), *(window.command() for window in windows)]
+            answers = self._client.read([*asked, *commands])
             try:
                 # One of them may have been asked for again much later: the next look begins where the first was given.
-                began = began or min(map(_began, answers[:3]))
+                began = began or min(map(_began, answers[:LOOK_COMMANDS]))
                 ahead = self._client.ahead if ahead is None else ahead
                 count = _count(answers[0])
-            except (ValueError, TypeError) as doubt:
+                _, contacts = _first(answers[1], _is_linked)
+            except (ValueError, TypeError, AttributeError, KeyError) as doubt:
                 raise IncompleteReadError(_UNKNOWN_SHAPE) from doubt
             if commands:
-                take(answers[3:])
-            if self._due(began) or not self._absorb(windows, answers[1:3]):
+                take(answers[LOOK_COMMANDS:])
+            if self._due(began) or not self._absorb(windows, answers[2:LOOK_COMMANDS]):
                 return None
             if count == len(self.owners):
-                return self._refresh(began, ahead)
+                return self._refresh(began, ahead, contacts)
         log.info("portal.companies_differ", known=len(self.owners), counted=count)
         return None
 
@@ -216,7 +220,7 @@ class Looking:
                 self._details[row.number] = row.detail
         return True
 
-    def _refresh(self, at: datetime, ahead: float | None) -> Refresh:
+    def _refresh(self, at: datetime, ahead: float | None, contacts: int) -> Refresh:
         known, owners = self._roster.owners, self.owners
         seen = {number: owners[number] for number in self._details}
         return Refresh(
@@ -227,7 +231,7 @@ class Looking:
             at=at,
             ahead=ahead,
             complete=False,
-            contacts=self._roster.contacts,
+            contacts=contacts,
             details=self._details,
         )
 
@@ -264,6 +268,10 @@ def _first(answer: Answer, belongs: Callable[[Mapping[str, Any]], bool]) -> tupl
     if not all(map(belongs, answer.result)):
         raise ValueError("a row does not match the filter that was sent")
     return (identifier(answer.result[0][ID]) if answer.result else 0), total
+
+
+def _is_linked(contact: Mapping[str, Any]) -> bool:
+    return readable_identifier(contact[COMPANY]) != 0
 
 
 def _count(answer: Answer) -> int:

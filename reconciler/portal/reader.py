@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.model import Snapshot
 from reconciler.core.roster import Halfway, Refresh, Roster, Strategy, cheaper, groups
 from reconciler.errors import UsageError
-from reconciler.portal.companies import Looking, gone, listing, moved, survey
+from reconciler.portal.companies import LOOK_COMMANDS, Looking, gone, listing, moved, survey
 from reconciler.portal.comparing import Comparison, count_contacts
 from reconciler.portal.details import Details, Wants, read_details, read_owners
 from reconciler.portal.dialect import BATCH_COMMANDS
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from reconciler.portal.slots import Slot
 
 NOTHING_MORE = Wants()
-#: Commands of a look at the companies: so many drift queries fewer travel with it.
-_LOOK_COMMANDS = 3
 #: A sweep that was broken off so long ago is begun anew.
 STALE = timedelta(days=1)
 
@@ -174,7 +172,7 @@ class Reader:
     def _early(self, roster: Roster) -> list[Group]:
         """Return the drift queries that travel with the look at the companies: all, where all of them fit in."""
         todo = groups(roster.owners)
-        along = len(todo) + _LOOK_COMMANDS <= BATCH_COMMANDS
+        along = len(todo) + LOOK_COMMANDS <= BATCH_COMMANDS
         return todo if along and self._choose(todo, roster.contacts, roster, along=True) is Strategy.DRIFT else []
 
     def _all_companies(self, seen: Survey, roster: Roster | None, halfway: Halfway | None) -> Refresh:

@@ -48,6 +48,8 @@ def hold(watcher: Watcher) -> None:
     assert set(found.snapshot.mismatches) == truth(watcher.line.office)
     assert found.snapshot.roster == companies_of(watcher.line.office)
     assert watcher.roster.owners == companies_of(watcher.line.office)
+    [(linked,)] = watcher.line.office.portal.database.rows("SELECT COUNT(*) FROM contact WHERE company_id IS NOT NULL")
+    assert found.snapshot.contacts == linked
 
 
 def listed_anew(watcher: Watcher, then: Callable[[], None]) -> bool:
@@ -95,6 +97,12 @@ def to_and_fro(people: People) -> None:
 def test_what_changes_among_the_companies_is_found(watcher: Watcher, deed: Callable[[People], Any], anew: bool) -> None:
     """With the look alone where that suffices; all are read anew in the same sweep where their count does not fit."""
     assert listed_anew(watcher, lambda: deed(watcher.line.office.portal.people)) is anew
+
+
+def test_contacts_are_counted_at_each_look(watcher: Watcher) -> None:
+    """Also where nothing changed among the companies."""
+    for act in (lambda people: people.create_contact(ANN, 10), lambda people: people.delete_contact(3)):
+        assert not listed_anew(watcher, lambda act=act: act(watcher.line.office.portal.people))
 
 
 def test_a_new_company_of_ours_is_not_taken_for_one_of_the_others(watcher: Watcher) -> None:
