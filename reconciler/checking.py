@@ -11,10 +11,14 @@ from reconciler.journal.store import open_journal
 from reconciler.machine_checks import journal_on_machine, settings_on_machine
 from reconciler.ops.display import hanging
 from reconciler.ops.facts import counted, file_size
+from reconciler.ops.left_alone import setting_notes
 from reconciler.portal.diagnosis import FIRST_ANSWER_SECONDS, Finding, State, diagnose
 from reconciler.portal_checks import settings_in_portal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.config import Settings
     from reconciler.journal.store import Journal
     from reconciler.shell import Shell
 
@@ -32,6 +36,7 @@ def check(shell: Shell) -> int:
             with open_journal(settings.journal.url, shell.clock) as journal:
                 findings.append(Finding(subject="database", state=State.OK, sentence=_journal_words(journal)))
                 findings.extend(journal_on_machine(journal.path))
+                findings.extend(_exceptions(journal, settings))
         except ReconcilerError as error:
             findings.append(Finding(subject="database", state=State.FAILED, sentence=str(error)))
         with shell.connect(settings) as client:
@@ -54,6 +59,17 @@ def check(shell: Shell) -> int:
     lines = (hanging(f"{f.state:<9}{f.subject:<24}{f.sentence}", 33, shell.columns) for f in findings)
     shell.answer(document, lambda: "\n".join(lines))
     return 1 if failed else 0
+
+
+def _exceptions(journal: Journal, settings: Settings) -> Iterator[Finding]:
+    """Say how many exceptions are in force, and which of them the present settings would not make; none: nothing."""
+    kinds = journal.exceptions.counts(settings.portal.key)
+    notes = setting_notes(kinds, settings.policy.person_edit)
+    if kinds:
+        counts = ", ".join(f"{kinds[kind]:,} {kind}" for kind in sorted(kinds))
+        sentence = f"{counts}; `reconciler exceptions` lists them"
+        state = State.WARNING if notes else State.OK
+        yield Finding(subject="exceptions", state=state, sentence=". ".join([sentence, *notes]).rstrip("."))
 
 
 def _journal_words(journal: Journal) -> str:

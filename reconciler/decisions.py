@@ -1,4 +1,4 @@
-"""Commands by which people decide: let changes through, take a run back, release what is left alone."""
+"""Commands by which people decide: let changes through that were held back, and what was held back in a run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def approve(shell: Shell, digest: str, *, yes: bool) -> int:
     stream = None if yes else shell.asking("`approve` shows the changes and asks")
     settings = shell.settings()
     portal, lasts = settings.portal.key, timedelta(days=settings.guard.approval_days)
-    with open_journal(settings.journal.url, shell.clock, read_only=_for_reading(settings)) as journal:
+    with open_journal(settings.journal.url, shell.clock, read_only=for_reading(settings)) as journal:
         found = _found(journal.approvals.find(portal, digest), digest)
         if stream is not None:
             report = held(journal, found, portal, origin_of(settings, portal))
@@ -71,7 +71,7 @@ def approve(shell: Shell, digest: str, *, yes: bool) -> int:
 def withdraw(shell: Shell, digest: str) -> int:
     """Take an approval back, or turn down what waits for one."""
     settings = shell.settings()
-    with open_journal(settings.journal.url, shell.clock, read_only=_for_reading(settings)) as journal:
+    with open_journal(settings.journal.url, shell.clock, read_only=for_reading(settings)) as journal:
         record = _found(journal.approvals.withdraw(settings.portal.key, digest), digest, "withdrawn")
     what = f"{counted(record.count, 'change')} ({record.digest[:12]})"
     shell.answer(_answer(record), lambda: f"{what} will not go through without another approval.")
@@ -121,39 +121,6 @@ def _answer(record: ApprovalRecord) -> dict[str, object]:
     }
 
 
-def exceptions(shell: Shell) -> int:
-    """List the contacts that are left alone."""
-    from reconciler.ops.decisions import exceptions_json, exceptions_text
-
-    settings = shell.settings()
-    portal = settings.portal.key
-    with open_journal(settings.journal.url, shell.clock, read_only=True) as journal:
-        records = journal.exceptions.entries(portal)
-        names = journal.user_names(portal)
-    shell.answer(exceptions_json(records, names), lambda: exceptions_text(records, names, width=shell.width))
-    return 0
-
-
-def release(shell: Shell, number: int) -> int:
-    """Let a contact be looked after again; the number of an exception serves as well, where no contact has it."""
-    settings = shell.settings()
-    portal = settings.portal.key
-    with open_journal(settings.journal.url, shell.clock, read_only=_for_reading(settings)) as journal:
-        # The list shows contacts: an exception that happens to have a contact's number is not what was meant.
-        every = journal.exceptions.entries(portal)
-        entries = [one for one in every if one.entry.contact == number] or [one for one in every if one.id == number]
-        if not entries:
-            raise UsageError(f"no exception {number} is in force; `reconciler exceptions` lists them")
-        from reconciler.gate import who
-
-        count = journal.exceptions.release(portal, [entry.id for entry in entries], who())
-    shell.answer(
-        {"schema": 1, "released": count},
-        lambda: f"Released: the next sweep looks after contact {entries[0].entry.contact} again.",
-    )
-    return 0
-
-
 def origin_of(settings: Settings, portal: str) -> str:
     """Return where the cards of this portal are; nothing where the settings name another one, or none."""
     if settings.portal.webhook_url is None or settings.portal.key != portal:
@@ -161,6 +128,6 @@ def origin_of(settings: Settings, portal: str) -> str:
     return settings.portal.webhook().origin
 
 
-def _for_reading(settings: Settings, wanted: bool = False) -> bool:
-    """Tell whether the journal is to be opened for reading: also where there is none, which then is told, not made."""
-    return wanted or not settings.journal.is_there
+def for_reading(settings: Settings) -> bool:
+    """Open the journal read-only where there is none: that is then an error, and none is made."""
+    return not settings.journal.is_there

@@ -68,6 +68,31 @@ Examples:
   reconciler undo latest
   reconciler undo --company 42
 """
+EXCEPTIONS_NOTES = """\
+\b
+Kinds, and what ends them besides a release:
+  undone       our change was taken back: another owner of the company
+  respected    a person chose this owner: another owner of the company
+  quarantined  somebody keeps changing it back: time, or another owner of the company
+  kept         a person added it: nothing else
+
+\b
+Examples:
+  reconciler exceptions --kind undone --company 42
+  reconciler exceptions --run latest --json
+"""
+RELEASE_EXAMPLES = """\
+On a terminal the exceptions are shown, and you are asked; elsewhere add --yes. What is given is taken together:
+`--kind undone --company 42` is what was taken back at company 42. From the next sweep on the settings alone decide
+about these contacts, so what an undo took back may be written again.
+
+\b
+Examples:
+  reconciler exceptions release 15 16
+  reconciler exceptions release --run 17   what run 17, or its undo, left alone
+  reconciler exceptions release --kind respected
+  reconciler exceptions release --all --yes
+"""
 HEALTH_NOTES = """\
 Alive is a service whose heart beats (a file beside the journal), whose runs begin when they are due, and whose run
 under way gets on. Whether it does its work is another question: /readyz of its pages. Exit code 0: alive, 1: not.

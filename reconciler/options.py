@@ -56,6 +56,15 @@ class UpdatePath(StrEnum):
     FACTORY = "factory"
 
 
+class ExceptionKind(StrEnum):
+    """Why a contact is left alone until it is released; a test compares them with the journal's."""
+
+    KEPT = "kept"
+    QUARANTINED = "quarantined"
+    RESPECTED = "respected"
+    UNDONE = "undone"
+
+
 class Limits(StrEnum):
     """How much the embedded portal lets through."""
 
@@ -87,6 +96,33 @@ class Filters:
     def of(cls, companies: list[int] | None, owners: list[int] | None, limit: int | None) -> Filters:
         """Make the filters of what was typed."""
         return cls(companies=tuple(companies or ()), owners=tuple(owners or ()), limit=limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionFilters:
+    """Which exceptions a command is about: those that match each of these; an empty one matches all."""
+
+    #: Numbers of contacts; `release` takes those of exceptions as well.
+    numbers: tuple[int, ...] = ()
+    kinds: tuple[ExceptionKind, ...] = ()
+    companies: tuple[int, ...] = ()
+    runs: tuple[int | Literal["latest"], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        numbers: list[int] | None,
+        kinds: list[ExceptionKind] | None,
+        companies: list[int] | None,
+        runs: list[str] | None,
+    ) -> ExceptionFilters:
+        """Make the filters of what was typed. Raises BadParameter."""
+        return cls(
+            numbers=tuple(numbers or ()),
+            kinds=tuple(kinds or ()),
+            companies=tuple(companies or ()),
+            runs=tuple(map(run_name, runs or ())),
+        )
 
 
 def positive(text: str | int) -> int:
@@ -141,6 +177,18 @@ Company = Annotated[int | None, number("--company", "Only the contacts of this c
 OnlyCompanies = Annotated[list[int] | None, number("--company", "Only this company; repeat it for more.", "ID")]
 OnlyOwners = Annotated[list[int] | None, number("--owner", "Only this owner's companies; repeat it for more.", "ID")]
 Contact = Annotated[int | None, number("--contact", "Only this contact.", "ID")]
+OnlyContacts = Annotated[list[int] | None, number("--contact", "Only this contact; repeat it for more.", "ID")]
+OnlyKinds = Annotated[
+    list[ExceptionKind] | None, _choice("--kind", ExceptionKind, "Only this kind; repeat it for more.")
+]
+OfCompanies = Annotated[
+    list[int] | None, number("--company", "Only those made at this company; repeat it for more.", "ID")
+]
+OfRuns = Annotated[
+    list[str] | None,
+    typer.Option("--run", metavar="RUN", help="Only those made by this run or by its undo; a number, or `latest`."),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Do not ask the portal, so show no names of its records.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's number, or `latest`.")]
 MaybeRun = Annotated[str | None, typer.Argument(metavar="RUN", help="A run's number, or `latest`.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without a question.")]

@@ -32,6 +32,7 @@ SHELL = {
     "gate",
     "rules",
     "decisions",
+    "exception_commands",
     "manual",
     "embedded",
     "left_alone",

@@ -18,6 +18,7 @@ from sqlalchemy import delete, func, insert, literal, select, update
 from reconciler.errors import PortalChangedError
 from reconciler.journal import tables
 from reconciler.journal.exceptions import BY_TIME
+from reconciler.journal.rows import PORTAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ log = structlog.get_logger("reconciler.journal")
 
 _portal, _run, _exception = tables.portal, tables.run, tables.exception
 _in_force = _exception.c.released_at.is_(None)
+_ADDRESS = select(_portal.c.address).where(_portal.c.name == PORTAL)
 
 
 class Portals:
@@ -40,6 +42,12 @@ class Portals:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+
+    def address(self, name: str) -> str | None:
+        """Return where the portal of this name was at the last run; None: it is not known."""
+        with self._database.reading() as connection:
+            found: str | None = connection.execute(_ADDRESS, {"portal": name}).scalar_one_or_none()
+        return found
 
     def recognise(self, name: str, address: str, is_host: Callable[[str], bool], accept: bool) -> None:
         """Make `name` the one row of the portal at this address; the caller holds the lease.

@@ -15,7 +15,7 @@ import reconciler
 from reconciler.core.model import Result, Status
 from reconciler.ops import facts
 from reconciler.ops.chart import chart
-from reconciler.ops.decisions import last_edited, until
+from reconciler.ops.left_alone import last_edited, until
 from reconciler.ops.page import hashed, resource, template
 from reconciler.ops.refusal import approve_command, stored_limits, without_next_step
 from reconciler.ops.web import Page
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from reconciler.core.model import Change
     from reconciler.ops.chart import Look
-    from reconciler.ops.decisions import Approval, LeftAlone
+    from reconciler.ops.decisions import Approval
+    from reconciler.ops.left_alone import LeftAlone
     from reconciler.ops.runs import Run
 
 #: How far back the chart looks.

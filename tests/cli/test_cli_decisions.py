@@ -1,4 +1,4 @@
-"""Commands by which people decide: approve, undo, exceptions; and what a refused run says on the way there."""
+"""Commands by which people decide: approve and undo; and what a refused run says on the way there."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def test_a_digest_that_cannot_be_meant(arguments: list[str], told: str, strict: 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["approve"], ["approve", "abcdefabcdef", "--yes"], ["exceptions"], ["exceptions", "release", "1"]],
+    [["approve"], ["approve", "abcdefabcdef", "--yes"], ["exceptions"], ["exceptions", "release", "1", "--yes"]],
     ids=["approve", "approve a digest", "exceptions", "release"],
 )
 def test_where_there_was_no_run_there_is_nothing_to_decide(arguments: list[str], desk: Desk) -> None:
@@ -433,94 +433,6 @@ def test_an_undo_of_a_run_that_is_under_way(desk: Desk, portal: Served) -> None:
     with hold_lease(desk.journal, SystemClock(), 0):
         ended = desk.run("undo", "1", "--yes")
     assert (ended.code, ended.out, ended.err.count("\n"), portal.portal.drift()) == (5, "", 1, 0)
-
-
-# exceptions
-
-
-def test_what_is_left_alone_is_listed(desk: Desk) -> None:
-    """With the reason and the way out; as JSON with everything."""
-    desk.run("--once", "--yes")
-    assert desk.run("exceptions").out == "No contact is left alone for a reason of its own.\n"
-    desk.run("undo", "1", "--yes")
-    shown = desk.run("exceptions")
-    assert (shown.code, shown.err) == (0, "")
-    assert "our change was taken back" in shown.out
-    assert f"{DRIFT} contacts; `reconciler exceptions release " in shown.out
-    document = desk.run("--json", "exceptions").json
-    assert (document["schema"], len(document["exceptions"])) == (1, DRIFT)
-    assert {one["kind"] for one in document["exceptions"]} == {"undone"}
-    assert desk.run("exceptions", "--json").json == document
-
-
-@pytest.mark.parametrize("by", ["id", "contact"])
-def test_what_is_released_is_corrected_again(by: str, desk: Desk, portal: Served) -> None:
-    """By the exception's number or its contact's."""
-    desk.run("--once", "--yes")
-    desk.run("undo", "1", "--yes")
-    # Its number must not be that of another contact.
-    listed = desk.run("exceptions", "--json").json["exceptions"]
-    numbers = {one["contact"] for one in listed}
-    one = next(one for one in listed if one["id"] not in numbers)
-    ended = desk.run("exceptions", "release", str(one[by]))
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out == f"Released: the next sweep looks after contact {one['contact']} again.\n"
-    assert desk.run("--once", "--yes", "--json").json["applied"] == 1
-    assert portal.portal.drift() == DRIFT - 1
-
-
-def test_a_number_is_first_of_all_a_contacts(desk: Desk) -> None:
-    """An exception that happens to have the number of another contact stays: the list shows contacts' numbers."""
-    desk.run("--once", "--yes")
-    desk.run("undo", "1", "--yes")
-    one, other = desk.run("exceptions", "--json").json["exceptions"][:2]
-    sql(desk.journal, f"UPDATE exception SET id = {one['contact']} WHERE contact_id = {other['contact']}")  # noqa: S608
-    ended = desk.run("exceptions", "release", str(one["contact"]))
-    assert ended.out == f"Released: the next sweep looks after contact {one['contact']} again.\n"
-    left = {one["contact"] for one in desk.run("exceptions", "--json").json["exceptions"]}
-    assert (one["contact"] in left, other["contact"] in left, len(left)) == (False, True, DRIFT - 1)
-
-
-def test_a_release_is_an_object_too(desk: Desk) -> None:
-    """--json before or after each of the two words."""
-    desk.run("--once", "--yes")
-    desk.run("undo", "1", "--yes")
-    contacts = [str(one["contact"]) for one in desk.run("exceptions", "--json").json["exceptions"]]
-    answers = [
-        desk.run("--json", "exceptions", "release", contacts[0]).json,
-        desk.run("exceptions", "--json", "release", contacts[1]).json,
-        desk.run("exceptions", "release", contacts[2], "--json").json,
-    ]
-    assert answers == [{"schema": 1, "released": 1}] * 3
-
-
-@pytest.mark.parametrize(
-    ("number", "told"),
-    [("999999", "no exception 999999 is in force"), ("0", "no number from 1 on"), ("x", "no number from 1 on")],
-    ids=["unknown", "zero", "a word"],
-)
-def test_a_release_of_what_cannot_be_meant(number: str, told: str, desk: Desk) -> None:
-    """One sentence, exit code 2."""
-    desk.run("--once", "--yes")
-    assert told in sentence(desk.run("exceptions", "release", number))
-    assert desk.run("exceptions", "release", number, "--json").json["exit_code"] == 2
-
-
-def test_options_stand_before_or_after_these_commands_too(desk: Desk, portal: Served) -> None:
-    """--config says which portal's decisions are meant; after wins."""
-    desk.env(PORTAL__WEBHOOK_URL=None)
-    text = '[portal]\nname = "{}"\nwebhook_url = "{}"'
-    one = str(desk.config(text.format("one", portal.url), "one.toml"))
-    two = str(desk.config(text.format("two", portal.url), "two.toml"))
-    desk.run("--once", "--yes", "--config", one)
-    desk.run("--config", two, "undo", "1", "--yes", "--config", one)
-
-    def left_alone(*arguments: str) -> int:
-        return len(desk.run(*arguments, "--json").json["exceptions"])
-
-    assert left_alone("exceptions", "--config", one) == left_alone("--config", one, "exceptions") == DRIFT
-    assert left_alone("--config", one, "exceptions", "--config", two) == 0
-    assert desk.run("--config", one, "approve", "--config", two, "--json").json["approvals"] == []
 
 
 # plan --standing

@@ -62,7 +62,7 @@ class Reader:
         target = words[words.index(">") + 1] if ">" in words else ""
         words = words[: words.index(">")] if target else words
         # Who reads the page sits at a terminal, and says yes there to what the guard lets pass.
-        agreed = ["--yes"] if {"--once", "undo", "DIGEST"} & {*words} else []
+        agreed = ["--yes"] if {"--once", "undo", "DIGEST", "release"} & {*words} else []
         ended = self.desk.run(*map(self.meant, words), *agreed)
         assert ended.code == line.code, f"{line.text}: {ended.err}"
         if target:

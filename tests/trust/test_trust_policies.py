@@ -194,6 +194,46 @@ def test_a_released_choice_is_written_and_a_later_one_respected(trust: Callable[
     assert world.owner_of(1) == DORA
 
 
+def test_a_respected_choice_outlives_the_setting(trust: Callable[..., TrustWorld]) -> None:
+    """As `exceptions` and `check` say: until the company changes hands, or a person releases it."""
+    world = trust(settings={"policy": {"person_edit": "respect"}})
+    office(world)
+    world.tick()
+    for contact in (1, 3):
+        world.give(contact, DORA)
+    world.tick()
+    world.configure(policy={"person_edit": "overwrite"})
+    assert world.reasons(world.tick()) == {1: "respected", 3: "respected"}
+    world.hand_over(101, CLEO)
+    assert world.reasons(world.tick()) == {3: "respected"}
+    assert world.owners(1, 3) == [CLEO, DORA]
+    world.release()
+    world.tick()
+    assert world.owner_of(3) == CLEO
+
+
+@pytest.mark.parametrize("end", ["time", "release"])
+def test_a_quarantine_outlives_the_setting_and_then_the_choice_is_respected(
+    trust: Callable[..., TrustWorld], end: str
+) -> None:
+    """As `exceptions` and `check` say."""
+    world = trust()
+    office(world)
+    world.tick()
+    for _ in range(4):
+        world.give(1, DORA)
+        world.tick()
+    world.configure(policy={"person_edit": "respect"})
+    assert world.reasons(world.tick()) == {1: "quarantined"}
+    if end == "time":
+        world.pass_time(7 * 86_400)
+    else:
+        world.release()
+    for _ in range(2):
+        assert world.reasons(world.tick()) == {1: "respected"}
+    assert world.owner_of(1) == DORA
+
+
 def test_what_a_person_keeps_stays_until_a_person_releases_it(trust: Callable[..., TrustWorld]) -> None:
     """Whatever becomes of its company; the others are looked after."""
     world = trust()
