@@ -306,7 +306,8 @@ def runs(shell: Shell, last: int) -> int:
 
 def show(shell: Shell, which: int | Literal["latest"], shape: Format, output: Path | None) -> int:
     """Show one run, with what the guard held back in it."""
-    from reconciler.decisions import held_in, origin_of
+    from reconciler.decisions import origin_of
+    from reconciler.held_back import rows_held_in
     from reconciler.journal.store import open_journal
 
     settings = shell.settings()
@@ -318,7 +319,7 @@ def show(shell: Shell, which: int | Literal["latest"], shape: Format, output: Pa
             raise UsageError(f"there is no {wanted} in {journal.path}; `reconciler runs` lists them")
         names = Names(users=journal.user_names(record.portal))
         changes = journal.changes(record.report.run)
-        held = held_in(journal, record.portal, record.report.error or "")
+        held = rows_held_in(journal, record.portal, record.report.error or "")
     report = run_report(
         record.report,
         portal=record.portal,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from reconciler.core.model import Names
 from reconciler.errors import UsageError
 from reconciler.journal.records import ApprovalRecord, ApprovalState, NoApproval
 from reconciler.journal.store import open_journal
@@ -13,8 +12,6 @@ from reconciler.ops.facts import counted
 
 if TYPE_CHECKING:
     from reconciler.config import Settings
-    from reconciler.journal.store import Journal
-    from reconciler.ops.document import Report, Row
     from reconciler.shell import Shell
 
 _CAN_BE_APPROVED = {ApprovalState.WAITING, ApprovalState.SUPERSEDED}
@@ -36,6 +33,8 @@ def approvals(shell: Shell) -> int:
 def approve(shell: Shell, digest: str, *, yes: bool) -> int:
     """Show a set of changes that was held back, and let it through after a yes."""
     from reconciler.gate import who
+    from reconciler.held_back import report_of_set
+    from reconciler.ops.refusal import is_of_undo
     from reconciler.ops.report import render
     from reconciler.shell import has_colors
 
@@ -45,7 +44,7 @@ def approve(shell: Shell, digest: str, *, yes: bool) -> int:
     with open_journal(settings.journal.url, shell.clock, read_only=for_reading(settings)) as journal:
         found = _found(journal.approvals.find(portal, digest), digest)
         if stream is not None:
-            report = held(journal, found, portal, origin_of(settings, portal))
+            report = report_of_set(journal, found, portal, origin_of(settings, portal), most=_ROWS_TO_ASK)
             text = render(report, "text", width=shell.width, color=has_colors(stream), most_rows=_ROWS_TO_ASK)
             shell.tell(text, stream=stream)
             if (
@@ -59,7 +58,7 @@ def approve(shell: Shell, digest: str, *, yes: bool) -> int:
         record = _found(journal.approvals.approve(portal, digest, by=by, how=how, lasts=lasts), digest)
     until = f" until {record.expires_at:%Y-%m-%d %H:%M} UTC" if record.expires_at else ""
     # A sweep plans nothing of an undo: it goes on when it is asked for again.
-    when = "when the undo is asked for again" if "undo" in record.numbers else "with the next run"
+    when = "when the undo is asked for again" if is_of_undo(record.numbers) else "with the next run"
     what = f"{counted(found.left, 'change')} ({record.digest[:12]})"
     shell.answer(
         _answer(record) | {"left": found.left},
@@ -76,33 +75,6 @@ def withdraw(shell: Shell, digest: str) -> int:
     what = f"{counted(record.count, 'change')} ({record.digest[:12]})"
     shell.answer(_answer(record), lambda: f"{what} will not go through without another approval.")
     return 0
-
-
-def held(journal: Journal, record: ApprovalRecord, portal: str, origin: str) -> Report:
-    """Return the document of a set that was held back."""
-    from reconciler.ops.held import held_report
-
-    return held_report(record, _rows(journal, record, portal), portal=portal, origin=origin)
-
-
-def held_in(journal: Journal, portal: str, sentence: str) -> list[Row]:
-    """Return the rows of what a run held back, by the sentence that it ended with; none where they are not kept."""
-    from reconciler.ops.held import HELD_BACK
-    from reconciler.ops.refusal import held_digest
-
-    digest = held_digest(sentence)
-    record = journal.approvals.find(portal, digest) if digest else None
-    return _rows(journal, record, portal, HELD_BACK) if isinstance(record, ApprovalRecord) else []
-
-
-def _rows(journal: Journal, record: ApprovalRecord, portal: str, result: str = "") -> list[Row]:
-    from reconciler.ops.held import held_rows
-
-    stands = journal.sweeps.standing(portal)
-    causes = {(one.mismatch.contact, one.mismatch.company, one.mismatch.owner): one.cause for one in stands}
-    names = Names(users=journal.user_names(portal))
-    undo = "undo" in record.numbers
-    return held_rows(journal.approvals.keys(record), {} if undo else causes, names, undo=undo, result=result)
 
 
 def _found(record: ApprovalRecord | NoApproval, digest: str, done: str = "approved") -> ApprovalRecord:

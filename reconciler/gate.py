@@ -26,7 +26,7 @@ from reconciler.core.model import Change
 from reconciler.core.plan import digest as changes_digest
 from reconciler.errors import IncompleteReadError, UsageError
 from reconciler.journal.records import ApprovalState, NoApproval
-from reconciler.ops.refusal import refusal_json, refusal_sentence
+from reconciler.ops.refusal import UNDO, is_of_undo, refusal_json, refusal_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from reconciler.reconcile import Order, Worker
 
 log = structlog.get_logger("reconciler.gate")
-
-#: In what is stored of a refusal: it was of an undo, so that no sweep can tell whether it is still wanted.
-_UNDO = "undo"
 
 
 class Consent(StrEnum):
@@ -184,7 +181,7 @@ def review(worker: Worker, left: Sequence[Change]) -> None:
     of_undos = [
         Change(contact=contact, company=company, before=before, after=after)
         for record in approvals.open(worker.portal)
-        if _UNDO in record.numbers
+        if is_of_undo(record.numbers)
         for contact, company, before, after in approvals.keys(record)
     ]
     approvals.review(worker.portal, [*left, *of_undos])
@@ -199,7 +196,7 @@ def _refuse(worker: Worker, order: Order, run: int, proposal: Proposal, verdict:
     if not verdict.breaches and not isinstance(known, NoApproval):
         numbers["limits"] = known.numbers.get("limits", [])  # those that were passed when it was held back
     if order.undo is not None:
-        numbers[_UNDO] = order.undo.words
+        numbers[UNDO] = order.undo.words
     sentence = str(numbers["sentence"])
     worker.journal.approvals.wait(worker.portal, verdict.held, run=run, numbers=numbers, sentence=sentence)
     without_names = refusal_sentence(verdict, {}, digest)

@@ -15,10 +15,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reconciler.errors import JournalError
+from reconciler.held_back import report_of_set
+from reconciler.journal.records import NoApproval
 from reconciler.journal.store import open_journal
+from reconciler.ops.held import for_a_page
 from reconciler.ops.metrics import CONTENT_TYPE, Metrics, Readings
+from reconciler.ops.page import page_policy
+from reconciler.ops.report import render
 from reconciler.ops.status import MONTH, MOST_CHANGES, MOST_EXCEPTIONS, MOST_RUNS, Present, status_page
-from reconciler.ops.web import Site, serve
+from reconciler.ops.web import Page, Site, serve
 from reconciler.portal.dialect import COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, USER_LIST
 from reconciler.watch import Pulse
 
@@ -28,7 +33,6 @@ if TYPE_CHECKING:
     from reconciler.config import Settings
     from reconciler.core.model import Cause
     from reconciler.journal.store import Journal
-    from reconciler.ops.web import Page
     from reconciler.reconcile import Finished, Worker
     from reconciler.watch import Watch
 
@@ -38,6 +42,8 @@ log = structlog.get_logger("reconciler.web")
 _METHODS = (COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, USER_LIST)
 #: Seconds for which a status page counts, and a look at whether the journal can be written.
 _PAGE_LASTS, _LOOK_LASTS = 2.0, 10.0
+#: Changes of a set that its page lists.
+MOST_LISTED = 10_000
 
 
 @contextmanager
@@ -91,8 +97,10 @@ class View:
         self._watch = watch
         self._metrics = metrics
         self._redact = redact
-        self._drawing, self._looking = threading.Lock(), threading.Lock()
+        self._drawing, self._listing, self._looking = threading.Lock(), threading.Lock(), threading.Lock()
         self._page: tuple[float, Page] | None = None
+        #: The latest page of a set, with its digest.
+        self._set: tuple[float, str, Page] | None = None
         self._writable: tuple[float, str] | None = None
         self._last = Readings(
             alive=True,
@@ -109,6 +117,7 @@ class View:
         """What the pages ask."""
         return Site(
             status=self.status,
+            held_back=self.held_back,
             not_alive=lambda: self._redact(self._watch.not_alive()),
             not_ready=self.not_ready,
             metrics=self.metrics,
@@ -167,6 +176,19 @@ class View:
             if self._page is None or now - self._page[0] >= _PAGE_LASTS:
                 self._page = (now, status_page(self._present()))
             return self._page[1]
+
+    def held_back(self, digest: str) -> Page | str:
+        """Return the page of the latest set whose digest begins so, or say why there is none. Raises JournalError."""
+        with self._listing:
+            now = self._clock.monotonic()
+            if self._set is None or self._set[1] != digest or now - self._set[0] >= _PAGE_LASTS:
+                record = self._journal.approvals.find(self._portal, digest)
+                if isinstance(record, NoApproval):
+                    return record.sentence
+                report = report_of_set(self._journal, record, self._portal, self._client.origin, most=MOST_LISTED)
+                page = Page(text=render(for_a_page(report), "html"), policy=page_policy())
+                self._set = (now, digest, page)
+            return self._set[2]
 
     def _present(self) -> Present:
         watch, journal, portal, now = self._watch, self._journal, self._portal, self._clock.now()

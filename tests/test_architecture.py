@@ -33,6 +33,7 @@ SHELL = {
     "rules",
     "decisions",
     "exception_commands",
+    "held_back",
     "manual",
     "embedded",
     "left_alone",

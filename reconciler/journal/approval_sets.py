@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -19,9 +20,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert
 
-from reconciler.core.model import Result
+from reconciler.core.model import Cause, Result
 from reconciler.journal import rows, tables
-from reconciler.journal.records import ApprovalState
+from reconciler.journal.records import ApprovalState, Contents
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -111,6 +112,29 @@ _COUNT_LEFT = (
     .where(_approval.c.id == bindparam("number"), _is_kept, _is_left)
 )
 _LEFT_LASTING = _LEFT.where(_approval.c.expires_at > rows.NOW)
+# What is left of a set, with the cause of each change as long as the drift stands.
+_stands = tables.standing
+_caused = and_(
+    _stands.c.portal_id == _approval.c.portal_id,
+    _stands.c.ended_at.is_(None),
+    _stands.c.contact_id == _change.c.contact_id,
+    _stands.c.company_id == _change.c.company_id,
+    _stands.c.owner_id == _change.c.owner_before,
+)
+_contents = (
+    select()
+    .select_from(_approval)
+    .join(_change, _belongs)
+    .outerjoin(_stands, _caused)
+    .where(_approval.c.portal_id == rows.KEY_OF_PORTAL, _approval.c.id == bindparam("number"), _is_kept, _is_left)
+)
+_FIRST = (
+    _contents.add_columns(*(_change.c[name] for name in _COLUMNS), _stands.c.cause)
+    .order_by(_change.c.company_id, _change.c.contact_id)
+    .limit(bindparam("most", type_=Integer))
+)
+_summed = (_change.c.owner_before, _change.c.owner_after, _stands.c.cause)
+_SUMS = _contents.add_columns(*_summed, func.count().label("changes")).group_by(*_summed)
 
 
 def keep(connection: Connection, key: int, number: int, changes: Sequence[Change]) -> None:
@@ -151,6 +175,25 @@ def waiting(connection: Connection, portal: str) -> Iterator[Key]:
 def count_left(connection: Connection, portal: str, approval: int) -> int:
     """Return how many changes of a set are neither used up nor, before it is approved, written without it."""
     return int(connection.execute(_COUNT_LEFT, {"portal": portal, "number": approval}).scalar_one())
+
+
+def contents(connection: Connection, portal: str, approval: int, most: int) -> Contents:
+    """Return what is left of a set, with its first `most` changes by company, then contact."""
+    gains: Counter[int] = Counter()
+    loses: Counter[int] = Counter()
+    causes: Counter[Cause | None] = Counter()
+    this = {"portal": portal, "number": approval}
+    for row in connection.execute(_SUMS, this):
+        gains[row.owner_after] += row.changes
+        loses[row.owner_before] += row.changes
+        causes[_cause(row)] += row.changes
+    first = connection.execute(_FIRST, {**this, "most": most})
+    changes = tuple((_key(row), _cause(row)) for row in first)
+    return Contents(count=causes.total(), gains=gains, loses=loses, causes=causes, changes=changes)
+
+
+def _cause(row: Row[Any]) -> Cause | None:
+    return None if row.cause is None else Cause(row.cause)
 
 
 def _key(row: Row[Any]) -> Key:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from reconciler.core.model import Change
     from reconciler.journal.approval_sets import Key
     from reconciler.journal.database import Database
+    from reconciler.journal.records import Contents
 
 #: How long an approval is good for.
 LASTS = timedelta(days=7)
@@ -166,6 +167,11 @@ class Approvals:
         """Return the changes of a set, sorted by contact; none of one that cannot be approved any more."""
         with self._database.reading() as connection:
             return approval_sets.keys(connection, approval.id)
+
+    def contents(self, approval: ApprovalRecord, portal: str, most: int) -> Contents:
+        """Return what is left of a set, with at most so many of its changes; nothing of one that is over."""
+        with self._database.reading() as connection:
+            return approval_sets.contents(connection, portal, approval.id, most)
 
     def in_force(self, portal: str) -> Mapping[Key, int]:
         """Return which changes are let through and not used yet, each with its approval; of several the oldest."""

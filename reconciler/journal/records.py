@@ -151,6 +151,21 @@ class ApprovalRecord:
     closed_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What is left to be written of a set of changes."""
+
+    #: How many changes.
+    count: int
+    #: How many of them each person gains and loses, by number; 0 is nobody.
+    gains: Mapping[int, int]
+    loses: Mapping[int, int]
+    #: How many of them have which cause; None: the journal does not know it (any more).
+    causes: Mapping[Cause | None, int]
+    #: The first of them, by company, then contact: (contact, company, owner before, owner after), and the cause.
+    changes: tuple[tuple[tuple[int, int, int, int], Cause | None], ...]
+
+
 class NoApproval(StrEnum):
     """Why a digest cannot be approved, or not be withdrawn."""
 

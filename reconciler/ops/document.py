@@ -52,6 +52,16 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """How many contacts a person gains and loses."""
+
+    person: int
+    name: str
+    gains: int
+    loses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A plan, an undo or a run, ready to be shown."""
 
@@ -71,6 +81,10 @@ class Report:
     #: Of the planned changes, in full; empty where there were none.
     digest: str = ""
     changes: tuple[Row, ...] = ()
+    #: How many changes there are besides; only a document of a set that was held back has not all of them.
+    omitted: int = 0
+    #: Who gains and loses by all changes, the largest movement first, in such a document.
+    people: tuple[Balance, ...] = ()
     #: Drifted contacts that are left alone; in an undo the changes that stay.
     standing: tuple[Row, ...] = ()
     #: Sentences that a reader should know before acting.

@@ -35,6 +35,9 @@ _RULES = {Rule.SUCCESSOR: "successor", Rule.HEAD: "head of department"}
 #: Longest address of a portal that can be meant.
 _MOST_ORIGIN = 300
 _MEGABYTE = 1_000_000
+_NOTHING = {"plan": "Nothing to change.", "undo": "Nothing can be put back.", "run": "Nothing was changed."}
+#: States of a set that cannot be approved any more; the journal keeps its numbers, and its changes no longer.
+_OVER = frozenset({"used", "expired", "withdrawn"})
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -192,11 +195,23 @@ def facts(  # noqa: C901 - a document has many parts
     return found + [("Note", note) for note in report.notes]
 
 
+def is_over(report: Report) -> bool:
+    """Tell whether a document is of a set that was held back and cannot be approved any more."""
+    return report.kind == "held" and report.command in _OVER
+
+
+def nothing(report: Report) -> str:
+    """Say why a document has no changes."""
+    if report.kind != "held":
+        return _NOTHING[report.kind]
+    return "The journal does not keep these changes any more." if is_over(report) else "All of its changes are done."
+
+
 def _held_facts(report: Report, *, brief: bool) -> list[tuple[str, str]]:
     """Return what there is to say of a set that waits for approval; its standing rows are those written meanwhile."""
     counts = report.counts
     changes = f"{counts.drift:,}"
-    if counts.standing:
+    if counts.standing and not is_over(report):
         changes += f": {counts.drift - counts.standing:,} not written yet, {counts.standing:,} done or already right"
     found = [("In run", str(counts.run))] if counts.run else []
     found += [("State", report.command), ("Changes", changes)]
@@ -256,14 +271,18 @@ def card(origin: str, kind: str, number: int) -> str:
 
 def rest_hint(report: Report, hidden: int) -> str:
     """Return how to see the rows that do not fit; the command between backquotes, if there is one."""
-    if report.kind == "undo":
-        return f"… and {hidden:,} more"
+    command = rest_command(report)
+    return f"… and {hidden:,} more" + (f"; all: `{command}`" if command else "")
+
+
+def rest_command(report: Report) -> str:
+    """Return the command that lists all rows of a document; empty where there is none."""
     run = report.counts.run
-    if report.kind == "held" and run is None:
-        return f"… and {hidden:,} more"
+    if report.kind == "undo" or (report.kind == "held" and run is None):
+        return ""
     which = "plan" if report.kind == "plan" else f"show {'latest' if run is None else run}"
     file = "plan.csv" if report.kind == "plan" else f"run-{'latest' if run is None else run}.csv"
-    return f"… and {hidden:,} more; all: `reconciler {which} --format csv --output {file}`"
+    return f"reconciler {which} --format csv --output {file}"
 
 
 def heads(report: Report) -> tuple[str, str, str]:

@@ -87,9 +87,10 @@ def _sums(report: Report) -> Iterator[str]:
 
 def _changes(report: Report, most_rows: int) -> Iterator[str]:
     rows = urgent_first(report.changes)[:most_rows]
-    hidden = len(report.changes) - len(rows)
+    total = len(report.changes) + report.omitted
+    hidden = total - len(rows)
     title = "To put back" if report.kind == "undo" else "Changes"
-    title += f" ({len(rows):,} of {len(report.changes):,})" if hidden else f" ({len(rows):,})"
+    title += f" ({len(rows):,} of {total:,})" if hidden else f" ({len(rows):,})"
     before, after, _ = heads(report)
     columns = ["Contact", "Company", before, after]
     columns += [] if report.kind == "undo" else ["Cause"]

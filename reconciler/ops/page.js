@@ -99,7 +99,7 @@
     const terms = plain(form.elements.q.value).split(/\s+/).filter(Boolean);
     for (const listing of listings) terms.length ? listing.search(terms) : listing.reset();
     found.textContent = terms.length
-      ? listings.map(one => `${number(one.found.length)} of ${number(one.total)} ${data.nouns[one.id]}`).join(", ")
+      ? listings.map(one => `${number(one.found.length)} of ${number(one.rows.length)} ${data.nouns[one.id]}`).join(", ")
       : "";
   };
   form.addEventListener("input", search);

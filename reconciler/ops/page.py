@@ -45,6 +45,7 @@ def page(report: Report, *, most_rows: int, zone: tzinfo | None) -> str:
         people_title=sums.balances_title(report, people, _MOST_PEOPLE),
         people=people[:_MOST_PEOPLE],
         tables=tables,
+        all_carried=all(len(table.lines) == table.total for table in tables),
         groups=sums.groups(report.standing),
         left=facts.heads(report)[2],
         most_companies=_MOST_COMPANIES,
@@ -76,6 +77,8 @@ def _tiles(report: Report) -> list[tuple[int, str]]:
             return [(planned, "to change"), left, *seen, *_not_compared(counts)]
         case "undo":
             return [(planned, "to put back"), (counts.standing, "not put back")]
+        case "held" if facts.is_over(report):
+            return [(counts.drift, "held back")]
         case "held":
             return [(planned, "not written yet"), (counts.standing, "done or already right")]
     if not facts.saw(counts):
@@ -111,6 +114,7 @@ def template(name: str) -> Template:
         "cause_word": facts.cause_word,
         "counted": facts.counted,
         "lasting": facts.lasting,
+        "nothing": facts.nothing,
         "number": "{:,}".format,
         "outcome_words": facts.outcome_words,
         "person": facts.person,

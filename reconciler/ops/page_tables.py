@@ -70,14 +70,15 @@ def page_tables(report: Report, most_rows: int, zone: tzinfo | None) -> list[Pag
     if report.changes:
         caused, ran = report.kind != "undo", report.kind == "run"
         rows = urgent_first(report.changes)
-        hidden = len(rows) - most_rows
+        total = len(rows) + report.omitted
+        hidden = total - min(len(rows), most_rows)
         tables.append(
             PageTable(
                 id="changes",
                 title="To put back" if report.kind == "undo" else "Changes",
                 noun="changes",
                 heads=(before, after, *(["Cause"] if caused else []), *(["Result"] if ran else [])),
-                total=len(rows),
+                total=total,
                 lines=tuple(_line(row, _change_cells(report, row, zone)) for row in rows[:_MOST_CARRIED]),
                 most_rows=most_rows,
                 hint=tuple(rest_hint(report, hidden).split("`")) if hidden > 0 else (),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.core.guard import Breach, Limit
 from reconciler.core.model import Cause
 from reconciler.ops.display import display
+from reconciler.ops.document import Balance
 from reconciler.ops.facts import cause_word, cause_words, counted, person
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _MOST_PEOPLE = 6
 #: People of whom it is stored how much they would gain and lose.
 _STORED_PEOPLE = 50
 _COMMAND = re.compile(r"reconciler approve ([0-9a-f]{12})$")
+#: In what is stored of a refusal: it was of an undo, so that no sweep can tell whether it is still wanted.
+UNDO = "undo"
 #: Where the command stands in a stored sentence.
 _NEXT_STEP = "; to let "
 
@@ -47,10 +50,20 @@ def approve_command(digest: str) -> str:
     return f"reconciler approve {digest[:12]}"
 
 
+def held_page(digest: str) -> str:
+    """Return the path of the service's page that lists a set."""
+    return f"/held-back/{digest[:12]}"
+
+
 def held_digest(sentence: str) -> str:
     """Return the digest that a stored sentence names, as far as it does; empty: none."""
     found = _COMMAND.search(sentence)
     return found[1] if found else ""
+
+
+def is_of_undo(numbers: Mapping[str, Any]) -> bool:
+    """Tell whether what was stored of a refusal is of an undo."""
+    return UNDO in numbers
 
 
 def refusal_sentence(verdict: Verdict, names: Mapping[int, str], digest: str) -> str:
@@ -302,3 +315,17 @@ def stored_limits(numbers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         breach = Breach(limit=Limit(limit["limit"]), number=limit["number"], allowed=limit["allowed"], person=someone)
         found.append((_label(breach, {someone: limit.get("name", "")}), _number(breach), _allowed(breach)))
     return found
+
+
+def stored_causes(numbers: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return how many changes of a stored refusal have which cause, the most frequent first; nothing of an undo."""
+    found = () if is_of_undo(numbers) else numbers.get("causes", {}).items()
+    return sorted(((cause_word(cause), count) for cause, count in found), key=lambda one: -one[1])
+
+
+def stored_people(numbers: Mapping[str, Any]) -> list[Balance]:
+    """Return who would gain and lose contacts by a stored refusal, the largest movement first; of many the first."""
+    return [
+        Balance(person=one["person"], name=one["name"], gains=one["gains"], loses=one["loses"])
+        for one in numbers.get("people", ())
+    ]

@@ -17,7 +17,14 @@ from reconciler.ops import facts
 from reconciler.ops.chart import chart
 from reconciler.ops.left_alone import last_edited, until
 from reconciler.ops.page import hashed, resource, template
-from reconciler.ops.refusal import approve_command, stored_limits, without_next_step
+from reconciler.ops.refusal import (
+    approve_command,
+    held_page,
+    stored_causes,
+    stored_limits,
+    stored_people,
+    without_next_step,
+)
 from reconciler.ops.web import Page
 
 if TYPE_CHECKING:
@@ -27,13 +34,14 @@ if TYPE_CHECKING:
     from reconciler.core.model import Change
     from reconciler.ops.chart import Look
     from reconciler.ops.decisions import Approval
+    from reconciler.ops.document import Balance
     from reconciler.ops.left_alone import LeftAlone
     from reconciler.ops.runs import Run
 
 #: How far back the chart looks.
 MONTH = timedelta(days=30)
 #: Rows of each table.
-MOST_RUNS, MOST_CHANGES, MOST_EXCEPTIONS = 12, 20, 10
+MOST_RUNS, MOST_CHANGES, MOST_EXCEPTIONS, MOST_MOVERS = 12, 20, 10, 10
 _DAY = timedelta(days=1)
 _DONE = (Result.APPLIED, Result.ALREADY, Result.GONE)
 
@@ -102,6 +110,8 @@ def status_page(present: Present, zone: tzinfo | None = None) -> Page:
         tiles=_tiles(present, latest),
         times=_times(present, zone),
         waiting=[_waiting(one) for one in present.approvals if one.state == "waiting"],
+        most_movers=MOST_MOVERS,
+        held_page=held_page,
         approved=[one for one in present.approvals if one.state == "approved"],
         chart=chart(present.looks, present.now, zone, longest=MONTH),
         runs=present.runs[:MOST_RUNS],
@@ -197,7 +207,14 @@ class _Waiting:
     run: int | None
     sentence: str
     limits: list[tuple[str, str, str]]
+    #: How many have which cause, and who would gain and lose most: both of all that were held back, written or not.
+    causes: list[tuple[str, int]]
+    people: list[Balance]
+    #: How many those are.
+    held: int
     command: str
+    #: The page that lists them.
+    page: str
 
 
 def _waiting(one: Approval) -> _Waiting:
@@ -209,7 +226,11 @@ def _waiting(one: Approval) -> _Waiting:
         run=one.run,
         sentence=f"{sentence[:1].upper()}{sentence[1:]}.",
         limits=stored_limits(one.numbers),
+        causes=stored_causes(one.numbers),
+        people=stored_people(one.numbers),
+        held=one.count,
         command=command,
+        page=held_page(one.digest),
     )
 
 

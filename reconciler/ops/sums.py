@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.model import Cause, Result, Standing
 from reconciler.core.undo import Obstacle
+from reconciler.ops.document import Balance
 from reconciler.ops.facts import person
 
 if TYPE_CHECKING:
@@ -31,16 +32,6 @@ _FIRST = (
     Standing.OWNER_MISSING,
     Standing.UNREADABLE,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
-    """How many contacts a person gains and loses."""
-
-    person: int
-    name: str
-    gains: int
-    loses: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,18 +61,26 @@ class Group:
 
 def is_large(report: Report) -> bool:
     """Whether the changes should be summed up before they are listed."""
-    return len(report.changes) > _LARGE
+    return len(report.changes) + report.omitted > _LARGE
 
 
 def balances(report: Report) -> list[Balance]:
     """Return who gains and who loses, the largest movement first; of a run what was really written."""
+    if report.kind == "held":
+        return list(report.people)
     rows = [row for row in report.changes if row.result == Result.APPLIED] if report.kind == "run" else report.changes
     gains, loses = Counter(row.after for row in rows), Counter(row.before for row in rows)
     names = {row.before: row.before_name for row in rows} | {row.after: row.after_name for row in rows}
-    return [
-        Balance(person=number, name=names[number], gains=gains[number], loses=loses[number])
-        for number in sorted(names, key=lambda number: (-gains[number] - loses[number], number))
+    return balanced(gains, loses, names)
+
+
+def balanced(gains: Mapping[int, int], loses: Mapping[int, int], names: Mapping[int, str]) -> list[Balance]:
+    """Return the people of these numbers of contacts, the largest movement first; `names` may lack some."""
+    found = [
+        Balance(person=number, name=names.get(number, ""), gains=gains.get(number, 0), loses=loses.get(number, 0))
+        for number in gains.keys() | loses.keys()
     ]
+    return sorted(found, key=lambda one: (-one.gains - one.loses, one.person))
 
 
 def balances_title(report: Report, people: Sequence[Balance], most: int) -> str:
@@ -93,9 +92,8 @@ def balances_title(report: Report, people: Sequence[Balance], most: int) -> str:
 def by_cause(report: Report) -> list[CauseCount]:
     """Return the drift by cause, the most frequent first; nothing where no cause was kept."""
     total = report.counts.causes
-    # The journal keeps the causes of what is held back as numbers; whose they are, only until the next sweep.
     changes: Mapping[str, int] = Counter(row.cause for row in report.changes)
-    if report.kind == "held":
+    if report.kind == "held":  # its rows may be only the first
         changes = {cause.value: count for cause, count in total.items()}
     elif report.kind == "run" and changes.get(""):
         return []

@@ -23,6 +23,7 @@ from reconciler.ops.facts import (
     cause_word,
     facts,
     heads,
+    nothing,
     person,
     reason_sentence,
     rest_hint,
@@ -57,11 +58,6 @@ _ROOM_FOR_NAMES = 90
 WHOLE: dict[str, object] = {"no_wrap": True}
 RIGHT: dict[str, object] = {"no_wrap": True, "justify": "right"}
 FOLD: dict[str, object] = {"overflow": "fold"}
-_NOTHING = {
-    "plan": "Nothing to change.",
-    "undo": "Nothing can be put back.",
-    "held": "The journal does not keep these changes any more.",
-}
 STATUS_COLORS = {"applied": "green", "in sync": "green", "failed": "red", "incomplete": "red", "partial": "yellow"}
 _HEAD_COLORS = {"Error": "red", "Note": "yellow"}
 _COLORS: dict[str, str] = {
@@ -83,7 +79,7 @@ def text(report: Report, *, width: int, color: bool, most_rows: int, zone: tzinf
     if report.changes:
         parts += _changes(report, width, most_rows)
     elif report.kind != "run":
-        parts += ["", Text(_NOTHING[report.kind])]
+        parts += ["", Text(nothing(report))]
     if details := detail_counts(report.changes, _MOST_DETAILS):
         parts += _details(details)
     if report.standing:
@@ -161,7 +157,8 @@ def _people(report: Report) -> list[RenderableType]:
 
 def _changes(report: Report, width: int, most_rows: int) -> list[RenderableType]:
     rows = urgent_first(report.changes)[:most_rows]
-    hidden = len(report.changes) - len(rows)
+    total = len(report.changes) + report.omitted
+    hidden = total - len(rows)
     longest = max((len(card(report.origin, "contact", row.contact)) for row in rows), default=0)
     linked = bool(longest) and width >= _ROOM_FOR_NAMES + longest
     # A column that says the same in each row takes room from the names.
@@ -188,7 +185,7 @@ def _changes(report: Report, width: int, most_rows: int) -> list[RenderableType]
         cells += [Text(card(report.origin, "contact", row.contact), style="dim")] if linked else []
         made.add_row(*cells)
     title = "To put back" if report.kind == "undo" else "Changes"
-    parts = _section(title + (f" ({len(rows):,} of {len(report.changes):,})" if hidden else ""), made)
+    parts = _section(title + (f" ({len(rows):,} of {total:,})" if hidden else ""), made)
     if hidden:
         parts += ["", Text("  " + rest_hint(report, hidden), style="dim")]
     if longest and not linked:

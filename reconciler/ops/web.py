@@ -1,4 +1,4 @@
-"""The pages of the service over HTTP: status, health, readiness, metrics. They only show: there is no action.
+"""The pages of the service over HTTP: status, what is held back, health, readiness, metrics. They only show.
 
 What is shown comes through callables, asked at each request. A page that a stranger's site opens in the browser of
 somebody inside the network must not be readable by it: hence the look at `Host` (a name of theirs that leads to us),
@@ -52,6 +52,8 @@ class Site:
     """What there is to show; called from several threads."""
 
     status: Callable[[], Page]
+    #: The page of a set that the guard held back, by its digest; a sentence where there is none.
+    held_back: Callable[[str], Page | str]
     #: Why the service is not alive; empty: it is.
     not_alive: Callable[[], str]
     #: Why it does not do its work, one sentence each.
@@ -90,12 +92,27 @@ def application(site: Site, *, address: str, allowed_hosts: Collection[str] = ()
             return _text("this name is not one of ours; the setting web.allowed_hosts adds it\n", 421)
         return None
 
+    @app.after_request
+    def harden(response: flask.Response) -> flask.Response:
+        response.headers.setdefault("Content-Security-Policy", _NOTHING)
+        for name, value in _HEADERS.items():
+            response.headers[name] = value
+        return response
+
+    _add_pages(app, site)
+    app.register_error_handler(Exception, _excused)
+    return app
+
+
+def _add_pages(app: flask.Flask, site: Site) -> None:
     @app.get("/")
     def status() -> flask.Response:
-        page = site.status()
-        response = flask.Response(page.text, mimetype="text/html")
-        response.headers["Content-Security-Policy"] = page.policy
-        return response
+        return _html(site.status())
+
+    @app.get("/held-back/<digest>")
+    def held_back(digest: str) -> flask.Response:
+        found = site.held_back(digest)
+        return _text(f"{display(found)}\n", 404) if isinstance(found, str) else _html(found)
 
     @app.get("/healthz")
     def healthz() -> flask.Response:
@@ -112,17 +129,6 @@ def application(site: Site, *, address: str, allowed_hosts: Collection[str] = ()
     def metrics() -> flask.Response:
         return flask.Response(site.metrics(), content_type=site.metrics_type)
 
-    app.register_error_handler(Exception, _excused)
-
-    @app.after_request
-    def harden(response: flask.Response) -> flask.Response:
-        response.headers.setdefault("Content-Security-Policy", _NOTHING)
-        for name, value in _HEADERS.items():
-            response.headers[name] = value
-        return response
-
-    return app
-
 
 def _excused(error: Exception) -> flask.Response:
     """Answer in one line for whatever was raised."""
@@ -134,6 +140,10 @@ def _excused(error: Exception) -> flask.Response:
         return _text(f"{display(str(error))}\n", 503)
     log.error("web.failed", path=flask.request.path, exc_info=error)
     return _text("something unforeseen happened; the log tells more\n", 500)
+
+
+def _html(page: Page) -> flask.Response:
+    return flask.Response(page.text, headers={"Content-Security-Policy": page.policy}, mimetype="text/html")
 
 
 def _text(text: str, status: int, **headers: str) -> flask.Response:

@@ -14,13 +14,17 @@ import pytest
 from support import chromium
 from support.month import NOW, PORTAL, month
 
+from reconciler.held_back import report_of_set
+from reconciler.ops.held import for_a_page
+from reconciler.ops.page import page_policy
+from reconciler.ops.report import render
 from reconciler.ops.status import MONTH, MOST_CHANGES, MOST_EXCEPTIONS, MOST_RUNS, Present, status_page
-from reconciler.ops.web import Site, serve
+from reconciler.ops.web import Page, Site, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from support.chromium import Page
+    from support.chromium import Page as Tab
 
 #: Where to keep pictures of it, for people; without it none are kept.
 PICTURES = os.environ.get("PICTURES")
@@ -51,8 +55,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             granted=480.0,
             users=journal.user_names(PORTAL),
         )
+        held = report_of_set(journal, present.approvals[0], PORTAL, present.origin, most=1_500)
         site = Site(
             status=lambda: status_page(present, NOW.tzinfo),
+            held_back=lambda _: Page(text=render(for_a_page(held), "html", zone=NOW.tzinfo), policy=page_policy()),
             not_alive=lambda: "",
             not_ready=lambda: (),
             metrics=lambda: b"",
@@ -62,7 +68,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     """Give one browser to all tests of this module."""
     program = chromium.find()
     if program is None:
@@ -75,26 +81,33 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 @pytest.fixture
-def show(browser: Page, address: str, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+def show(browser: Tab, address: str, request: pytest.FixtureRequest) -> Iterator[Callable[..., Tab]]:
     """Open the page; whatever it complains about, or asks from anywhere else, fails the test."""
+    asked = [""]
 
-    def open_(**screen: object) -> Page:
+    def open_(path: str = "", **screen: object) -> Tab:
+        asked[0] = address + path
         browser.emulate(**screen)
-        browser.visit(address)
+        browser.visit(address + path)
         if PICTURES:
-            (Path(PICTURES) / f"{request.node.name}.png").write_bytes(browser.screenshot(whole=True))
+            (Path(PICTURES) / f"{request.node.name}.png").write_bytes(browser.screenshot(whole=not path))
         return browser
 
     yield open_
     browser.evaluate("1")  # whatever is still on its way
     assert browser.complaints == []
-    assert {asked for asked in browser.requests if not asked.startswith("data:")} == {address}
+    assert {request for request in browser.requests if not request.startswith("data:")} == set(asked)
 
 
+#: The page of the service, and that of what is held back.
+PAGES = pytest.mark.parametrize("path", ["", "held-back/a1b2c3"], ids=["status", "held back"])
+
+
+@PAGES
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
-def test_it_fits_every_width(width: int, show: Callable[..., Page]) -> None:
+def test_it_fits_every_width(path: str, width: int, show: Callable[..., Tab]) -> None:
     """Nothing has to be scrolled sideways, and no letter is smaller than can be read."""
-    page = show(width=width, height=844)
+    page = show(path, width=width, height=844)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     smallest = page.evaluate(
         "Math.min(...[...document.querySelectorAll('main *')].filter(e => e.innerText)"
@@ -105,7 +118,7 @@ def test_it_fits_every_width(width: int, show: Callable[..., Page]) -> None:
     assert page.evaluate(f"{wide}.map(e => e.innerText)") == []
 
 
-def test_the_policy_lets_the_style_in_and_no_script(show: Callable[..., Page]) -> None:
+def test_the_policy_lets_the_style_in_and_no_script(show: Callable[..., Tab]) -> None:
     """The style is there; a script that somebody smuggled in would not run."""
     page = show()
     assert page.evaluate("document.styleSheets.length") == 1
@@ -118,10 +131,11 @@ def test_the_policy_lets_the_style_in_and_no_script(show: Callable[..., Page]) -
     page.complaints.clear()
 
 
+@PAGES
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast_is_enough(scheme: str, show: Callable[..., Page]) -> None:
+def test_contrast_is_enough(scheme: str, path: str, show: Callable[..., Tab]) -> None:
     """Every text against what is behind it: 4.5 to 1, as WCAG AA asks."""
-    page = show(scheme=scheme)
+    page = show(path, scheme=scheme)
     worst = page.evaluate(
         """(() => {
             const part = v => v <= 10 ? v / 255 / 12.92 : ((v / 255 + .055) / 1.055) ** 2.4;
@@ -145,7 +159,7 @@ def test_contrast_is_enough(scheme: str, show: Callable[..., Page]) -> None:
     assert worst[0] >= 4.5, worst[1]
 
 
-def test_the_dark_is_dark(show: Callable[..., Page]) -> None:
+def test_the_dark_is_dark(show: Callable[..., Tab]) -> None:
     """And paper is white, whatever the screen was."""
     assert show(scheme="dark").evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 26)"
     assert show(scheme="dark", media="print").evaluate("getComputedStyle(document.body).backgroundColor") == (
@@ -153,7 +167,7 @@ def test_the_dark_is_dark(show: Callable[..., Page]) -> None:
     )
 
 
-def test_the_keyboard_gets_everywhere(show: Callable[..., Page]) -> None:
+def test_the_keyboard_gets_everywhere(show: Callable[..., Tab]) -> None:
     """First to the link that skips the head; each stop is seen; the table behind the chart opens with Enter."""
     page = show()
     page.press("Tab", 9)
@@ -174,11 +188,11 @@ def test_the_keyboard_gets_everywhere(show: Callable[..., Page]) -> None:
             assert page.evaluate("document.querySelector('details').open") is True
     assert "SUMMARY The same as a table, day by day" in stops
     assert stops[-1] == "A /metrics"
-    assert len(stops) == 1 + 2 * MOST_CHANGES + MOST_EXCEPTIONS + 3 or len(stops) == 60
+    assert len(stops) == 2 + 2 * MOST_CHANGES + MOST_EXCEPTIONS + 3 or len(stops) == 60
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_a_screen_reader_hears_it_all(width: int, show: Callable[..., Page]) -> None:
+def test_a_screen_reader_hears_it_all(width: int, show: Callable[..., Tab]) -> None:
     """Landmarks, headings, tables with their heads, also where they are drawn as lists; the chart in a sentence."""
     page = show(width=width)
     nodes = page.call("Accessibility.getFullAXTree")["nodes"]
@@ -201,7 +215,7 @@ def test_a_screen_reader_hears_it_all(width: int, show: Callable[..., Page]) -> 
     assert "300 sweeps since" in " ".join(chart)
 
 
-def test_the_chart_is_drawn(show: Callable[..., Page]) -> None:
+def test_the_chart_is_drawn(show: Callable[..., Tab]) -> None:
     """Columns as high as their numbers on the scale, within the plot, and the line above the ground."""
     page = show()
     rect = "document.querySelector('{}').getBoundingClientRect().{}"
@@ -215,7 +229,7 @@ def test_the_chart_is_drawn(show: Callable[..., Page]) -> None:
     assert page.evaluate("document.querySelectorAll('.ticks li').length") >= 4
 
 
-def test_names_of_strangers_are_seen_as_text(show: Callable[..., Page]) -> None:
+def test_names_of_strangers_are_seen_as_text(show: Callable[..., Tab]) -> None:
     """No element of theirs, and the command to copy is the true one."""
     page = show()
     assert (
@@ -224,3 +238,15 @@ def test_names_of_strangers_are_seen_as_text(show: Callable[..., Page]) -> None:
     )
     assert "<b>Mila</b> Vogel" in page.evaluate("document.querySelector('.changes').innerText")
     assert page.evaluate("document.querySelector('.command').innerText").startswith("reconciler approve ")
+
+
+def test_the_list_of_what_is_held_back(show: Callable[..., Tab]) -> None:
+    """The link leads to it; its script searches what is listed, and says that this is not all."""
+    page = show()
+    assert page.evaluate("document.querySelector('.waiting a').pathname").startswith("/held-back/")
+    page = show("held-back/a1b2c3")
+    assert page.evaluate("document.querySelectorAll('#changes tbody tr').length") == 1_000
+    page.evaluate("q.value = '#201500'; q.dispatchEvent(new Event('input', { bubbles: true }))")
+    assert page.evaluate("document.getElementById('found').textContent") == "1 of 1,500 changes"
+    assert "lists the first 1,500 of 1,700 changes" in page.evaluate("document.querySelector('.notes').innerText")
+    assert page.evaluate("document.querySelector('label').textContent") == "Search the contacts listed here"

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from journal_values import PORTAL, carry_out, change, outcome
+from journal_values import PORTAL, carry_out, change, mismatch, outcome, swept
 from sqlalchemy import func, select
 
-from reconciler.core.model import Change, Result
+from reconciler.core.model import Cause, Change, Result
 from reconciler.core.plan import digest
 from reconciler.journal import tables
 from reconciler.journal.records import ApprovalRecord, ApprovalState, NoApproval
 from reconciler.journal.store import Links, open_journal
+from reconciler.journal.sweeps import HELD
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -442,6 +443,48 @@ def test_a_set_that_was_written_without_an_approval_does_not_wait(journal: Journ
     (record,) = journal.approvals.open(PORTAL)
     assert (record.left, journal.approvals.waiting(PORTAL)) == (0, set())
     assert approve(journal, found) is NoApproval.USED
+
+
+def test_what_is_left_of_a_set_is_summed_up(journal: Journal) -> None:
+    """Numbers of all that is left, the first changes by company; what was written, and other sets, apart."""
+    changes = [
+        Change(contact=1, company=30, before=4, after=6),
+        Change(contact=2, company=20, before=4, after=5),
+        Change(contact=3, company=20, before=0, after=5),
+        Change(contact=4, company=10, before=4, after=5),
+    ]
+    refuse(journal, changes[0])
+    refuse(journal, *changes[:3])
+    refuse(journal, *changes)
+    refuse(journal, Change(contact=1, company=1, before=8, after=9), portal="other")
+    carry_out(journal, journal.begin(portal=PORTAL, command="once"), changes[3:])
+    (record,) = journal.approvals.open(PORTAL)
+    found = journal.approvals.contents(record, PORTAL, 2)
+    assert (found.count, found.gains, found.loses, found.causes) == (3, {5: 2, 6: 1}, {4: 2, 0: 1}, {None: 3})
+    assert found.changes == ((changes[1].key, None), (changes[2].key, None))
+    assert approve(journal, record.digest) == journal.approvals.find(PORTAL, record.digest)
+    use(journal, changes[1])
+    assert [key for key, _ in journal.approvals.contents(record, PORTAL, 9).changes] == [
+        changes[2].key,
+        changes[0].key,
+    ]
+    journal.approvals.withdraw(PORTAL, record.digest)
+    assert journal.approvals.contents(record, PORTAL, 9).changes == ()
+
+
+def test_the_causes_of_a_set_are_those_of_the_drift_that_stands(journal: Journal, clock: VirtualClock) -> None:
+    """As long as it stands with the owner that was shown; of the same contact in another portal nothing."""
+    refuse(journal, change(1), change(2), change(3))
+    left = [
+        (mismatch(1), HELD, Cause.CONTACT_CHANGED),
+        (mismatch(2, owner=99), HELD, Cause.CONTACT_CREATED),
+    ]
+    journal.sweeps.remember(PORTAL, swept({7: 2}, clock.now()), left)
+    journal.sweeps.remember("other", swept({7: 2}, clock.now()), [(mismatch(3), HELD, Cause.CONTACT_CREATED)])
+    (record,) = journal.approvals.open(PORTAL)
+    found = journal.approvals.contents(record, PORTAL, 9)
+    assert found.causes == {Cause.CONTACT_CHANGED: 1, None: 2}
+    assert dict(found.changes)[change(1).key] is Cause.CONTACT_CHANGED
 
 
 def test_what_is_held_back_again_waits_again(journal: Journal) -> None:

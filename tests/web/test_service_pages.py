@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -44,6 +45,35 @@ def test_a_service_shows_its_pages_and_beats(serve: Serve, desk: Desk) -> None:
     assert [thread.name for thread in threading.enumerate() if thread.name in {"web", "work"}] == []
     events = [json.loads(line) for line in ended.err.splitlines()]
     assert "web.started" in [event["event"] for event in events]
+
+
+def test_what_the_guard_holds_back_is_listed(serve: Serve, desk: Desk, portal: Served) -> None:
+    """Each contact that drifts in the portal, under the link of the status page; nothing to be done on the page."""
+    desk.env(GUARD__CHANGES="1", GUARD__SHARE="0.0001", GUARD__SHARE_FROM="0")
+    seen: list[str] = []
+
+    def look(client: httpx.Client) -> None:
+        page = client.get("/").text
+        (link,) = re.findall(r'href="(/held-back/[0-9a-f]{12})"', page)
+        seen.extend((page, client.get(link).text))
+        unknown = client.get("/held-back/abcdefabcdef")
+        assert unknown.status_code == 404
+        assert unknown.text.startswith("no changes with this digest were held back here; ")
+        assert client.get(link, headers={"Host": "evil.example"}).status_code == 421
+
+    assert serve(look).code == 0
+    page, listed = seen
+    data = json.loads(listed.split('id="data">')[1].split("</script>")[0])
+    drifting = portal.portal.database.rows(
+        "SELECT contact.id, company_id FROM contact JOIN company ON company.id = company_id"
+        " WHERE contact.assigned_by_id <> company.assigned_by_id AND is_my_company = 'N'"
+        " AND contact.category_id = 0 AND company.category_id = 0"
+    )
+    assert {(row[0], row[2]) for row in data["rows"]["changes"]} == {(row["id"], row["company_id"]) for row in drifting}
+    assert f'<h2 id="waiting-1">{len(drifting)} changes wait for approval</h2>' in page
+    assert "By person" in page
+    assert "<form" not in page
+    assert TOKEN not in page + listed
 
 
 def test_a_service_that_is_not_let_in(serve: Serve, portal: Served) -> None:

@@ -14,12 +14,13 @@ import pytest
 from support.month import NOW, PORTAL, month, refuse
 
 from reconciler.core.model import Change, Result, RunReport, Standing, Status, Usage
-from reconciler.journal.records import ChangeRecord, Look, RunRecord
+from reconciler.journal.records import ApprovalRecord, ApprovalState, ChangeRecord, Look, RunRecord
 from reconciler.ops.chart import chart
 from reconciler.ops.status import (
     MONTH,
     MOST_CHANGES,
     MOST_EXCEPTIONS,
+    MOST_MOVERS,
     MOST_RUNS,
     Present,
     backlog,
@@ -146,7 +147,69 @@ def test_what_the_page_tells(journal: Journal) -> None:
     assert "Clara Vogel" in text
     links = {attributes["href"] for attributes in page.all("a")}
     assert f"{ORIGIN}/crm/contact/details/5000/" in links
-    assert {href for href in links if not str(href).startswith(ORIGIN)} == {"#main", "/healthz", "/readyz", "/metrics"}
+    ours = {"#main", f"/held-back/{digest}", "/healthz", "/readyz", "/metrics"}
+    assert {href for href in links if not str(href).startswith(ORIGIN)} == ours
+    assert "By cause Cause Contacts not known 1,700" in text
+    assert "By person Person Would gain Would lose Clara Vogel #1 · 1,700 <b>Mila</b> Vogel #5 1,700 ·" in text
+
+
+def waiting(**changes: Any) -> ApprovalRecord:
+    """Make a set of three changes that waits for approval."""
+    values = {
+        "id": 1,
+        "digest": "a1b2c3d4e5f60718",
+        "state": ApprovalState.WAITING,
+        "count": 3,
+        "left": 3,
+        "numbers": {},
+        "sentence": "refused by the guard",
+        "run": None,
+        "created_at": NOW,
+        "approved_at": None,
+        "approved_by": None,
+        "expires_at": None,
+        "closed_at": None,
+    }
+    return ApprovalRecord(**(values | changes))
+
+
+def told(**changes: Any) -> str:
+    """Return what the page tells of such a set."""
+    page = Reading(status_page(empty(approvals=[waiting(**changes)]), UTC).text)
+    return " ".join(page.text.split()).partition(" waits for approval")[2].partition("still to correct")[0]
+
+
+def mover(person: int, gains: int, loses: int) -> dict[str, Any]:
+    """Make a person of a stored refusal."""
+    return {"person": person, "name": f"Person {person}", "gains": gains, "loses": loses}
+
+
+def test_of_many_people_the_first_are_shown() -> None:
+    """The table says that there are more; the list has them all."""
+    people = [mover(k, 0, 90 - k) for k in range(1, MOST_MOVERS + 2)]
+    many, few = told(left=1, numbers={"people": people}), told(left=1, numbers={"people": people[:-1]})
+    assert "By person: the 10 with the most contacts Person Would gain Would lose Person 1 #1 · 89 " in many
+    assert f"Person {MOST_MOVERS} #" in many
+    assert f"Person {MOST_MOVERS + 1} #" not in many
+    assert "By person Person Would gain" in few
+    assert f"Person {MOST_MOVERS} #" in few
+
+
+def test_of_what_are_the_tables() -> None:
+    """They are of all that was held back, and say so where some of it was written since."""
+    numbers = {"causes": {"contact_changed": 1, "company_owner_changed": 2}, "people": [mover(4, 3, 0)]}
+    sentence = "These tables are of all 3 changes that were held back."
+    page = told(left=1, numbers=numbers)
+    assert "By cause Cause Contacts handed over 2 edited 1 By person Person" in page
+    assert sentence in page
+    assert sentence not in status_page(empty(approvals=[waiting(numbers=numbers)]), UTC).text
+
+
+def test_an_undo_has_no_causes() -> None:
+    """It was not drift, so nothing is said of why it drifted."""
+    page = told(left=1, numbers={"undo": "run 3", "causes": {"unknown": 3}, "people": [mover(4, 3, 0)]})
+    assert "By cause" not in page
+    assert "Person 4 #4 3 ·" in page
 
 
 def test_names_of_strangers_are_text(journal: Journal) -> None:
@@ -183,7 +246,7 @@ def test_a_screen_reader_finds_its_way(journal: Journal) -> None:
     named = [name for _, attributes in page.elements for name in str(attributes.get("aria-labelledby") or "").split()]
     assert set(named) <= set(ids)
     assert len(page.all("section")) == len(page.all("h2")) == 6
-    assert len(page.all("caption")) == len(page.all("table")) == 8
+    assert len(page.all("caption")) == len(page.all("table")) == 10
     assert all(attributes.get("scope") in {"row", "col"} for attributes in page.all("th"))
     (drawing,) = [attributes for attributes in page.all("svg") if attributes.get("role") == "img"]
     assert drawing["aria-labelledby"] == "chart-title chart-said"

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
 POLICY = "default-src 'none'; style-src 'sha256-x'"
-PATHS = ("/", "/healthz", "/readyz", "/metrics")
+SET = "/held-back/a1b2c3"
+PATHS = ("/", SET, "/healthz", "/readyz", "/metrics")
 
 
 def site(
@@ -29,11 +30,17 @@ def site(
     """Make pages that say so."""
     return Site(
         status=status or (lambda: Page(text=text, policy=POLICY)),
+        held_back=held_back,
         not_alive=lambda: not_alive,
         not_ready=lambda: not_ready,
         metrics=lambda: b"reconciler_alive 1\n",
         metrics_type="text/plain; version=0.0.4; charset=utf-8",
     )
+
+
+def held_back(digest: str) -> Page | str:
+    """Know one set."""
+    return Page(text="<p>y", policy=POLICY) if digest == "a1b2c3" else f"there is no {digest}"
 
 
 def browser(shown: Site, address: str = "127.0.0.1", hosts: tuple[str, ...] = ()) -> FlaskClient:
@@ -47,12 +54,13 @@ def test_what_each_page_says() -> None:
     assert {path: answer.status_code for path, answer in found.items()} == dict.fromkeys(PATHS, 200)
     assert {path: answer.text for path, answer in found.items()} == {
         "/": "<p>x",
+        SET: "<p>y",
         "/healthz": "alive\n",
         "/readyz": "ready\n",
         "/metrics": "reconciler_alive 1\n",
     }
     assert found["/metrics"].content_type == "text/plain; version=0.0.4; charset=utf-8"
-    assert found["/"].content_type == "text/html; charset=utf-8"
+    assert found["/"].content_type == found[SET].content_type == "text/html; charset=utf-8"
 
 
 def test_what_fails_is_told_in_one_line() -> None:
@@ -63,12 +71,12 @@ def test_what_fails_is_told_in_one_line() -> None:
     assert (ready.status_code, ready.text) == (503, "not ready: no sweep yet; the disk is full\n")
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/nowhere"])
+@pytest.mark.parametrize("path", [*PATHS, "/held-back/f", "/nowhere"])
 def test_every_answer_is_hardened(path: str) -> None:
     """Nothing is loaded, framed, sniffed or kept, and no other site's page may read it."""
     headers = browser(site()).get(path).headers
     policy = headers["Content-Security-Policy"]
-    assert policy == POLICY if path == "/" else policy.startswith("default-src 'none'; frame-ancestors 'none'")
+    assert policy == POLICY if path in {"/", SET} else policy.startswith("default-src 'none'; frame-ancestors 'none'")
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["Referrer-Policy"] == "no-referrer"
@@ -118,9 +126,20 @@ def test_head_tells_the_same_without_the_body() -> None:
 )
 def test_only_names_of_ours_are_answered(host: str, address: str, allowed: bool) -> None:
     """A name of a stranger that leads to this machine gets nothing: his page could read ours."""
-    answer = browser(site(), address, ("reconciler", "status.example.")).get("/metrics", headers={"Host": host})
-    assert answer.status_code == (200 if allowed else 421)
-    assert ("reconciler_alive" in answer.text) is allowed
+    client = browser(site(), address, ("reconciler", "status.example."))
+    for path, says in (("/metrics", "reconciler_alive"), (SET, "<p>y")):
+        answer = client.get(path, headers={"Host": host})
+        assert answer.status_code == (200 if allowed else 421)
+        assert (says in answer.text) is allowed
+
+
+@pytest.mark.parametrize("asked", ["f", "%3Cb%3E%0A%1B[1m", "x" * 300])
+def test_a_set_that_is_not_known_is_one_sentence(asked: str) -> None:
+    """As text, in one line, and with status 404."""
+    answer = browser(site()).get(f"/held-back/{asked}")
+    assert (answer.status_code, answer.content_type) == (404, "text/plain; charset=utf-8")
+    assert answer.text.startswith("there is no ")
+    assert answer.text.removesuffix("\n").isprintable()
 
 
 def test_elsewhere_there_is_nothing() -> None:
@@ -162,7 +181,7 @@ def test_over_a_real_line() -> None:
     before = threading.active_count()
     with serve(site(), address="127.0.0.1", port=0) as port, httpx.Client(trust_env=False) as client:
         address = f"http://127.0.0.1:{port}"
-        assert [client.get(address + path).status_code for path in PATHS] == [200, 200, 200, 200]
+        assert [client.get(address + path).status_code for path in PATHS] == [200] * len(PATHS)
         assert client.head(address).headers["server"] == "reconciler"
         assert client.post(address, content=b"x" * 100).status_code == 405
         assert client.post(address, content=b"x" * 100_000).status_code == 413
