@@ -186,10 +186,11 @@ class Snapshot:
     ended_at: datetime | None = None
     #: Company -> owner, of all companies that were looked at; own companies left out.
     roster: Mapping[int, int]
-    #: Contacts with one of these companies, as counted with the latest read of all companies.
+    #: Linked contacts of the portal, as counted with this sweep; of a part, those of its companies.
     contacts: int
     mismatches: tuple[Mismatch, ...]
-    #: Contacts of companies that are not in the roster (own, of another category, created during the sweep).
+    #: Contacts of companies that are not in the roster (own, of another category, created during the sweep), as counted
+    #: with the latest read of all companies.
     outside_roster: int
     #: The owners on both sides of the mismatches, as far as they are people. None: the webhook may not ask.
     users: Mapping[int, User] | None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.model import Standing
 from reconciler.core.undo import Obstacle, unrestorable
-from reconciler.ops.facts import NOT_COMPARED
+from reconciler.ops.facts import NOT_COMPARED, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +39,7 @@ def plan_notes(plan: Plan, snapshot: Snapshot) -> Iterator[str]:
     if note := unreadable_note(plan):
         yield note
     if snapshot.outside_roster:
-        yield f"Not looked at: {snapshot.outside_roster:,} contacts {NOT_COMPARED}."
+        yield f"Not looked at: {counted(snapshot.outside_roster, 'contact')} {NOT_COMPARED}."
 
 
 def unreadable_note(plan: Plan) -> str:
