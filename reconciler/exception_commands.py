@@ -1,4 +1,4 @@
-"""What the commands of `reconciler exceptions` do: list what is left alone, and release it.
+"""What the commands of `reconciler exceptions` do: list what is left alone, add to it, and release it.
 
 The list comes from the journal, also where the portal cannot be asked; names of contacts and companies come from the
 portal.
@@ -14,17 +14,20 @@ from reconciler.decisions import for_reading, origin_of
 from reconciler.errors import IncompleteReadError, ReconcilerError, UsageError
 from reconciler.foreground import in_foreground
 from reconciler.gate import who
-from reconciler.journal.records import Selection
+from reconciler.journal.records import NewException, Selection
 from reconciler.journal.store import open_journal
+from reconciler.ops.display import display
 from reconciler.ops.facts import counted
 from reconciler.ops.left_alone import exceptions_json, exceptions_text, newest, setting_notes
+from reconciler.portal.details import read_contacts
 from reconciler.portal.names import read_names
 from reconciler.shell import has_colors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.config import Settings
+    from reconciler.core.model import ContactDetail
     from reconciler.journal.records import ExceptionRecord
     from reconciler.journal.store import Journal
     from reconciler.options import ExceptionFilters
@@ -37,6 +40,8 @@ _NAMES_WITHIN = 10.0
 _ROWS_TO_ASK = 20
 #: Numbers that a sentence lists.
 _LISTED = 10
+#: Characters of a reason.
+_LONGEST_REASON = 500
 
 
 def show(shell: Shell, filters: ExceptionFilters, *, offline: bool) -> int:
@@ -99,6 +104,67 @@ def release(shell: Shell, filters: ExceptionFilters, *, yes: bool) -> int:
     return 0
 
 
+def add(shell: Shell, contacts: Iterable[int], reason: str) -> int:
+    """Leave contacts alone until somebody releases them, for a reason; the portal is only asked whether they exist."""
+    numbers, reason = set(contacts), display(reason).strip()
+    if len(reason) > _LONGEST_REASON:
+        raise UsageError(f"--reason takes at most {_LONGEST_REASON} characters, and this has {len(reason):,}")
+    settings = shell.settings()
+    portal = settings.portal.key
+    found, notes = _look_up(shell, settings, numbers)
+    if found is not None and (missing := sorted(numbers - found.keys())):
+        raise UsageError(f"the portal shows no contact {_some(missing)}, so nothing is added; correct the numbers")
+    by = f"{who()}: {reason}" if reason else who()
+    entries = [_kept(number, (found or {}).get(number), by) for number in sorted(numbers)]
+    with open_journal(settings.journal.url, shell.clock) as journal:
+        added = journal.exceptions.add(portal, Standing.KEPT, entries)
+        under_way = {intent.change.contact for intent in journal.open_intents(portal)} & numbers
+    already = sorted(numbers - set(added))
+    if under_way:
+        notes.append(f"A write that has left before may still be carried out: {_contacts(under_way)}.")
+    names = {number: row[2].name for number, row in (found or {}).items()}
+
+    def text() -> str:
+        lines = [f"Left alone until released: {counted(len(added), 'contact')}."] if added else []
+        lines += [display(f"  {number} {names.get(number, '')}".rstrip()) for number in added[:_ROWS_TO_ASK]]
+        lines += [f"  … and {len(added) - _ROWS_TO_ASK:,} more"] if len(added) > _ROWS_TO_ASK else []
+        lines += [f"Left alone before, and unchanged: {_contacts({*already})}."] if already else []
+        return "\n".join([*lines, *notes])
+
+    shell.answer({"schema": 1, "added": added, "already": already, "notes": notes}, text)
+    return 0
+
+
+def _look_up(
+    shell: Shell, settings: Settings, contacts: Iterable[int]
+) -> tuple[Mapping[int, tuple[int, int, ContactDetail]] | None, list[str]]:
+    """Ask the portal for these contacts; None where it cannot be asked, and a note says why."""
+    known_at = None
+    if settings.journal.is_there:
+        with open_journal(settings.journal.url, shell.clock) as journal:
+            known_at = journal.portals.address(settings.portal.key)
+    try:
+        with ask_portal(shell, settings, known_at) as client:
+            return in_foreground(lambda: read_contacts(client, contacts, ""), shell.clock), []
+    except ReconcilerError as error:
+        return None, [f"Nobody looked whether the portal has these contacts: {_reason(error)}."]
+
+
+def _kept(contact: int, found: tuple[int, int, ContactDetail] | None, by: str) -> NewException:
+    """Return the exception of a contact, with its company, owner and last edit where the portal showed them."""
+    if found is None:
+        return NewException(contact=contact, detail=by)
+    company, owner, detail = found
+    return NewException(
+        contact=contact,
+        company=company,
+        owner=owner,
+        last_editor=detail.modified_by,
+        last_edited_at=None if detail.doubt else detail.modified,
+        detail=by,
+    )
+
+
 def _released(records: Iterable[ExceptionRecord], count: int = 0, notes: Sequence[str] = ()) -> dict[str, object]:
     contacts = sorted({record.entry.contact for record in records})
     return {"schema": 1, "released": count, "contacts": contacts, "notes": list(notes)}
@@ -134,10 +200,9 @@ def _to_release(journal: Journal, portal: str, filters: ExceptionFilters) -> tup
     found = [record for record in among if record.entry.contact in contacts or record.id in numbers - contacts]
     unknown = sorted(numbers - contacts - {record.id for record in found})
     if unknown:
-        listed = ", ".join(map(str, unknown[:_LISTED])) + (", …" if len(unknown) > _LISTED else "")
         raise UsageError(
-            f"no exception {listed} is in force{' and matches' if _narrowed(filters) else ''}, so nothing is released; "
-            "`reconciler exceptions` lists them"
+            f"no exception {_some(unknown)} is in force{' and matches' if _narrowed(filters) else ''}, so nothing is "
+            "released; `reconciler exceptions` lists them"
         )
     notes = [
         f"{record.id} is taken as the number of a contact; the exception of this number, of contact "
@@ -146,6 +211,10 @@ def _to_release(journal: Journal, portal: str, filters: ExceptionFilters) -> tup
         if record.id in contacts and record not in found
     ]
     return found, notes
+
+
+def _some(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:_LISTED])) + (", …" if len(numbers) > _LISTED else "")
 
 
 def _narrowed(filters: ExceptionFilters) -> bool:
@@ -190,11 +259,13 @@ def _named(
     try:
         with ask_portal(shell, settings, known_at) as client:
             return in_foreground(lambda: read_names(client, contacts, companies), shell.clock), []
-    except IncompleteReadError:
-        reason = "the portal's answer was not whole"
     except ReconcilerError as error:
-        reason = str(error).rstrip(".")
-    return Names(), [f"No names of contacts and companies are shown: {reason}."]
+        return Names(), [f"No names of contacts and companies are shown: {_reason(error)}."]
+
+
+def _reason(error: ReconcilerError) -> str:
+    """Say why the portal gave no answer; the sentences of an incomplete read are about a sweep."""
+    return "the portal's answer was not whole" if isinstance(error, IncompleteReadError) else str(error).rstrip(".")
 
 
 def ask_portal(shell: Shell, settings: Settings, known_at: str | None) -> Client:

@@ -33,6 +33,7 @@ exceptions = typer.Typer(cls=Group, rich_markup_mode=None, context_settings={"he
 _Numbers = Annotated[
     list[int] | None, typer.Argument(metavar="ID", parser=positive, help="Of a contact, or of an exception.")
 ]
+_Contacts = Annotated[list[int], typer.Argument(metavar="ID", parser=positive, help="Of a contact.")]
 
 
 @exceptions.callback(invoke_without_command=True, epilog=manual.EXCEPTIONS_NOTES)
@@ -87,3 +88,21 @@ def release(
 
     common = merged(ctx, config, json, log_format, verbose)
     run_with(common, lambda shell: exception_commands.release(shell, filters, yes=yes))
+
+
+@exceptions.command(cls=Command, epilog=manual.ADD_EXAMPLES)
+def add(
+    ctx: typer.Context,
+    contacts: _Contacts,
+    *,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; shown in the list.")] = "",
+    config: Config = None,
+    json: Json = False,
+    log_format: Logs = None,
+    verbose: Verbose = False,
+) -> None:
+    """Leave contacts alone until they are released."""
+    from reconciler import exception_commands
+
+    common = merged(ctx, config, json, log_format, verbose)
+    run_with(common, lambda shell: exception_commands.add(shell, contacts, reason))

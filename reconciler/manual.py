@@ -74,7 +74,7 @@ Kinds, and what ends them besides a release:
   undone       our change was taken back: another owner of the company
   respected    a person chose this owner: another owner of the company
   quarantined  somebody keeps changing it back: time, or another owner of the company
-  kept         a person added it: nothing else
+  kept         a person added it (`exceptions add`): nothing else
 
 \b
 Examples:
@@ -92,6 +92,15 @@ Examples:
   reconciler exceptions release --run 17   what run 17, or its undo, left alone
   reconciler exceptions release --kind respected
   reconciler exceptions release --all --yes
+"""
+ADD_EXAMPLES = """\
+Nothing is written to the portal. No sweep and no undo writes these contacts then, also when their company gets another
+owner, until `reconciler exceptions release` is given. Where the portal can be asked, a number that is no contact there
+is refused.
+
+\b
+Example:
+  reconciler exceptions add 15 16 --reason "key accounts, stay with Ada"
 """
 HEALTH_NOTES = """\
 Alive is a service whose heart beats (a file beside the journal), whose runs begin when they are due, and whose run

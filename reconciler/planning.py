@@ -239,7 +239,7 @@ def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, r
     users = read_users(client, {o for c in applied for o in (c.before, c.after)})
     if users is None:
         raise MissingScopeError(NO_USER_SCOPE)
-    changes, left = restore(applied, contacts, users)
+    changes, left = restore(applied, contacts, users, journal.exceptions.kept(portal, contacts))
     snapshot = Snapshot(taken_at=clock.now(), roster={}, contacts=0, mismatches=(), outside_roster=0, users=users)
     return Proposal(
         plan=Plan(portal=portal, changes=changes, skips=()),

@@ -237,6 +237,7 @@ def _apply(worker: Worker, order: Order, run: int, proposal: Proposal, progress:
         worker.chunks,
         intend=lambda changes: worker.journal.intend(run, changes, links),
         settle=settle,
+        kept=partial(worker.journal.exceptions.kept, worker.portal),
     )
     until = None
     if order.seconds is not None:
@@ -304,9 +305,8 @@ def _keep_exceptions(worker: Worker, run: int, outcomes: Iterable[Outcome], put_
 
 
 def _report(run: int, status: Status, progress: _Progress, failure: ReconcilerError | None, usage: Usage) -> RunReport:
-    error = (
-        str(failure) if failure is not None else progress.passage.refusal.sentence if progress.passage.refusal else None
-    )
+    refusal = progress.passage.refusal
+    error = str(failure) if failure is not None else refusal.sentence if refusal else None
     report = RunReport(run=run, status=status, outcomes=dict(progress.outcomes), usage=usage, error=error)
     proposal = progress.proposal
     if proposal is None:

@@ -8,6 +8,7 @@ holds what we wrote                             nobody (0)                    le
 holds what we wrote                             dismissed, or no employee     left: the old owner may own nothing
 holds something else                            any                           left: changed since
 of another company now                          any                           left: changed since
+kept by a person since                          any                           left: kept
 
 A contact that a run, and a later one, both wrote is put back by the latest: the older change does not stand any more.
 """
@@ -22,7 +23,7 @@ from reconciler.core.model import Cause, Change, Rule, User
 from reconciler.core.policy import fit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from reconciler.core.check import ContactRow
 
@@ -32,6 +33,7 @@ class Obstacle(StrEnum):
 
     GONE = "gone"
     CHANGED_SINCE = "changed_since"
+    KEPT = "kept"
     NO_OWNER_BEFORE = "no_owner_before"
     OLD_OWNER_UNFIT = "old_owner_unfit"
 
@@ -44,6 +46,7 @@ class Obstacle(StrEnum):
 _SENTENCES = {
     Obstacle.GONE: "the contact is deleted or no longer visible",
     Obstacle.CHANGED_SINCE: "somebody has changed the contact since",
+    Obstacle.KEPT: "kept as it is by a person",
     Obstacle.NO_OWNER_BEFORE: "it had no owner, and Bitrix24 cannot empty one",
     Obstacle.OLD_OWNER_UNFIT: "its old owner is dismissed or no employee's account",
 }
@@ -58,14 +61,20 @@ class Left:
 
 
 def restore(
-    applied: Sequence[Change], contacts: Mapping[int, ContactRow], users: Mapping[int, User]
+    applied: Sequence[Change],
+    contacts: Mapping[int, ContactRow],
+    users: Mapping[int, User],
+    kept: Collection[int] = (),
 ) -> tuple[tuple[Change, ...], tuple[Left, ...]]:
-    """Return the changes that put back what stands as we left it, and those that are left, by the table above."""
+    """Return the changes that put back what stands as we left it, and those that are left, by the table above.
+
+    `kept` are the contacts that a person keeps as they are.
+    """
     back: list[Change] = []
     left: list[Left] = []
     for change in sorted(applied, key=lambda c: (c.company, c.contact)):
         contact = contacts.get(change.contact)
-        obstacle = _obstacle(change, contact) or unrestorable(change, users)
+        obstacle = _obstacle(change, contact, kept) or unrestorable(change, users)
         if obstacle is None:
             back.append(
                 Change(
@@ -83,12 +92,12 @@ def restore(
     return tuple(back), tuple(left)
 
 
-def _obstacle(change: Change, contact: ContactRow | None) -> Obstacle | None:
+def _obstacle(change: Change, contact: ContactRow | None, kept: Collection[int]) -> Obstacle | None:
     if contact is None:
         return Obstacle.GONE
     if contact.owner != change.after or contact.company != change.company:
         return Obstacle.CHANGED_SINCE
-    return None
+    return Obstacle.KEPT if change.contact in kept else None
 
 
 def unrestorable(change: Change, users: Mapping[int, User]) -> Obstacle | None:

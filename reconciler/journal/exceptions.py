@@ -89,6 +89,13 @@ _HELD = select(_exception.c.contact_id).where(
     _exception.c.contact_id.in_(rows.CHOSEN),
 )
 
+_KEPT = select(_exception.c.contact_id).where(
+    _of_portal,
+    _unreleased,
+    _exception.c.kind == Standing.KEPT.value,
+    _exception.c.contact_id.in_(rows.CHOSEN),
+)
+
 _release = (
     update(_exception)
     .where(_exception.c.portal_id == rows.KEY, _unreleased)
@@ -214,6 +221,11 @@ class Exceptions:
         }
         asked = {name: rows.as_set(values) if values else None for name, values in sets.items()}
         return self._records(_ENTRIES, self._now(portal) | asked)
+
+    def kept(self, portal: str, contacts: Iterable[int]) -> set[int]:
+        """Return those of these contacts that a person keeps as they are."""
+        with self._database.reading() as connection:
+            return set(connection.execute(_KEPT, {"portal": portal, "chosen": rows.as_set(contacts)}).scalars())
 
     def latest(self, portal: str, limit: int) -> list[ExceptionRecord]:
         """Return the latest that are in force, newest first."""

@@ -34,7 +34,7 @@ from reconciler.portal.verdicts import failed, of_the_whole, verdict
 from reconciler.portal.wire import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from reconciler.clock import Clock
     from reconciler.portal.client import Client
@@ -68,7 +68,8 @@ class ChunkLimits:
 class Writer:
     """Carries out changes one chunk after the other; its answers to the journal come in the order of events.
 
-    `intend` is called with what is about to leave, before it does; `settle` with what became of changes.
+    `intend` is called with what is about to leave, before it does; `settle` with what became of changes; `kept` returns
+    those of these contacts that a person has kept as they are since the plan: they are not written.
     """
 
     def __init__(
@@ -79,12 +80,14 @@ class Writer:
         *,
         intend: Callable[[Sequence[Change]], None],
         settle: Callable[[Sequence[Outcome]], None],
+        kept: Callable[[Collection[int]], Collection[int]] = lambda _: (),
     ) -> None:
         self._client = client
         self._clock = clock
         self._limits = limits
         self._intend = intend
         self._settle = settle
+        self._kept = kept
         self._size, self._most = limits.start, limits.most
         self._queue: deque[Change] = deque()
         self._sendings: Counter[int] = Counter()
@@ -114,7 +117,8 @@ class Writer:
             if self._over(0.0) or not self._affordable():
                 log.info("writer.slot_over", left=len(self._queue))
                 return
-            self._write(self._take())
+            if chunk := self._without_kept(self._take()):
+                self._write(chunk)
 
     def _affordable(self) -> bool:
         """Wait until the budget allows most of a chunk: a small one is a request more. Return False if not in time."""
@@ -156,6 +160,13 @@ class Writer:
         chunk, budget = self._next(), self._client.budget
         room = min(budget.affordable(CONTACT_UPDATE), budget.affordable(CONTACT_LIST) - 1, len(chunk))
         return [self._queue.popleft() for _ in range(max(1, int(room)))]
+
+    def _without_kept(self, chunk: list[Change]) -> list[Change]:
+        """Settle what a person has kept since the plan, as a conflict; return the rest."""
+        kept = self._kept([change.contact for change in chunk])
+        detail = "a person keeps the contact as it is (`reconciler exceptions`)"
+        self._report([Outcome(change=c, result=Result.CONFLICT, detail=detail) for c in chunk if c.contact in kept])
+        return [change for change in chunk if change.contact not in kept]
 
     def _write(self, chunk: list[Change]) -> None:
         """Send a chunk and settle it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from getpass import getuser
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -401,3 +402,91 @@ def test_options_stand_before_or_after_these_commands_too(desk: Desk, portal: Se
     assert desk.run("--config", one, "approve", "--config", two, "--json").json["approvals"] == []
     assert desk.run("exceptions", "release", "--all", "--yes", "--json", "--config", two).json["released"] == 0
     assert left_alone("exceptions", "--config", one) == DRIFT
+
+
+# Add
+
+
+def drifting(desk: Desk) -> list[int]:
+    """Return the contacts that the next run would write."""
+    return sorted(row["contact"] for row in desk.run("plan", "--json").json["changes"])
+
+
+def test_what_is_added_is_left_alone(desk: Desk, portal: Served) -> None:
+    """Before the first run, too; nothing is written to the portal, and the list says who added it and why."""
+    one, other, *rest = drifting(desk)
+    ended = desk.run("exceptions", "add", str(other), str(one), str(one), "--reason", "  key account,\nstays with Ada ")
+    assert (ended.code, ended.err, portal.portal.history) == (0, "", [])
+    lines = ended.out.splitlines()
+    assert lines[0] == "Left alone until released: 2 contacts."
+    rows = portal.portal.database.rows("SELECT id, name, last_name, company_id, assigned_by_id FROM contact")
+    people = {row["id"]: row for row in rows}
+    assert lines[1:] == [f"  {n} {people[n]['name']} {people[n]['last_name']}" for n in (one, other)]
+    skipped = desk.run("plan", "--json").json["skipped"]
+    assert {row["contact"]: row["reason"] for row in skipped} == {one: "kept", other: "kept"}
+    assert desk.run("--once", "--yes", "--json").json["applied"] == len(rest)
+    assert portal.portal.drift() == 2
+    entry = listed(desk)[-1]
+    assert (entry["contact"], entry["kind"], entry["run"], entry["until"]) == (one, "kept", None, None)
+    assert entry["detail"] == f"{getuser()}: key account, stays with Ada"
+    assert (entry["company"], entry["owner"]) == (people[one]["company_id"], people[one]["assigned_by_id"])
+    assert entry["contact_name"] == f"{people[one]['name']} {people[one]['last_name']}"
+    released = desk.run("exceptions", "release", "--kind", "kept", "--yes")
+    assert released.out == f"Released: 2 exceptions.\n{JUDGED} 2 contacts.\n"
+    assert desk.run("--once", "--yes", "--json").json["applied"] == 2
+
+
+def test_what_was_added_before_stays_as_it_is(desk: Desk) -> None:
+    """With its first reason; the answer tells the two apart."""
+    desk.run("exceptions", "add", "1", "--reason", "first")
+    answer = desk.run("exceptions", "add", "1", "2", "--reason", "second", "--json").json
+    assert answer == {"schema": 1, "added": [2], "already": [1], "notes": []}
+    assert desk.run("exceptions", "add", "1").out == "Left alone before, and unchanged: contact 1.\n"
+    reasons = {one["contact"]: one["detail"].partition(": ")[2] for one in listed(desk)}
+    assert reasons == {1: "first", 2: "second"}
+
+
+def test_a_number_that_is_no_contact_is_refused(desk: Desk) -> None:
+    """Nothing is added then, and no journal is made."""
+    said = sentence(desk.run("exceptions", "add", "1", "99999", "88888"))
+    assert said == "the portal shows no contact 88888, 99999, so nothing is added; correct the numbers"
+    assert not desk.journal.exists()
+
+
+def test_where_the_portal_cannot_be_asked_contacts_are_added_all_the_same(undone: Desk) -> None:
+    """The answer says that nobody looked, and why."""
+    undone.env(PORTAL__NAME=sql(undone.journal, "SELECT name FROM portal")[0][0], PORTAL__WEBHOOK_URL=None)
+    ended = undone.run("exceptions", "add", "99999")
+    assert (ended.code, ended.err) == (0, "")
+    first, second, third = ended.out.splitlines()
+    assert (first, second) == ("Left alone until released: 1 contact.", "  99999")
+    assert third.startswith("Nobody looked whether the portal has these contacts: No webhook address is set")
+    assert contacts(listed(undone, "--kind", "kept")) == {99999}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["x"], "x is no number from 1 on"),
+        ([], "Missing argument"),
+        (["1", "--reason", "x" * 501], "--reason takes at most 500 characters, and this has 501"),
+    ],
+    ids=["a word", "nothing", "a long reason"],
+)
+def test_what_cannot_be_added(arguments: list[str], said: str, desk: Desk) -> None:
+    """One sentence, exit code 2."""
+    assert said in sentence(desk.run("exceptions", "add", *arguments))
+
+
+def test_a_reason_is_made_harmless(desk: Desk) -> None:
+    """It may hold anything that a shell hands over."""
+    desk.run("exceptions", "add", "1", "--reason", "a\x1b[31m\udcff b")
+    assert listed(desk)[0]["detail"] == f"{getuser()}: a[31m b"
+
+
+def test_a_write_under_way_is_said(undone: Desk) -> None:
+    """It may arrive after the contact was added."""
+    sql(undone.journal, "UPDATE change SET result = NULL, settled_at = NULL WHERE id = 1")
+    (number,) = sql(undone.journal, "SELECT contact_id FROM change WHERE id = 1")[0]
+    notes = undone.run("exceptions", "add", str(number), "--json").json["notes"]
+    assert notes == [f"A write that has left before may still be carried out: contact {number}."]

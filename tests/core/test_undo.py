@@ -60,6 +60,23 @@ def test_put_back() -> None:
     assert unrestorable(WRITTEN, USERS) is None
 
 
+def test_what_a_person_keeps_is_left() -> None:
+    """Also where it stands as we left it; what somebody has changed is said to be so."""
+    changes = [
+        WRITTEN,
+        Change(contact=2, company=10, before=7, after=8),
+        Change(contact=3, company=10, before=7, after=8),
+    ]
+    contacts = {
+        1: ContactRow(company=10, owner=8),
+        2: ContactRow(company=10, owner=9),
+        3: ContactRow(company=10, owner=8),
+    }
+    back, left = restore(changes, contacts, USERS, kept={1, 2})
+    assert [change.contact for change in back] == [3]
+    assert {one.change.contact: one.obstacle for one in left} == {1: Obstacle.KEPT, 2: Obstacle.CHANGED_SINCE}
+
+
 @given(st.permutations([Change(contact=n, company=20 - n, before=7, after=8) for n in range(1, 9)]))
 def test_order_never_matters(changes: list[Change]) -> None:
     """Sorted by company, then contact, as every plan is."""

@@ -184,10 +184,11 @@ def test_an_undo_says_what_goes_back_and_what_stays() -> None:
     """With the obstacle of each."""
     shown = text(an_undo(60))
     assert shown.startswith("Undo of run 12 of acme.bitrix24.com\n")
-    assert "  Changes  64 of ours: 60 to put back, 4 that stay\n" in shown
+    assert "  Changes  65 of ours: 60 to put back, 5 that stay\n" in shown
     assert "To put back (50 of 60)\n" in shown
     assert "  … and 10 more\n" in shown
     assert "\nNot put back\n" in shown
+    assert "         1  kept as it is by a person  " in shown
     assert "         1  it had no owner, and Bitrix24 cannot empty one       Hugo Castro  Delta Machines\n" in shown
     assert "Nothing can be put back.\n" in text(an_undo(0))
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.trust import ADMIN, ANN, BOB, CLEO, DIRECTOR, DORA, TrustWorld
 
-from reconciler.core.model import Cause, Rule, Standing, Status, Usage
+from reconciler.core.model import Cause, Result, Rule, Standing, Status, Usage
 from reconciler.journal.records import NewException, Selection
 from reconciler.ops.notes import plan_notes
 from reconciler.ops.report import as_json, plan_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from support.world import Exchange
 
 
 def office(world: TrustWorld) -> None:
@@ -249,6 +251,26 @@ def test_what_a_person_keeps_stays_until_a_person_releases_it(trust: Callable[..
     world.release()
     world.tick()
     assert world.owner_of(1) == CLEO
+
+
+def test_what_a_person_keeps_while_a_run_writes_is_not_written(trust: Callable[..., TrustWorld]) -> None:
+    """Of a long backlog, what has not left yet: it is a conflict of this run, and left alone by the next."""
+    world = trust()
+    world.drift(40)
+
+    def keep(exchange: Exchange) -> None:
+        if exchange.updates:
+            world.witness.after = lambda _: None
+            last = max(contact for contact in range(1, 41) if world.owner_of(contact) == ANN)
+            world.journal.exceptions.add("portal", Standing.KEPT, [NewException(contact=last)])
+
+    world.witness.after = keep
+    finished = world.tick()
+    assert finished.report.outcomes == {Result.APPLIED: 39, Result.CONFLICT: 1}
+    (contact,) = world.journal.exceptions.in_force("portal")
+    assert world.owner_of(contact) == ANN
+    assert world.results(1)[contact] == "conflict"
+    assert world.reasons(world.tick()) == {contact: "kept"}
 
 
 def test_settle_minutes(trust: Callable[..., TrustWorld]) -> None:

@@ -10,14 +10,17 @@ from support.trust import ANN, BOB, CLEO, DORA, TrustWorld
 from reconciler.core.model import Result, Standing, Status
 from reconciler.core.undo import Obstacle
 from reconciler.errors import UsageError
-from reconciler.journal.records import Selection
+from reconciler.journal.records import NewException, Selection
 from reconciler.ops.notes import unrestorable_note
+from reconciler.planning import Undo
+from reconciler.reconcile import Consent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from support.world import Exchange
 
+    from reconciler.planning import Proposal
     from reconciler.reconcile import Finished
 
 
@@ -30,6 +33,12 @@ def obstacles(finished: Finished) -> dict[int, Obstacle]:
 def undone(world: TrustWorld) -> set[int]:
     """Return the contacts whose undo stands."""
     return {e.entry.contact for e in world.journal.exceptions.entries("portal") if e.kind is Standing.UNDONE}
+
+
+def keep(world: TrustWorld, *contacts: int) -> None:
+    """Leave these contacts alone, as `reconciler exceptions add` does."""
+    entries = [NewException(contact=contact, detail="Ada") for contact in contacts]
+    world.journal.exceptions.add("portal", Standing.KEPT, entries)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +114,23 @@ def test_only_what_still_stands_as_we_left_it(trust: Callable[..., TrustWorld]) 
     }
     assert (finished.report.drift, finished.report.standing) == (7, 5)
     assert world.owners(1, 3, 4, 5, 6, 7) == [CLEO, BOB, ANN, ANN, BOB, BOB]
+
+
+def test_what_a_person_keeps_is_not_put_back(trust: Callable[..., TrustWorld]) -> None:
+    """Said before, as what stays; also where it is kept after the question."""
+    world = trust()
+    world.drift(4)
+    world.tick()
+    keep(world, 1)
+
+    def agree(_proposal: Proposal, _refusal: object) -> Consent:
+        keep(world, 2)
+        return Consent.PASSING
+
+    finished = world.run(command="undo", undo=Undo(run=1), confirm=agree)
+    assert obstacles(finished) == {1: Obstacle.KEPT}
+    assert finished.report.outcomes == {Result.APPLIED: 2, Result.CONFLICT: 1}
+    assert world.owners(1, 2, 3, 4) == [BOB, BOB, ANN, ANN]
 
 
 def test_what_a_later_run_wrote_again_is_listed(trust: Callable[..., TrustWorld]) -> None:
