@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 #: Seconds within which a portal must answer for the first time that is asked for names only.
 _NAMES_WITHIN = 10.0
-#: Rows that are shown before the question.
-_ROWS_TO_ASK = 20
+#: Rows that a table shows, and those before the question. To fold the text of 50,000 rows takes more than a minute.
+_MOST_ROWS, _ROWS_TO_ASK = 500, 20
 #: Numbers that a sentence lists.
 _LISTED = 10
 #: Characters of a reason.
@@ -51,7 +51,8 @@ def show(shell: Shell, filters: ExceptionFilters, *, offline: bool) -> int:
     with open_journal(settings.journal.url, shell.clock, read_only=True) as journal:
         records = journal.exceptions.entries(portal, _selection(journal, portal, filters))
         users, known_at = journal.user_names(portal), journal.portals.address(portal)
-    names, notes = _named(shell, settings, [] if offline else records, known_at)
+    shown = records if shell.json else newest(records)[:_MOST_ROWS]
+    names, notes = _named(shell, settings, [] if offline else shown, known_at)
     names = replace(names, users=users)
     kinds = {kind.value: sum(record.kind is kind for record in records) for kind in Standing}
     notes += setting_notes(kinds, settings.policy.person_edit)
@@ -60,20 +61,20 @@ def show(shell: Shell, filters: ExceptionFilters, *, offline: bool) -> int:
         if not records:
             chosen = any((filters.numbers, filters.kinds, filters.companies, filters.runs))
             return "No exception in force matches." if chosen else "No contact is left alone for a reason of its own."
-        number = newest(records)[0].entry.contact
+        number = shown[0].entry.contact
         hint = (
             f"`reconciler exceptions release {number}` lets contact {number} be corrected again; "
             "--kind, --company, --run or --all releases several."
         )
         origin = origin_of(settings, portal)
-        return exceptions_text(records, names, [*notes, hint], origin=origin, width=shell.width)
+        return exceptions_text(records, names, [*notes, hint], origin=origin, width=shell.width, most_rows=_MOST_ROWS)
 
     shell.answer(exceptions_json(records, names, notes), text)
     return 0
 
 
 def release(shell: Shell, filters: ExceptionFilters, *, yes: bool) -> int:
-    """Release the exceptions in force that match, after a yes. Only what was shown is released."""
+    """Release the exceptions in force that match, after a yes. What comes up meanwhile stays."""
     stream = None if yes else shell.asking("`exceptions release` shows the exceptions and asks")
     settings = shell.settings()
     portal = settings.portal.key
@@ -86,9 +87,9 @@ def release(shell: Shell, filters: ExceptionFilters, *, yes: bool) -> int:
             shown = newest(records)[:_ROWS_TO_ASK]
             names, unnamed = _named(shell, settings, shown, journal.portals.address(portal))
             names = replace(names, users=journal.user_names(portal))
-            notes = [*unnamed, *notes, *_consequences(journal, portal, records)]
+            said = [*unnamed, *notes, "Once they are released:", *_consequences(journal, portal, records)]
             text = exceptions_text(
-                records, names, notes, width=shell.width, color=has_colors(stream), most_rows=_ROWS_TO_ASK
+                records, names, said, width=shell.width, color=has_colors(stream), most_rows=_ROWS_TO_ASK
             )
             shell.tell(text, stream=stream)
             if not shell.ask(f"Release {counted(len(records), 'exception')}?", stream):

@@ -150,7 +150,11 @@ def exceptions_text(
             *([Text(card(origin, "contact", one.entry.contact), style="dim")] if linked else []),
         )
     hidden = len(found) - len(shown)
-    below = [*([f"… and {hidden:,} more"] if hidden else []), f"{_counts(found)}.", *notes]
+    below = [
+        *([f"… and {hidden:,} more; `reconciler exceptions --json` lists all"] if hidden else []),
+        f"{_counts(found)}.",
+        *notes,
+    ]
     lines = [part for line in below for part in (Text(""), Text(display(line)))]
     return tables.draw(Group(made, *lines), width=width, color=color)
 

@@ -176,6 +176,20 @@ def test_what_another_setting_made_is_said(undone: Desk) -> None:
     assert "exceptions" not in {one["subject"] for one in undone.run("check", "--json").json["checks"]}
 
 
+def test_a_table_of_very_many_is_cut(undone: Desk) -> None:
+    """The newest are shown; JSON has all of them."""
+    sql(
+        undone.journal,
+        "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 1999)"
+        " INSERT INTO exception (portal_id, contact_id, kind, since) SELECT 1, i, 'kept', '2030-01-01 00:00:00' FROM n",
+    )
+    shown = undone.run("exceptions", "--offline").out
+    assert shown.count("kept as it is by a person") == 500
+    assert f"… and {500 + DRIFT} more; `reconciler exceptions --json` lists all" in shown
+    assert f"{1_000 + DRIFT:,} contacts: {DRIFT} undone, 1,000 kept." in shown
+    assert len(listed(undone, "--offline")) == 1_000 + DRIFT
+
+
 def test_the_kinds_are_those_of_the_journal() -> None:
     """Whoever adds one adds it to the option, too."""
     assert {kind.value for kind in ExceptionKind} == {kind.value for kind in _KINDS}
@@ -349,6 +363,7 @@ def test_a_release_shows_what_it_is_about_and_asks(
     before, _, after = terminal.shown.partition("[y/N]")
     assert all(f"{one['contact']}" in before for one in found)
     assert found[0]["contact_name"].split()[0] in before
+    assert "Once they are released:" in before
     assert f"What an undo took back may then be written again: {DRIFT} contacts." in before
     assert ("Nothing is released." in after, len(in_force(undone))) == ((code == 3), DRIFT if code else 0)
 

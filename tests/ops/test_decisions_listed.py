@@ -127,7 +127,9 @@ def test_a_long_list_is_cut_before_a_question() -> None:
     made = [Made(entry={"contact": number}).record for number in range(1, 31)]
     shown = exceptions_text(made, USERS, ["A note."], zone=UTC, most_rows=20)
     assert shown.count("in quarantine") == 20
-    assert shown.endswith("\n… and 10 more\n\n30 contacts: 30 quarantined.\n\nA note.\n")
+    assert shown.endswith(
+        "\n… and 10 more; `reconciler exceptions --json` lists all\n\n30 contacts: 30 quarantined.\n\nA note.\n"
+    )
 
 
 def test_a_contact_with_two_exceptions_is_one_contact() -> None:
