@@ -7,6 +7,7 @@ and a mistyped option answer at once.
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +36,7 @@ from reconciler.options import (
     Json,
     Limit,
     Limits,
+    LogFormat,
     Logs,
     MaybeRun,
     OnlyCompanies,
@@ -98,7 +100,7 @@ def _not_whole(loss: OSError, code: int) -> int:
         f"the answer could not be written whole to standard output ({loss.strerror}); give the command again with "
         "another place for it (what a run has written is in the journal: `reconciler show latest`)"
     )
-    return Shell(Common()).fail(sentence, code or 1)
+    return Shell(_as_asked(json=False)).fail(sentence, code or 1)
 
 
 def _misused(error: TyperException) -> int:
@@ -113,7 +115,15 @@ def _misused(error: TyperException) -> int:
         message.removeprefix("Invalid value: ").replace(": Input should", ": should").split(", unable to parse")[0]
     )
     joint = "" if message.endswith("?") else ";"
-    return Shell(Common(json="--json" in sys.argv)).fail(f"{message}{joint} `{path} -h` tells more", error.exit_code)
+    shell = Shell(_as_asked(json="--json" in sys.argv))
+    return shell.fail(f"{message}{joint} `{path} -h` tells more", error.exit_code)
+
+
+def _as_asked(*, json: bool) -> Common:
+    """Return how a sentence is given where the command line could not be parsed."""
+    words = sys.argv[1:]
+    asked = "--log-format=json" in words or ("--log-format", "json") in pairwise(words)
+    return Common(json=json, log_format=LogFormat.JSON if asked else None)
 
 
 @app.callback(invoke_without_command=True, help=manual.ABOUT)

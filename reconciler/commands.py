@@ -12,6 +12,7 @@ from reconciler.errors import NoRunYetError, UsageError
 from reconciler.foreground import in_foreground
 from reconciler.ops.display import display
 from reconciler.ops.facts import counted, undo_line
+from reconciler.ops.notes import left_lines
 from reconciler.ops.report import (
     change_row,
     names_of,
@@ -139,8 +140,7 @@ def _ended_text(finished: Finished, order: Order) -> str:
     if order.undo is None:
         return _sentence(summary_line(report))
     left = finished.proposal.left if finished.proposal else ()
-    lines = [f"  contact {one.change.contact}: {one.obstacle.sentence}" for one in left]
-    return "\n".join([_sentence(undo_line(report)), *lines])
+    return "\n".join([_sentence(undo_line(report)), *left_lines(left)])
 
 
 def _proposed(proposal: Proposal, worker: Worker, usage: Usage) -> Report:

@@ -233,7 +233,9 @@ def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, r
     if undo.run != run:  # whose number was guessed, it is the present one
         writes = journal.writes.to_undo(portal, run=undo.run, contact=undo.contact, company=undo.company)
     if isinstance(writes, NothingToUndo):
-        raise UsageError(f"nothing can be taken back: {writes.sentence}; `reconciler runs` lists the runs")
+        raise UsageError(
+            f"nothing of {undo.words} can be taken back: {writes.sentence}; `reconciler runs` lists the runs"
+        )
     applied = [record.change for record in writes.latest]
     contacts = look_at_all(client, {change.contact for change in applied})
     users = read_users(client, {o for c in applied for o in (c.before, c.after)})
@@ -247,7 +249,9 @@ def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, r
         snapshot=snapshot,
         undo=undo,
         undoes={record.change.contact: record.id for record in writes.latest},
-        left=left + tuple(Left(change=r.change, obstacle=Obstacle.CHANGED_SINCE) for r in writes.superseded),
+        left=left
+        + tuple(Left(change=record.change, obstacle=Obstacle.TAKEN_BACK) for record in writes.taken_back)
+        + tuple(Left(change=record.change, obstacle=Obstacle.WRITTEN_AGAIN) for record in writes.superseded),
         put_forward=frozenset(change.contact for change in applied if change.rule is Rule.UNDO),
     )
 

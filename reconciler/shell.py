@@ -223,6 +223,8 @@ class Shell:
         sentence = self._redact(sentence)
         if self.json:
             self.say_json({"schema": 1, "status": "failed", "error": sentence, "exit_code": code})
+        elif self._logs_json:
+            self._log_end(sentence, code)
         else:
             text = f"reconciler: {display(sentence)}"
             self.tell(marked(text, LOG_ERR if code else LOG_WARNING) if is_journal(sys.stderr) else text)
@@ -238,8 +240,27 @@ class Shell:
         """Columns of the terminal, or what is easy to read elsewhere; never so few that numbers would be cut."""
         return max(_NARROWEST, shutil.get_terminal_size((100, 24)).columns)
 
+    @property
+    def _logs_json(self) -> bool:
+        """Whether a program reads standard error: then no sentence may stand between its lines."""
+        return self._common.log_format is not None and self._common.log_format.value == "json"
+
+    def _log_end(self, sentence: str, code: int) -> None:
+        import structlog
+
+        self.log("warning")
+        log = structlog.get_logger("reconciler.command")
+        write = log.error if code else log.warning
+        write("command.ended", error=sentence, exit_code=code)
+
     def _trace(self) -> None:
-        if self._common.verbose:
+        if self._common.verbose and self._logs_json:
+            import structlog
+
+            self.log("debug")
+            log = structlog.get_logger("reconciler.command")
+            log.debug("command.traceback", exc_info=sys.exc_info())
+        elif self._common.verbose:
             self.tell("\n".join(display(line) for line in traceback.format_exc().splitlines()))
 
 

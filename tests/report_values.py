@@ -121,7 +121,9 @@ def a_plan(drifted: int = 3, *, causes: bool = False, limit: int | None = None, 
 
 def an_undo(back: int = 2, **names: dict[int, str]) -> Report:
     """Return the document of an undo: changes that are put back, and one for each obstacle."""
-    done = [Change(contact=k, company=4, before=2, after=3, rule=Rule.COMPANY_OWNER) for k in range(1, 6)]
+    done = [
+        Change(contact=k, company=4, before=2, after=3, rule=Rule.COMPANY_OWNER) for k in range(1, len(Obstacle) + 1)
+    ]
     defaults = {"users": {2: "Hugo Castro", 3: "Ida Ito"}, "companies": {4: "Delta Machines"}}
     return undo_report(
         [Change(contact=100 + k, company=4, before=3, after=2, rule=Rule.UNDO) for k in range(back)],

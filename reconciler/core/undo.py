@@ -10,7 +10,7 @@ holds something else                            any                           le
 of another company now                          any                           left: changed since
 kept by a person since                          any                           left: kept
 
-A contact that a run, and a later one, both wrote is put back by the latest: the older change does not stand any more.
+What was taken back already is left, and so is what a later run wrote again: its older change does not stand any more.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Obstacle(StrEnum):
     GONE = "gone"
     CHANGED_SINCE = "changed_since"
     KEPT = "kept"
+    TAKEN_BACK = "taken_back"
+    WRITTEN_AGAIN = "written_again"
     NO_OWNER_BEFORE = "no_owner_before"
     OLD_OWNER_UNFIT = "old_owner_unfit"
 
@@ -47,6 +49,8 @@ _SENTENCES = {
     Obstacle.GONE: "the contact is deleted or no longer visible",
     Obstacle.CHANGED_SINCE: "somebody has changed the contact since",
     Obstacle.KEPT: "kept as it is by a person",
+    Obstacle.TAKEN_BACK: "this change was taken back already",
+    Obstacle.WRITTEN_AGAIN: "a later run has changed the contact again",
     Obstacle.NO_OWNER_BEFORE: "it had no owner, and Bitrix24 cannot empty one",
     Obstacle.OLD_OWNER_UNFIT: "its old owner is dismissed or no employee's account",
 }

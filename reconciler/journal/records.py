@@ -246,8 +246,9 @@ class OurWrites:
 
     #: The latest of each contact that still counts: nothing of ours came after it. Sorted by company, then contact.
     latest: tuple[ChangeRecord, ...]
-    #: Written again by a later run, or taken back already.
+    #: Of the run that was asked about: written again by a later one, or taken back already.
     superseded: tuple[ChangeRecord, ...]
+    taken_back: tuple[ChangeRecord, ...]
 
 
 class NothingToUndo(StrEnum):

@@ -107,15 +107,18 @@ class Writes:
                 return obstacle
             latest: list[Row[Any]] = []
             superseded: list[Row[Any]] = []
+            taken_back: list[Row[Any]] = []
             for history in _histories(connection, portal, chosen, run):
-                top = _top(history, run)
+                top, undone = _top(history, run)
                 if top is not None and (run in {None, top.run_id}) and (company in {None, top.company_id}):
                     latest.append(top)
                 elif run is not None:
-                    superseded += [write for write in history if write.run_id == run]
-            if not latest and not superseded:
+                    for write in history:
+                        if write.run_id == run:
+                            (taken_back if write.id in undone else superseded).append(write)
+            if not latest and not superseded and not taken_back:
                 return NothingToUndo.NOTHING_WRITTEN
-            return OurWrites(latest=_sorted(latest), superseded=_sorted(superseded))
+            return OurWrites(latest=_sorted(latest), superseded=_sorted(superseded), taken_back=_sorted(taken_back))
 
 
 def last_written(connection: Connection, portal: str, contacts: Iterable[int]) -> dict[int, tuple[int, int]]:
@@ -158,17 +161,17 @@ def _histories(
         yield list(found)
 
 
-def _top(history: list[Row[Any]], run: int | None) -> Row[Any] | None:
-    """Return the write that stands on top of those to one contact, given the latest first."""
+def _top(history: list[Row[Any]], run: int | None) -> tuple[Row[Any] | None, set[int]]:
+    """Return the write that stands on top of those to one contact, the latest first, and what was taken back above."""
     taken_back: set[int] = set()
     for write in history:
         if write.id in taken_back:
             continue
         if write.rule != Rule.UNDO.value or write.run_id == run:
-            return write
+            return write, taken_back
         # Empty: what it took back is not kept, nor is anything before that (see `housekeeping`).
         taken_back.add(write.undoes_change_id)
-    return None
+    return None, taken_back
 
 
 def _sorted(writes: list[Row[Any]]) -> tuple[ChangeRecord, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from reconciler.core.model import Standing
@@ -10,10 +10,11 @@ from reconciler.core.undo import Obstacle, unrestorable
 from reconciler.ops.facts import NOT_COMPARED, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.core.model import Snapshot, User
     from reconciler.core.plan import Plan
+    from reconciler.core.undo import Left
 
 #: Contacts named in a sentence.
 _NAMED = 10
@@ -65,3 +66,16 @@ def unrestorable_note(plan: Plan, users: Mapping[int, User]) -> str:
         parts.append(f"{unfit:,} {'has' if unfit == 1 else 'have'} an owner who is dismissed or no employee")
     count, all_ = none + unfit, len(plan.changes)
     return f"{count:,} of these {all_:,} changes could not be put back by an undo: {'; '.join(parts)}."
+
+
+def left_lines(left: Iterable[Left]) -> Iterator[str]:
+    """Yield a line for each reason why an undo leaves contacts as they are; the first of them are named."""
+    found: defaultdict[Obstacle, list[int]] = defaultdict(list)
+    for one in left:
+        found[one.obstacle].append(one.change.contact)
+    for obstacle, contacts in found.items():
+        if len(contacts) == 1:
+            yield f"  contact {contacts[0]}: {obstacle.sentence}"
+        else:
+            named = ", ".join(map(str, contacts[:_NAMED])) + (", …" if len(contacts) > _NAMED else "")
+            yield f"  {len(contacts):,} contacts ({named}): {obstacle.sentence}"

@@ -87,7 +87,8 @@ def runs_text(runs: Iterable[Run], *, width: int = 100, color: bool = False, zon
 
 
 def _newest_first(runs: Iterable[Run]) -> Sequence[Run]:
-    return sorted(runs, key=lambda run: (run.started_at, run.report.run or 0), reverse=True)
+    # By number: the time of day may have been set back in between.
+    return sorted(runs, key=lambda run: run.report.run or 0, reverse=True)
 
 
 def _status(run: Run) -> str:

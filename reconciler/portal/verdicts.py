@@ -34,12 +34,16 @@ def verdict(finding: Finding, row: ContactRow | None, *, sent_before: bool = Fal
     said_yes = isinstance(finding.answer, Answer) and finding.answer.result is True
     if finding.precondition is Precondition.MET:
         return _tried(finding, row, said_yes=said_yes)
-    outcome = not_written(finding.change, finding.precondition, row)
+    if finding.precondition is Precondition.UNKNOWN and said_yes:
+        # It may have been written, though the answer to a precondition cannot be read, and a person may have put the
+        # old owner back since. A new owner who could not be looked up was left out of the update by the portal.
+        outcome = after_write(finding.change, row, answered=False)
+    else:
+        outcome = not_written(finding.change, finding.precondition, row)
     if outcome is None and (error := of_the_whole(finding)):
         return failed(finding.change, f"not written: {error}")
-    if outcome is not None and outcome.result is Result.ALREADY and (said_yes or sent_before):
-        detail = "" if said_yes else "an earlier attempt took effect late"
-        return replace(outcome, result=Result.APPLIED, detail=detail)
+    if outcome is not None and outcome.result is Result.ALREADY and sent_before:
+        return replace(outcome, result=Result.APPLIED, detail="an earlier attempt took effect late")
     return outcome
 
 

@@ -147,6 +147,27 @@ def test_a_short_command_is_told_what_the_service_would_retry(desk: Desk, portal
     assert json.loads(ended.err)["event"] == "portal.retry"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "events", "code"),
+    [
+        pytest.param("show 99", ["command.ended"], 2, id="wrong-use"),
+        pytest.param("show 99 -v", ["command.traceback", "command.ended"], 2, id="with-its-traceback"),
+        pytest.param("--once --yes", ["command.ended"], 3, id="held-back"),
+        pytest.param("plan --limit none", ["command.ended"], 2, id="misspelt"),
+    ],
+)
+def test_logs_for_programs_hold_no_sentences(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, arguments: str, events: list[str], code: int
+) -> None:
+    """With `--log-format json` each line of standard error is an object, the one with which a command ends too."""
+    desk.run("--once", "--yes", "--limit", "1")
+    monkeypatch.setenv("RECONCILER_GUARD__CHANGES", "1")
+    ended = desk.run(*arguments.split(), "--log-format", "json")
+    lines = [json.loads(line) for line in ended.err.splitlines()]
+    assert [line["event"] for line in lines if line["event"].startswith("command.")] == events
+    assert (ended.code, "`" in lines[-1]["error"] or "approve" in lines[-1]["error"]) == (code, True)
+
+
 def test_something_unforeseen_is_told_in_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 1; the traceback with -v only, and nowhere the token."""
 

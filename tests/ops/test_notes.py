@@ -7,7 +7,8 @@ from report_values import a_plan, a_snapshot
 
 from reconciler.core.model import Change, User
 from reconciler.core.plan import Plan
-from reconciler.ops.notes import plan_notes, unrestorable_note
+from reconciler.core.undo import Left, Obstacle
+from reconciler.ops.notes import left_lines, plan_notes, unrestorable_note
 
 USERS = {
     1: User(id=1, name="Ida", active=True, employee=True),
@@ -58,3 +59,16 @@ def test_the_note_stands_in_the_plan() -> None:
     assert shown[1].startswith("1 of these 1 changes")
     assert not any("put back" in note for note in plan_notes(plan(0), replace(snapshot, users=None)))
     assert not any("put back" in note for note in a_plan(3).notes)
+
+
+def test_what_an_undo_leaves_is_a_line_for_each_reason() -> None:
+    """However many contacts there are: the first ten are named."""
+    gone, back = (
+        [Left(change=change, obstacle=obstacle) for change in plan(*[1] * count).changes]
+        for obstacle, count in ((Obstacle.GONE, 1), (Obstacle.TAKEN_BACK, 1_340))
+    )
+    assert list(left_lines([*gone, *back])) == [
+        "  contact 1: the contact is deleted or no longer visible",
+        "  1,340 contacts (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …): this change was taken back already",
+    ]
+    assert list(left_lines(back[:2])) == ["  2 contacts (1, 2): this change was taken back already"]

@@ -206,7 +206,7 @@ def test_the_page_of_an_undo_says_what_stays_and_why() -> None:
     """In the words of an undo, without causes."""
     shown = page(an_undo(3), most_rows=2)
     text = Reading(shown).text
-    assert {"To put back (3)", "Not put back (5)", "Not put back: every contact (5)", "Back to", "Old owner"} <= set(
+    assert {"To put back (3)", "Not put back (7)", "Not put back: every contact (7)", "Back to", "Old owner"} <= set(
         text
     )
     assert "Cause" not in text

@@ -72,6 +72,13 @@ def test_a_narrow_terminal_cuts_no_number() -> None:
     assert "503" in shown
 
 
+def test_a_run_under_a_clock_that_was_ahead_does_not_stay_the_newest() -> None:
+    """The numbers of the runs tell, in the table and for scripts."""
+    ahead = [Record(counts(run=4), started_at=NOON + timedelta(days=1_000)), Record(counts(run=5))]
+    assert [line.split()[0] for line in runs_text(ahead, zone=UTC).splitlines()[2:]] == ["5", "4"]
+    assert [run["run"] for run in runs_json(ahead)["runs"]] == [5, 4]
+
+
 def test_runs_are_colored_only_when_asked() -> None:
     """Green for applied."""
     assert "\x1b" not in runs_text(RUNS, zone=UTC)

@@ -92,7 +92,7 @@ def test_the_csv_of_an_undo_has_what_stays_with_its_obstacle() -> None:
     rows = rows_of(an_undo())
     assert [one["result"] for one in rows] == [
         *("planned", "planned"),
-        *("gone", "changed_since", "kept", "no_owner_before", "old_owner_unfit"),
+        *("gone", "changed_since", "kept", "taken_back", "written_again", "no_owner_before", "old_owner_unfit"),
     ]
     assert rows[2]["detail"] == "the contact is deleted or no longer visible"
 

@@ -184,7 +184,7 @@ def test_an_undo_says_what_goes_back_and_what_stays() -> None:
     """With the obstacle of each."""
     shown = text(an_undo(60))
     assert shown.startswith("Undo of run 12 of acme.bitrix24.com\n")
-    assert "  Changes  65 of ours: 60 to put back, 5 that stay\n" in shown
+    assert "  Changes  67 of ours: 60 to put back, 7 that stay\n" in shown
     assert "To put back (50 of 60)\n" in shown
     assert "  … and 10 more\n" in shown
     assert "\nNot put back\n" in shown

@@ -116,14 +116,16 @@ def test_the_json_of_an_undo_points_from_ours_to_the_old_owner() -> None:
     assert (document["status"], document["digest"], document["drift"], document["standing"]) == (
         "planned",
         "ab" * 32,
+        9,
         7,
-        5,
     )
     assert [(change["before"], change["after"]) for change in document["changes"]] == [(3, 2), (3, 2)]
     assert [(one["before"], one["after"], one["reason"]) for one in document["left"]] == [
         (3, 2, "gone"),
         (3, 2, "changed_since"),
         (3, 2, "kept"),
+        (3, 2, "taken_back"),
+        (3, 2, "written_again"),
         (3, 2, "no_owner_before"),
         (3, 2, "old_owner_unfit"),
     ]

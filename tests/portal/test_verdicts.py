@@ -100,6 +100,15 @@ def test_a_precondition_that_failed_is_tried_again(error: Exception) -> None:
     assert verdict(unmet(Precondition.UNKNOWN, error=error), OLD) is None
 
 
+def test_what_was_confirmed_is_not_sent_again() -> None:
+    """Though its precondition cannot be read: a person may have put the old owner back, unless the row is unchanged."""
+    finding = unmet(Precondition.UNKNOWN, YES, error=ServerFaultError("no"))
+    outcome = verdict(finding, replace(OLD, modified=THEN + timedelta(seconds=1)))
+    assert outcome is not None
+    assert (outcome.result, "whether it was written is not known" in outcome.detail) == ("conflict", True)
+    assert verdict(finding, OLD) is None
+
+
 def test_what_is_about_the_webhook_is_raised() -> None:
     """The next chunk would fare no better."""
     with pytest.raises(AuthorizationError):

@@ -141,8 +141,20 @@ def test_what_a_later_run_wrote_again_is_listed(trust: Callable[..., TrustWorld]
     world.give(1, CLEO)
     world.tick()
     finished = world.undo(run=1)
-    assert obstacles(finished) == {1: Obstacle.CHANGED_SINCE}
+    assert obstacles(finished) == {1: Obstacle.WRITTEN_AGAIN}
     assert world.owners(1, 2) == [BOB, ANN]
+
+
+def test_a_second_undo_says_that_it_was_taken_back_already(trust: Callable[..., TrustWorld]) -> None:
+    """And not that somebody has changed what we put back ourselves; also where the undo is what was taken back."""
+    world = trust()
+    world.drift(2)
+    run = world.tick().report.run
+    undo = world.undo(run=run).report.run
+    assert obstacles(world.undo(run=run)) == dict.fromkeys((1, 2), Obstacle.TAKEN_BACK)
+    assert world.undo(run=undo).report.outcomes == {Result.APPLIED: 2}
+    assert obstacles(world.undo(run=undo)) == dict.fromkeys((1, 2), Obstacle.TAKEN_BACK)
+    assert world.owners(1, 2) == [BOB, BOB]
 
 
 def test_it_passes_the_guard(trust: Callable[..., TrustWorld]) -> None:
