@@ -241,7 +241,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
     from reconciler.reconcile import tactics
 
     settings = shell.settings()
-    require_writable(output)
+    require_writable(output, settings.journal.url)
 
     def work() -> Report:
         began = shell.clock.monotonic()
@@ -311,7 +311,7 @@ def show(shell: Shell, which: int | Literal["latest"], shape: Format, output: Pa
     from reconciler.journal.store import open_journal
 
     settings = shell.settings()
-    require_writable(output)
+    require_writable(output, settings.journal.url)
     with open_journal(settings.journal.url, shell.clock, read_only=True) as journal:
         record = journal.find_run(which)
         if record is None or record.report.run is None:

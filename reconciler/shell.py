@@ -269,11 +269,15 @@ def has_colors(stream: TextIO) -> bool:
     return stream.isatty() and "NO_COLOR" not in os.environ
 
 
-def require_writable(output: Path | None) -> None:
+def require_writable(output: Path | None, journal_url: str) -> None:
     """Find out that a file cannot be written before the work is done whose result it is to hold. Raises UsageError."""
     if output is None:
         return
+    from reconciler.journal.location import is_part_of, locate
+
     try:
+        if is_part_of(output, locate(journal_url)):
+            raise _not_writable(output, "it is a part of the journal")
         if output.is_dir():
             raise _not_writable(output, "it is a directory")
         if not output.parent.is_dir():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import JournalError, UsageError
 from reconciler.journal import database, schema
-from reconciler.journal.location import locate, named_path
+from reconciler.journal.location import is_part_of, locate, named_path
 
 if TYPE_CHECKING:
     from reconciler.clock import Clock
@@ -32,7 +32,7 @@ def back_up(url: str, target: Path, clock: Clock, *, replace: bool) -> int:
     if not database.is_there(journal):
         raise JournalError(f"There is no journal {journal} to copy (setting `journal.url`).")
     place = Path(os.path.realpath(target))
-    if place in {journal, *(journal.with_name(journal.name + end) for end in ("-wal", "-shm", ".lease"))}:
+    if is_part_of(place, journal):
         raise UsageError(f"{target} is the journal itself; name another file for the copy")
     try:
         if place.is_dir():

@@ -59,3 +59,9 @@ def locate(url: str) -> Path:
     if os.path.islink(path):  # noqa: PTH114 - `Path.is_symlink` fails there
         raise UsageError(f"The setting `journal.url` names a path that leads nowhere: {path} is a link to itself.")
     return path
+
+
+def is_part_of(path: Path, journal: Path) -> bool:
+    """Tell whether a path leads to the journal (as `locate` gives it), or to one of the files beside it. OSError."""
+    beside = (journal.with_name(journal.name + end) for end in ("-wal", "-shm", ".lease", ".beat"))
+    return Path(os.path.realpath(path)) in {journal, *beside}

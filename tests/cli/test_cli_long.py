@@ -185,6 +185,16 @@ def test_something_unforeseen_is_told_in_a_sentence(desk: Desk, monkeypatch: pyt
     assert "\x1b" not in brief.err + wordy.err
 
 
+def test_a_plan_is_not_written_over_the_journal(desk: Desk) -> None:
+    """Its history, and each undo, would be gone."""
+    assert desk.run("--once", "--yes").code == 0
+    for name in (desk.journal.name, f"{desk.journal.name}-wal"):
+        for command in ("plan", "show latest"):
+            ended = desk.run(*command.split(), "--format", "csv", "--output", name)
+            assert (ended.code, "it is a part of the journal" in ended.err) == (2, True)
+    assert desk.run("show", "latest").code == 0
+
+
 @pytest.mark.parametrize("exists", [False, True], ids=["directory", "file"])
 def test_a_file_without_permission_is_told_before_the_work(
     exists: bool, desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
