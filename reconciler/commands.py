@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -289,7 +290,9 @@ def _what_the_guard_says(proposal: Proposal, journal: Journal | None, settings: 
     said = refusal_sentence(verdict, names, digest(portal, [change.key for change in verdict.held]))
     # A plan is stored nowhere, so it cannot be approved before a run was refused, but together with one.
     said = said.replace(", none of it written", "").replace("reconciler approve", "reconciler --once --approve")
-    return [f"A run would be {said}."]
+    # Nor does any of it wait yet.
+    said = re.sub(r"(of them )waits?( for approval)", r"\1would wait\2", said, count=1)
+    return [f"A run would be {said}." if verdict.breaches else f"A run would not write what was {said}."]
 
 
 def runs(shell: Shell, last: int) -> int:
@@ -309,6 +312,7 @@ def show(shell: Shell, which: int | Literal["latest"], shape: Format, output: Pa
     from reconciler.decisions import origin_of
     from reconciler.held_back import rows_held_in
     from reconciler.journal.store import open_journal
+    from reconciler.ops.refusal import held_digest
 
     settings = shell.settings()
     require_writable(output, settings.journal.url)
@@ -320,6 +324,7 @@ def show(shell: Shell, which: int | Literal["latest"], shape: Format, output: Pa
         names = Names(users=journal.user_names(record.portal))
         changes = journal.changes(record.report.run)
         held = rows_held_in(journal, record.portal, record.report.error or "")
+    lost = held_digest(record.report.error or "") and not held
     report = run_report(
         record.report,
         portal=record.portal,
@@ -328,6 +333,7 @@ def show(shell: Shell, which: int | Literal["latest"], shape: Format, output: Pa
         finished_at=record.finished_at,
         rows=[change_row(c.change, names, result=c.result or "", detail=c.detail) for c in changes] + held,
         origin=origin_of(settings, record.portal),
+        notes=["The journal does not keep the changes any more that were held back in this run."] if lost else [],
     )
     shell.show(report, shape, output)
     return 0

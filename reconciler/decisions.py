@@ -71,9 +71,11 @@ def withdraw(shell: Shell, digest: str) -> int:
     """Take an approval back, or turn down what waits for one."""
     settings = shell.settings()
     with open_journal(settings.journal.url, shell.clock, read_only=for_reading(settings)) as journal:
-        record = _found(journal.approvals.withdraw(settings.portal.key, digest), digest, "withdrawn")
-    what = f"{counted(record.count, 'change')} ({record.digest[:12]})"
-    shell.answer(_answer(record), lambda: f"{what} will not go through without another approval.")
+        portal = settings.portal.key
+        left = _found(journal.approvals.find(portal, digest), digest, "withdrawn").left
+        record = _found(journal.approvals.withdraw(portal, digest), digest, "withdrawn")
+    what = f"{counted(left, 'change')} ({record.digest[:12]})"
+    shell.answer(_answer(record) | {"left": left}, lambda: f"{what} will not go through without another approval.")
     return 0
 
 

@@ -187,7 +187,7 @@ _NO_APPROVAL_SENTENCES = {
     NoApproval.TOO_SHORT: "a digest needs at least its first 6 characters; `reconciler approve` shows 12",
     NoApproval.AMBIGUOUS: "several digests begin like this: give more of it",
     NoApproval.EXPIRED: "it has expired; if its changes are still wanted, the next refusal shows a new digest",
-    NoApproval.USED: "all of its changes are done",
+    NoApproval.USED: "its changes are done, or not wanted any more",
     NoApproval.WITHDRAWN: "it was withdrawn; if its changes are still wanted, the next refusal shows them again",
 }
 

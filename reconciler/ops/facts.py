@@ -106,9 +106,11 @@ def reason_words(reasons: Mapping[Standing, int]) -> str:
     return ", ".join(f"{reasons[reason]:,}: {reason.sentence}" for reason in found)
 
 
-def status_words(status: Status) -> str:
-    """Return the status as a person reads it."""
-    return status.value.replace("_", " ")
+def status_words(report: RunReport) -> str:
+    """Return how a run ended, as a person reads it."""
+    if report.status is Status.REFUSED and report.outcomes:
+        return "held back in part"
+    return report.status.value.replace("_", " ")
 
 
 def saw(report: RunReport) -> bool:
@@ -176,7 +178,7 @@ def facts(  # noqa: C901 - a document has many parts
     if report.command:
         found.append(("Command", report.command))
     if report.kind == "run":
-        found.append(("Status", status_words(counts.status) if report.finished_at else "not finished"))
+        found.append(("Status", status_words(counts) if report.finished_at else "not finished"))
     if report.kind == "undo":
         found.append(("Changes", _undo_words(counts)))
     elif report.kind == "plan" or saw(counts):
@@ -213,7 +215,8 @@ def _held_facts(report: Report, *, brief: bool) -> list[tuple[str, str]]:
     changes = f"{counts.drift:,}"
     if counts.standing and not is_over(report):
         changes += f": {counts.drift - counts.standing:,} not written yet, {counts.standing:,} done or already right"
-    found = [("In run", str(counts.run))] if counts.run else []
+    # The same set is held back in each run until it is approved.
+    found = [("Last in run", str(counts.run))] if counts.run else []
     found += [("State", report.command), ("Changes", changes)]
     if counts.causes and not brief:
         found.append(("Causes", cause_words(counts.causes)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.model import Cause, Change, Names, Rule, RunReport, Status
 from reconciler.ops.document import Report, Row
 from reconciler.ops.facts import counted, is_over, rest_command
-from reconciler.ops.refusal import approve_command, without_next_step
+from reconciler.ops.refusal import approve_command, stored_sentence
 from reconciler.ops.report import change_row
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def held_report(
         changes=tuple(rows),
         omitted=left - len(rows),
         people=tuple(people),
-        notes=(_sentence(without_next_step(one.sentence)),),
+        notes=(stored_sentence(one.sentence, whole=left == one.count),),
     )
     return report if is_over(report) else replace(report, counts=replace(report.counts, standing=one.count - left))
 
@@ -83,7 +83,3 @@ def for_a_page(report: Report) -> Report:
         listed = f"This page lists the first {len(report.changes):,} of {counted(left, 'change')}, by company"
         notes.append(f"{listed}; its numbers, causes and people are of all.{rest}")
     return replace(report, notes=tuple(notes))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."

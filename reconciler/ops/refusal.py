@@ -134,9 +134,13 @@ def _who_moves(verdict: Verdict, names: Mapping[int, str]) -> str:
     return " and ".join(movers)
 
 
-def without_next_step(sentence: str) -> str:
-    """Return a stored sentence without the command at its end, for places that show it apart."""
-    return sentence.rpartition(_NEXT_STEP)[0] or sentence
+def stored_sentence(sentence: str, *, whole: bool) -> str:
+    """Return a stored sentence without the command at its end, for places that show it apart.
+
+    Not `whole`: some of the set was written since, which the sentence does not know.
+    """
+    said = sentence.rpartition(_NEXT_STEP)[0] or sentence
+    return f"{said[:1].upper()}{said[1:]}." if whole else f"When it was held back: {said}."
 
 
 def _known_causes(changes: Sequence[Change]) -> str:

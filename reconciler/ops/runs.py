@@ -92,4 +92,4 @@ def _newest_first(runs: Iterable[Run]) -> Sequence[Run]:
 
 
 def _status(run: Run) -> str:
-    return status_words(run.report.status) if run.finished_at else "not finished"
+    return status_words(run.report) if run.finished_at else "not finished"

@@ -23,7 +23,7 @@ from reconciler.ops.refusal import (
     stored_causes,
     stored_limits,
     stored_people,
-    without_next_step,
+    stored_sentence,
 )
 from reconciler.ops.web import Page
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 #: How far back the chart looks.
 MONTH = timedelta(days=30)
 #: Rows of each table.
-MOST_RUNS, MOST_CHANGES, MOST_EXCEPTIONS, MOST_MOVERS = 12, 20, 10, 10
+MOST_RUNS, MOST_CHANGES, MOST_EXCEPTIONS, MOST_MOVERS, MOST_LIMITS = 12, 20, 10, 10, 8
 _DAY = timedelta(days=1)
 _DONE = (Result.APPLIED, Result.ALREADY, Result.GONE)
 
@@ -111,6 +111,7 @@ def status_page(present: Present, zone: tzinfo | None = None) -> Page:
         times=_times(present, zone),
         waiting=[_waiting(one) for one in present.approvals if one.state == "waiting"],
         most_movers=MOST_MOVERS,
+        most_limits=MOST_LIMITS,
         held_page=held_page,
         approved=[one for one in present.approvals if one.state == "approved"],
         chart=chart(present.looks, present.now, zone, longest=MONTH),
@@ -167,9 +168,10 @@ def time_left(run: Run | None, interval: float) -> float | None:
 def _tiles(present: Present, latest: Run | None) -> list[tuple[str, str, str]]:
     """Return the numbers that the page starts with: number, what it is, what to say besides."""
     left, seconds = backlog(latest), time_left(latest, present.interval)
+    waiting = sum(one.left for one in present.approvals if one.state == "waiting")
     pace = ""
-    if left and latest is not None and latest.report.status is Status.REFUSED:
-        pace = "waiting for approval"
+    if left and waiting:
+        pace = "waiting for approval" if waiting >= left else f"{waiting:,} of them wait for approval"
     elif left:
         pace = f"about {facts.lasting(seconds)} left" if seconds else "they come up again in the next sweep"
     day = sum(look.corrected for look in present.looks if present.now - look.at <= _DAY)
@@ -218,18 +220,16 @@ class _Waiting:
 
 
 def _waiting(one: Approval) -> _Waiting:
-    command = approve_command(one.digest)
-    sentence = without_next_step(one.sentence)
     return _Waiting(
         count=one.left,
         since=one.created_at,
         run=one.run,
-        sentence=f"{sentence[:1].upper()}{sentence[1:]}.",
+        sentence=stored_sentence(one.sentence, whole=one.left == one.count),
         limits=stored_limits(one.numbers),
         causes=stored_causes(one.numbers),
         people=stored_people(one.numbers),
         held=one.count,
-        command=command,
+        command=approve_command(one.digest),
         page=held_page(one.digest),
     )
 

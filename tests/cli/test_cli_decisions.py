@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -155,7 +156,7 @@ def test_what_was_approved_goes_through(strict: Desk, portal: Served) -> None:
     assert ended.out.startswith(f"{DRIFT} changes ({digest[:12]}) will go through with the next run until ")
     assert strict.run("--once", "--yes").code == 0
     assert portal.portal.drift() == 0
-    assert "all of its changes are done" in sentence(strict.run("approve", digest, "--yes"))
+    assert "its changes are done, or not wanted any more" in sentence(strict.run("approve", digest, "--yes"))
 
 
 def test_the_answer_to_an_approval_is_an_object_too(strict: Desk) -> None:
@@ -480,6 +481,72 @@ def test_the_rest_of_a_run_is_written(desk: Desk, portal: Served) -> None:
     assert portal.portal.drift() == left
 
 
+def test_a_run_that_wrote_a_part_says_so(desk: Desk, portal: Served) -> None:
+    """In the list and in its document; the word of scripts stays."""
+    desk.env(GUARD__CHANGES=FEW)
+    desk.run("--once", "--yes")
+    left = portal.portal.drift()
+    assert " held back in part " in desk.run("runs").out
+    assert "Status held back in part " in " ".join(desk.run("show", "1").out.split())
+    assert desk.run("show", "1", "--json").json["status"] == "refused"
+    desk.run("--once", "--yes")
+    latest = " ".join(desk.run("show", "latest").out.split())
+    assert "Status refused " in latest
+    assert f"{left} contacts would get another owner" in latest
+
+
+def test_a_plan_says_what_a_run_would_hold_back(desk: Desk, portal: Served) -> None:
+    """First nothing of it waits; then what waits is told from what a limit would hold back now."""
+    desk.env(GUARD__CHANGES=FEW)
+    first = desk.run("plan", "--json").json["notes"][-1]
+    desk.run("--once", "--yes")
+    left = portal.portal.drift()
+    assert first.startswith("A run would be held back in part by the guard: ")
+    assert f", and {left} of them would wait for approval; " in first
+    desk.env(GUARD__CHANGES=None)
+    note = desk.run("plan", "--json").json["notes"][-1]
+    assert note.startswith(
+        f"A run would not write what was held back by the guard in an earlier run: {left} contacts would get"
+    )
+
+
+def test_a_run_whose_changes_are_not_kept_says_so(strict: Desk) -> None:
+    """After they were written: the run's document has nothing to list."""
+    digest = refused(strict)
+    sentence = "The journal does not keep the changes any more that were held back in this run."
+    assert sentence not in strict.run("show", "1", "--json").json["notes"]
+    strict.run("--once", "--yes", "--approve", digest)
+    assert strict.run("show", "1", "--json").json["notes"] == [sentence]
+    assert strict.run("show", "latest", "--json").json["notes"] == []
+
+
+def test_what_is_withdrawn_is_what_was_left(strict: Desk, portal: Served) -> None:
+    """What is written stays, and is not counted."""
+    digest = refused(strict)
+    strict.run("approve", digest, "--yes")
+    strict.run("--once", "--yes", "--limit", "3")
+    left = portal.portal.drift()
+    assert left == DRIFT - 3
+    ended = strict.run("approve", digest, "--withdraw", "--json")
+    assert (ended.json["changes"], ended.json["left"], ended.json["state"]) == (DRIFT, left, "withdrawn")
+
+
+def test_a_set_that_is_over_is_shown_and_not_called_done(
+    strict: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No question, and no word of what was written: nothing was."""
+    digest = refused(strict)
+    strict.run("approve", digest, "--withdraw")
+    terminal = Terminal(monkeypatch)
+    with terminal.person():
+        ended = strict.run("approve", digest)
+    assert (ended.code, portal.portal.history) == (2, [])
+    shown = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", terminal.shown).split())
+    assert f"State withdrawn Changes {DRIFT} Digest" in shown
+    assert "The journal does not keep these changes any more." in shown
+    assert "already right" not in shown
+
+
 @pytest.mark.parametrize(("second", "code"), [("y\n", 0), ("n\n", 3)], ids=["all", "what passes"])
 def test_somebody_is_asked_for_each_part(
     second: str, code: int, desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
@@ -564,5 +631,5 @@ def test_a_set_that_was_written_is_not_listed(strict: Desk, portal: Served) -> N
     digest = refused(strict)
     assert strict.run("--once", "--yes", "--approve", digest).code == 0
     assert strict.run("approve").out == "Nothing waits for approval, and no approval is in force.\n"
-    assert "all of its changes are done" in sentence(strict.run("approve", digest, "--yes"))
+    assert "its changes are done, or not wanted any more" in sentence(strict.run("approve", digest, "--yes"))
     assert portal.portal.drift() == 0

@@ -11,7 +11,7 @@ from report_values import names_of_strangers
 from reconciler.core.guard import Breach, GuardLimits, Limit, Population, Verdict, breaches
 from reconciler.core.model import Cause, Change
 from reconciler.ops.display import display
-from reconciler.ops.refusal import refusal_json, refusal_sentence, refusal_text, without_next_step
+from reconciler.ops.refusal import refusal_json, refusal_sentence, refusal_text, stored_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -184,7 +184,9 @@ def test_a_part_that_is_held_back_is_told_from_the_whole() -> None:
         "most (3,000) and Hugo Castro would lose the most (2,400); to let these 600 through: "
         "reconciler approve 0123456789ab"
     )
-    assert without_next_step(sentence) + "; to let these 600 through: reconciler approve 0123456789ab" == sentence
+    said = sentence.removesuffix("; to let these 600 through: reconciler approve 0123456789ab")
+    assert stored_sentence(sentence, whole=True) == f"H{said[1:]}."
+    assert stored_sentence(sentence, whole=False) == f"When it was held back: {said}."
     shown = refusal_text(verdict([CHANGES], edited, changes(2400)), NAMES, DIGEST, width=80)
     assert shown == (
         """The guard holds back 600 of 3,000 changes.

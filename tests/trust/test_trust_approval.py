@@ -151,7 +151,7 @@ def test_a_part_that_was_let_through_is_not_let_through_twice(trust: Callable[..
     ("digest", "why"),
     [
         pytest.param("abcdef123456", "no changes with this digest", id="unknown"),
-        pytest.param("used", "all of its changes are done", id="used-up"),
+        pytest.param("used", "its changes are done, or not wanted any more", id="used-up"),
         pytest.param("expired", "it has expired", id="expired"),
         pytest.param("withdrawn", "it was withdrawn", id="withdrawn"),
         pytest.param("abc", "at least its first 6 characters", id="too-short"),

@@ -20,6 +20,7 @@ from reconciler.ops.status import (
     MONTH,
     MOST_CHANGES,
     MOST_EXCEPTIONS,
+    MOST_LIMITS,
     MOST_MOVERS,
     MOST_RUNS,
     Present,
@@ -281,16 +282,60 @@ def record(status: Status = Status.APPLIED, **report: Any) -> RunRecord:
             "9,000 still to correct about 1 h 30 min left",
         ),
         (record(drift=5, outcomes={Result.CONFLICT: 5}), 5, None, "5 still to correct they come up again"),
-        (record(Status.REFUSED, drift=5), 5, None, "5 still to correct waiting for approval"),
+        (record(Status.REFUSED, drift=5), 5, None, "5 still to correct they come up again in the next sweep"),
     ],
-    ids=["no run", "in sync", "a backfill", "conflicts", "refused"],
+    ids=["no run", "in sync", "a backfill", "conflicts", "a no to the question"],
 )
 def test_the_backlog_and_the_time_left(run: RunRecord | None, left: int, seconds: float | None, says: str) -> None:
-    """At the pace of the last run; without a pace it says what it waits for."""
+    """At the pace of the last run; without one they come up again: only what waits for approval is called so."""
     assert backlog(run) == left
     assert time_left(run, 600.0) == (None if seconds is None else pytest.approx(seconds))
     shown = status_page(empty(runs=[run] if run else []), UTC)
     assert says in " ".join(Reading(shown.text).text.split())
+
+
+@pytest.mark.parametrize(
+    ("sets", "says"),
+    [
+        ([("waiting", 5)], "waiting for approval"),
+        ([("waiting", 3)], "3 of them wait for approval"),
+        ([("approved", 5)], "they come up again in the next sweep"),
+    ],
+    ids=["all", "some", "approved since"],
+)
+def test_what_waits_is_told_from_what_is_left(sets: list[tuple[str, int]], says: str) -> None:
+    """By the sets in the journal: a run that held changes back may have left others, or somebody has approved them."""
+    approvals = [
+        waiting(state=ApprovalState(state), count=9, left=left, approved_by="ann", approved_at=NOW, expires_at=NOW)
+        for state, left in sets
+    ]
+    run = record(Status.REFUSED, drift=7, outcomes={Result.APPLIED: 2})
+    text = " ".join(Reading(status_page(empty(runs=[run], approvals=approvals), UTC).text).text.split())
+    assert f"5 still to correct {says} " in text
+
+
+def test_a_set_that_was_held_back_again() -> None:
+    """Since when it waits, and which run held it back last, are two facts; what the sentence knew, it says."""
+    page = told(left=1, run=5, sentence="held back in part by the guard: 9 contacts; to let these 3 through: x")
+    assert "When it was held back: held back in part by the guard: 9 contacts. " in page
+    assert "Since 2026-11-21 20:00; last in run 5." in page
+
+
+def test_of_many_limits_the_first_are_shown() -> None:
+    """And the table says of how many."""
+    limits = [{"limit": "gained", "number": 600, "allowed": 500, "person": k} for k in range(1, MOST_LIMITS + 2)]
+    assert f"Over the limits of the guard: the first {MOST_LIMITS} of 9 What" in told(
+        left=1, numbers={"limits": limits}
+    )
+    few = told(left=1, numbers={"limits": limits[:-1]})
+    assert "Over the limits of the guard What" in few
+
+
+def test_a_run_that_wrote_a_part_is_not_called_refused() -> None:
+    """It held back the rest."""
+    for outcomes, says in (({}, "refused 7"), ({Result.APPLIED: 2}, "held back in part 7")):
+        run = record(Status.REFUSED, drift=7, outcomes=outcomes)
+        assert says in " ".join(Reading(status_page(empty(runs=[run]), UTC).text).text.split())
 
 
 def test_what_goes_on_failing_is_told_once() -> None:
