@@ -17,7 +17,7 @@ from reconciler.config import Settings
 from reconciler.core.model import Cause, Result, Status
 from reconciler.errors import Stopped
 from reconciler.journal.store import open_journal
-from reconciler.ops.facts import counted, rest_hint
+from reconciler.ops.facts import counted, reason_words, rest_hint
 from reconciler.ops.report import plan_report, render, run_json, summary_line
 from reconciler.reconcile import Consent, Order, Worker, connect, reconcile
 from reconciler.simulator.assembly import build
@@ -26,9 +26,10 @@ from reconciler.simulator.seed import SeedSpec, describe
 from reconciler.simulator.server import serve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from reconciler.clock import Clock
+    from reconciler.core.model import RunReport
     from reconciler.ops.progress import Meter
     from reconciler.ops.report import Report
     from reconciler.planning import Proposal
@@ -163,16 +164,24 @@ def _totals(sweeps: list[Finished], portal: Portal, say: Callable[[str], None]) 
         **summed,
         "reasons": runs[-1]["reasons"],
         "causes": {cause.value: causes[cause] for cause in Cause if causes[cause]},
-        # Standing drift is left alone for a reason; what the portal counts beyond it should have been corrected.
-        "remaining_drift": stats["drift"] - last.standing,
+        # Counted by the portal, what the worker left alone for a reason included.
+        "remaining_drift": stats["drift"],
         "noop_updates": stats["noop_updates"],
         "rejected": stats["rejected"],
         "runs": runs,
     }
-    say(
-        f"The portal's own count: {counted(totals['remaining_drift'], 'contact')} with the wrong owner left, "
-        f"{counted(totals['noop_updates'], 'needless write')}, "
-        f"{counted(sum(stats['rejected'].values()), 'request')} rejected."
-    )
+    say(_counted_by_the_portal(stats, last))
     say("For your own portal: `reconciler -h`.")
     return totals
+
+
+def _counted_by_the_portal(stats: Mapping[str, Any], last: RunReport) -> str:
+    """Say what the portal counts, and beside it what the worker left alone."""
+    left, needless, rejected = stats["drift"], stats["noop_updates"], sum(stats["rejected"].values())
+    said = (
+        f"The portal's own count: {counted(left, 'contact')} with another owner than {'its' if left == 1 else 'their'} "
+        f"company, {counted(needless, 'needless write')}, {counted(rejected, 'request')} rejected."
+    )
+    if last.standing:
+        said += f" The worker left {counted(last.standing, 'contact')} alone ({reason_words(last.reasons)})."
+    return said if left == last.standing else f"{said} The portal should count {counted(last.standing, 'contact')}."
