@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import JournalError, PortalError, ReconcilerError
 from reconciler.foreground import in_foreground
 from reconciler.journal.store import open_journal
 from reconciler.machine_checks import journal_on_machine, settings_on_machine
@@ -13,13 +14,16 @@ from reconciler.ops.display import hanging
 from reconciler.ops.facts import counted, file_size
 from reconciler.ops.left_alone import setting_notes
 from reconciler.portal.diagnosis import FIRST_ANSWER_SECONDS, Finding, State, diagnose
+from reconciler.portal.first_users import QUESTION, registered
 from reconciler.portal_checks import settings_in_portal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reconciler.clock import Clock
     from reconciler.config import Settings
     from reconciler.journal.store import Journal
+    from reconciler.portal.client import Client
     from reconciler.shell import Shell
 
 
@@ -46,6 +50,7 @@ def check(shell: Shell) -> int:
                 )
             findings.extend(portal := [*diagnose(client, shell.clock.now())])
             if portal[0].state is not State.FAILED:
+                findings.extend(_same_portal(client, settings, shell.clock))
                 findings.extend(settings_in_portal(client, settings))
         return findings
 
@@ -59,6 +64,15 @@ def check(shell: Shell) -> int:
     lines = (hanging(f"{f.state:<9}{f.subject:<24}{f.sentence}", 33, shell.columns) for f in findings)
     shell.answer(document, lambda: "\n".join(lines))
     return 1 if failed else 0
+
+
+def _same_portal(client: Client, settings: Settings, clock: Clock) -> Iterator[Finding]:
+    """Say that a run would be refused, because the journal knows another portal by this name; else nothing."""
+    with suppress(JournalError, PortalError), open_journal(settings.journal.url, clock, read_only=True) as journal:
+        users = registered(client.read([QUESTION])[0])
+        webhook = settings.portal.webhook()
+        if doubt := journal.portals.doubt(settings.portal.key, webhook.name, users):
+            yield Finding(subject="same portal", state=State.FAILED, sentence=doubt)
 
 
 def _exceptions(journal: Journal, settings: Settings) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped
+from reconciler.errors import LeaseHeldError, PortalChangedError, ReconcilerError, Stopped
 from reconciler.ops.logs import context
 from reconciler.reconcile import Order, Worker, reconcile
 from reconciler.watch import Watch
@@ -104,6 +104,8 @@ class Service:
         except ReconcilerError as failure:
             failed = "failed"
             self.watch.obstacle = str(failure)
+            if isinstance(failure, PortalChangedError):  # it will not pass by itself
+                self.watch.refused = str(failure)
             log.error("service.run_failed", error=str(failure))  # noqa: TRY400 - the sentence says it all
         except Exception:
             failed = "crashed"

@@ -70,6 +70,8 @@ class Watch:
         )
         #: Why the portal does not let us in; empty: it does.
         self.locked_out = ""
+        #: Why each run is refused until somebody says that this portal is meant; empty: none is.
+        self.refused = ""
         #: What kept the last run from seeing the portal as a whole, if it told; empty: nothing.
         self.obstacle = ""
         self._was_ready: bool | None = None
@@ -86,7 +88,7 @@ class Watch:
         """Note how a run ended."""
         if finished.report.status in COMPLETE:
             self._success_at, self.last_success = self._clock.monotonic(), self._clock.now()
-            self.locked_out = self.obstacle = ""
+            self.locked_out = self.obstacle = self.refused = ""
             return
         self.obstacle = finished.report.error or ""
         if locks_out(finished.failure):
@@ -160,13 +162,15 @@ class Watch:
         reasons = [reason] if (reason := self.not_alive()) else []
         age, limit = self.success_age, PATIENCE * self.interval
         # Said once, below, where it is the same.
-        why = f": {self.obstacle}" if self.obstacle and self.obstacle != self.locked_out else ""
+        why = f": {self.obstacle}" if self.obstacle and self.obstacle not in {self.locked_out, self.refused} else ""
         if age is None:
             reasons.append(f"no sweep has been complete yet{why}")
         elif age > limit:
             reasons.append(f"the last complete sweep ended {lasting(age)} ago (limit {lasting(limit)}){why}")
         if self.locked_out:
             reasons.append(f"the portal does not let the worker in: {self.locked_out}")
+        if self.refused:
+            reasons.append(self.refused)
         return reasons
 
     def _state(self) -> str:

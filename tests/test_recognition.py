@@ -17,6 +17,7 @@ from reconciler.planning import Undo
 from reconciler.portal.address import parse_webhook
 from reconciler.recognition import COMPARED_FOR, Recognition
 from reconciler.service import Service
+from reconciler.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,14 +109,19 @@ def test_open_writes_are_not_settled_by_another_portal(known: World) -> None:
 
 
 def test_the_service_says_why_it_does_nothing(known: World) -> None:
-    """Monitoring is told the sentence, and nobody in the other portal is sent a notice."""
+    """Monitoring is told the sentence at once, and nobody in the other portal is sent a notice."""
     become_another_portal(known)
     start(known)
     heard: list[object] = []
-    service = Service(known.worker, heard.append, interval=600.0)
+    watch = Watch(known.clock, interval=600.0, last_success=known.clock.now())
+    service = Service(known.worker, heard.append, interval=600.0, watch=watch)
     service.tick()
-    assert any("another portal than before" in reason for reason in service.watch.not_ready())
+    (reason,) = watch.not_ready()
+    assert reason.startswith("another portal than before seems to answer")
     assert heard == []
+    known.run(accept_portal=True)
+    service.tick()
+    assert watch.not_ready() == []
 
 
 def test_the_question_costs_a_command_an_hour(known: World) -> None:

@@ -10,7 +10,7 @@ A portal is known by its name: the setting `portal.name`, or its address. The ad
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy import delete, func, insert, literal, select, update
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import date, datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
     from reconciler.clock import Clock
     from reconciler.journal.database import Database
@@ -59,12 +59,8 @@ class Portals:
         with self._database.writing() as connection:
             rows = list(connection.execute(select(_portal).order_by(_portal.c.id)))
             named = next((row for row in rows if row.name == name), None)
-            if named is not None and named.address not in {None, address} and not accept:
-                raise PortalChangedError(
-                    f"{name} is at {address} now, and was at {named.address} in the journal: if it is the "
-                    "same portal, give --accept-portal once (`reconciler --once --accept-portal`); if it is another "
-                    "one, give it another `portal.name`"
-                )
+            if named is not None and not accept and (moved := _moved(named, address)):
+                raise PortalChangedError(moved)
             # Rows without an address are of an older version, whose names of hosts had no port.
             ours = [
                 row
@@ -98,23 +94,54 @@ class Portals:
         What is empty tells nothing. Raise `PortalChangedError` when another portal answers than before, unless that is
         to be accepted.
         """
-        now = {str(number): day.isoformat() for number, day in registered.items()}
+        now = _days(registered)
         if not now:
             return
         with self._database.writing() as connection:
             row = connection.execute(select(_portal).where(_portal.c.name == name)).one()
             before: dict[str, str] = row.first_users or {}
-            differing = next((user for user in now if now[user] != before.get(user, now[user])), None)
-            if differing is not None and not accept:
-                raise PortalChangedError(
-                    f"another portal than before seems to answer at {row.address or name}: its user {differing} was "
-                    f"registered on {now[differing]}, and by the journal on {before[differing]}; if the journal's "
-                    "runs and exceptions are about this portal, give --accept-portal once (`reconciler --once "
-                    "--accept-portal`); if they are not, give it another `portal.name`"
-                )
-            kept = now if differing is not None else before | now
+            another = _another(row, now)
+            if another and not accept:
+                raise PortalChangedError(another)
+            kept = now if another else before | now
             if kept != before:
                 connection.execute(update(_portal).where(_portal.c.id == row.id).values(first_users=kept))
+
+    def doubt(self, name: str, address: str, registered: Mapping[int, date]) -> str:
+        """Say why a run would be refused that finds this address and these first users; empty: it would not be."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(_portal).where(_portal.c.name == name)).one_or_none()
+        return "" if row is None else _moved(row, address) or _another(row, _days(registered))
+
+
+def _days(registered: Mapping[int, date]) -> dict[str, str]:
+    """Return days as they are kept."""
+    return {str(number): day.isoformat() for number, day in registered.items()}
+
+
+def _moved(known: Row[Any], address: str) -> str:
+    """Say that a portal has another address than before; empty: it has not."""
+    if known.address in {None, address}:
+        return ""
+    return (
+        f"{known.name} is at {address} now, and was at {known.address} in the journal: if it is the same portal, give "
+        "--accept-portal once (`reconciler --once --accept-portal`); if it is another one, give it another "
+        "`portal.name`"
+    )
+
+
+def _another(known: Row[Any], now: Mapping[str, str]) -> str:
+    """Say that the first users of a portal are others than before; empty: none is."""
+    before: dict[str, str] = known.first_users or {}
+    differing = next((user for user in now if now[user] != before.get(user, now[user])), None)
+    if differing is None:
+        return ""
+    return (
+        f"another portal than before seems to answer at {known.address or known.name}: its user {differing} was "
+        f"registered on {now[differing]}, and by the journal on {before[differing]}; if the journal's runs and "
+        "exceptions are about this portal, give --accept-portal once (`reconciler --once --accept-portal`); if they "
+        "are not, give it another `portal.name`"
+    )
 
 
 def _latest_run(connection: Connection, portal: int) -> int:

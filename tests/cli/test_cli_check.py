@@ -96,6 +96,28 @@ def test_check_names_the_workflows_that_each_write_starts(starts: int, state: st
     assert sentence in found["sentence"]
 
 
+def test_check_and_plan_say_that_a_run_would_be_refused(desk: Desk, portal: Served) -> None:
+    """Because another portal answers at the address, or the name stood for another address; a run is refused then."""
+    desk.env(PORTAL__NAME="office")
+    assert desk.run("--once", "--yes").code == 0
+    assert "same portal" not in desk.run("check").out
+    assert "would be refused" not in desk.run("plan").out
+    portal.portal.database.connection.execute("UPDATE user SET date_register = date_register + 86400")
+    desk.env(PORTAL__HTTP_HOSTS="localhost")
+    for url, words in [
+        (portal.url, "another portal than before seems to answer at 127.0.0.1"),
+        (portal.url.replace("127.0.0.1", "localhost"), "office is at localhost"),
+    ]:
+        desk.env(PORTAL__WEBHOOK_URL=url)
+        checked = desk.run("check", "--json")
+        assert (checked.code, state_of(checked.json, "same portal")) == (1, "failed")
+        (sentence,) = (one["sentence"] for one in checked.json["checks"] if one["subject"] == "same portal")
+        (note,) = (one for one in desk.run("plan", "--json").json["notes"] if "would be refused" in one)
+        refused = desk.run("--once", "--yes")
+        assert (refused.code, sentence.startswith(words)) == (3, True)
+        assert (note, refused.err) == (f"A run would be refused: {sentence}.", f"reconciler: {sentence}\n")
+
+
 def lines_of(document: dict[str, Any], subject: str) -> list[tuple[str, str]]:
     """Return state and sentence of each line of one subject."""
     return [(one["state"], one["sentence"]) for one in document["checks"] if one["subject"] == subject]

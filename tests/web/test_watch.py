@@ -282,6 +282,17 @@ def test_a_journal_that_cannot_be_written_is_not_ready(make_world: Callable[...,
     assert shop.metric("reconciler_journal_bytes") > 0
 
 
+def test_a_journal_that_was_moved_away_is_not_ready(make_world: Callable[..., World]) -> None:
+    """Though its file can still be written, without a name."""
+    world = make_world()
+    shop = Shop(world)
+    shop.slot()
+    assert shop.readyz == ""
+    shop.idle(20)
+    world.journal.path.rename(world.journal.path.with_suffix(".away"))
+    assert shop.readyz.startswith(f"the journal {world.journal.path} is gone: it was deleted or moved")
+
+
 def test_metrics_outlive_a_journal_that_cannot_be_read(make_world: Callable[..., World]) -> None:
     """What is counted in it stays as it was."""
     world = make_world()
