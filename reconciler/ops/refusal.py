@@ -207,10 +207,11 @@ def refusal_text(
         made.add_row(tables.name(_label(breach, names)), Text(_number(breach)), Text(_allowed(breach)))
     limits = {breach.limit for breach in breaches}
     lines = [f"and {len(people) - _MOST_PEOPLE:,} more"] if len(people) > _MOST_PEOPLE else []
+    by = f"By all {len(changes):,} changes " if verdict.passing and breaches else ""
     if Limit.GAINED not in limits and (gains := most_gaining(changes, names)):
-        lines.append(f"{_called(gains)} would gain the most: {counted(gains.contacts, 'contact')}.")
+        lines.append(f"{by}{_called(gains)} would gain the most: {counted(gains.contacts, 'contact')}.")
     if Limit.LOST not in limits and (loses := most_losing(changes, names)):
-        lines.append(f"{_called(loses)} would lose the most: {counted(loses.contacts, 'contact')}.")
+        lines.append(f"{by}{_called(loses)} would lose the most: {counted(loses.contacts, 'contact')}.")
     if Limit.COMPANIES in limits:
         lines.append("Companies seldom vanish: look first whether the webhook's user still sees them all.")
     if Limit.RIVAL in limits:
@@ -238,11 +239,14 @@ def _held_table(verdict: Verdict, names: Mapping[int, str]) -> list[Any]:
     made = tables.table(("Held back", {}), ("contacts", tables.RIGHT))
     for cause, count in Counter(change.cause for change in verdict.held).most_common():
         made.add_row(Text(cause_word(cause.value)), Text(f"{count:,}"))
-    for one in _people_json(verdict.held, names)[:_MOST_PEOPLE]:
+    people = _people_json(verdict.held, names)
+    for one in people[:_MOST_PEOPLE]:
         for what in ("gains", "loses"):
             if one[what]:
                 called = person(one["person"], one["name"])
                 made.add_row(tables.name(f"{called} {what}"), Text(f"{one[what]:,}"))
+    if len(people) > _MOST_PEOPLE:
+        made.add_row(Text("and other people"), Text(""))
     return [Text(""), made]
 
 

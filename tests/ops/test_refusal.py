@@ -201,9 +201,17 @@ def test_a_part_that_is_held_back_is_told_from_the_whole() -> None:
   Ida Ito gains          600
   Max Okafor loses       600
 
-  Ida Ito would gain the most: 3,000 contacts.
-  Hugo Castro would lose the most: 2,400 contacts.
+  By all 3,000 changes Ida Ito would gain the most: 3,000 contacts.
+  By all 3,000 changes Hugo Castro would lose the most: 2,400 contacts.
   To let the 600 through later:
     reconciler approve 0123456789ab
 """
     )
+
+
+def test_of_many_people_whose_changes_are_held_back_some_are_shown() -> None:
+    """And the table says that there are others."""
+    for people, others in ((5, False), (6, True)):  # besides the one who gains
+        held = [Change(contact=k, company=4, before=10 + k % people, after=1) for k in range(600)]
+        shown = refusal_text(verdict([CHANGES], held, changes(2400)), NAMES, DIGEST, width=80)
+        assert ("and other people" in shown) is others
