@@ -182,7 +182,7 @@ def _named(worker: Worker, order: Order) -> Order:
 
 
 def _run(worker: Worker, order: Order, run: int, progress: _Progress) -> Status:
-    _settle_open(worker)
+    _settle_open(worker, order.reading)
     progress.proposal = proposal = _propose(worker, order, run, progress.started)
     worker.journal.remember_users(worker.portal, (proposal.snapshot.users or {}).values())
     try:
@@ -272,18 +272,18 @@ def _left(
             yield change.mismatch, HELD if change.contact in held else WAITING, change.cause
 
 
-def _settle_open(worker: Worker) -> None:
+def _settle_open(worker: Worker, told: Callable[[str, int, int], None]) -> None:
     """Find out, by reading, what became of the writes that an earlier run left open (DESIGN 6)."""
     intents = worker.journal.open_intents(worker.portal)
     if not intents:
         return
     # The portal may still be at work on the last request of that run, for as long as it lets one (F5.3). How long ago
     # that was, this host's time of day cannot say: somebody may have set it since.
+    told(f"writes that an earlier run left open, after a wait of {SETTLED_SECONDS:.0f} s", 0, len(intents))
     worker.clock.sleep(SETTLED_SECONDS)
     for run, of_run in groupby(intents, key=lambda intent: intent.run):
         group = list(of_run)
-        changes = [intent.change for intent in group]
-        outcomes = settle_open(worker.client, changes, most=worker.chunks.most)
+        outcomes = settle_open(worker.client, [intent.change for intent in group], most=worker.chunks.most)
         _keep_exceptions(worker, run, outcomes, {intent.change.contact for intent in group if intent.puts_forward})
         worker.journal.settle(run, outcomes)
         log.info("run.settled", settled_run=run, **Counter(outcome.result.value for outcome in outcomes))

@@ -161,9 +161,11 @@ def test_open_intents_are_waited_for_whatever_the_clock_says(make_world: Callabl
     world.later(30, lambda: world.office.database.write(late, (BOB,)))
     world.clock.timeline.start += timedelta(seconds=set_by)
     world.office.portal.clock_offset = -set_by
-    world.run()
+    told: list[tuple[str, float]] = []
+    world.run(reading=lambda noun, _done, _total: told.append((noun, world.clock.monotonic())))
     assert world.outcomes(1) == {"applied": 5}
     assert world.clock.monotonic() == 65
+    assert told[0] == ("writes that an earlier run left open, after a wait of 65 s", 0)
 
 
 def put_back(world: World, contact: int) -> None:

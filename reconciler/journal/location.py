@@ -42,7 +42,8 @@ def named_path(url: str) -> Path:
     except ValueError as error:
         raise UsageError(f"The setting `journal.url` {error}.") from None
     except RuntimeError as error:  # a user who does not exist
-        raise UsageError(f"The setting `journal.url` names a path that leads nowhere: {error}.") from error
+        reason = str(error).rstrip(".")
+        raise UsageError(f"The setting `journal.url` names a path that leads nowhere: {reason}.") from error
 
 
 def locate(url: str) -> Path:

@@ -51,6 +51,9 @@ ATTACKS = 3
 UPDATE = Profile(read=0.002, write_median=0.01, write_p90=0.02)
 _DECISIONS = frozenset({"ASSIGNED_BY_ID", "COMPANY_ID"})
 
+#: Exit codes of a worker that has done its work as far as it was let, and of one that was killed.
+ENDS = {0, 1, 4, -signal.SIGKILL}
+
 
 @dataclass(kw_only=True)
 class Told:
@@ -71,6 +74,7 @@ class Round:
         self.told = Told(seed=seed)
         self._folder = folder
         self._lock = threading.Lock()
+        self._attacking = False
         self._attacks = 0
         self._worker: BaseProcess | None = None
         self._undo = self.random.random() < 0.4
@@ -91,19 +95,22 @@ class Round:
             address = stack.enter_context(serve(self.portal))
             port = stack.enter_context(proxy(address.port, self._decide))
             path = urlsplit(address.webhook_url).path
-            direct, through = (f"http://127.0.0.1:{each}{path}" for each in (address.port, port))
-            self._run(direct, "--once", "--yes")
+            # All runs go through the proxy: another address would be another portal for the journal.
+            through = f"http://127.0.0.1:{port}{path}"
+            self._run(through, "--once", "--yes")
             for company in COMPANIES:
                 self.portal.people.edit_company(company, by=1, assigned_by_id=BOB)
             attacked = ["--once", "--yes"]
             if self._undo:
-                self._run(direct, *attacked)
+                self._run(through, *attacked)
                 attacked = ["undo", self._latest_run(), "--yes"]
             began = len(self.portal.history)
+            self._attacking = True
             self._run(through, *attacked)
+            self._attacking = False
             ended = len(self.portal.history)
             # What the attacked run has left open is looked at by whichever comes next.
-            self._run(direct, "--once", "--yes")
+            self._run(through, "--once", "--yes")
             self._judge(began, ended)
         self.portal.database.close()
         return self.told
@@ -116,7 +123,13 @@ class Round:
             self.told.violations.append(f"`{' '.join(arguments)}` did not end")
             self._worker.kill()
             self._worker.join()
-        self.told.counts[f"ended with {self._worker.exitcode}"] += 1
+        self._ended(self._worker.exitcode, *arguments)
+
+    def _ended(self, code: int | None, *arguments: str) -> None:
+        """Count how a worker ended; one that was refused was not attacked."""
+        self.told.counts[f"ended with {code}"] += 1
+        if code not in ENDS:
+            self.told.violations.append(f"`{' '.join(arguments)}` was refused with exit code {code}")
 
     def _latest_run(self) -> str:
         journal = open_journal(f"sqlite:///{self._folder / 'reconciler.sqlite3'}", SystemClock(), read_only=True)
@@ -128,6 +141,8 @@ class Round:
     # What happens on the way
 
     def _decide(self, body: bytes) -> Passage:
+        if not self._attacking:
+            return Passage()
         if b"crm.contact.update" not in body:
             return Passage(up=self.random.choice([0.0, 0.0, 0.05]))
         with self._lock:

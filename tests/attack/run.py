@@ -48,7 +48,15 @@ def main(arguments: list[str]) -> int:
             f"{before}{BEGIN}\n\n`make attack ROUNDS={len(rounds)}`: {summary(rounds)}\n\n{END}{after}",
             encoding="utf-8",
         )
+    if not took_place(rounds):
+        sys.stdout.write("nobody edited a contact, so nothing was attacked\n")
+        return 1
     return int(any(told.violations for told in rounds))
+
+
+def took_place(rounds: list[Told]) -> bool:
+    """Tell whether anybody got in the worker's way."""
+    return any(told.counts["edits by a person"] for told in rounds)
 
 
 def summary(rounds: list[Told]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from attack.round import BYSTANDER, CLEO, CONTACTS, Round
+from attack.round import BYSTANDER, CLEO, CONTACTS, Round, Told
+from attack.run import took_place
 from support.portal_fixture import ANN, BOB
 
 from reconciler.simulator.http import Request
@@ -82,3 +83,20 @@ def test_a_write_before_a_persons_decision_is_none_over_it(round_: Round) -> Non
     round_.portal.people.edit_contact(CONTACT, by=CLEO, assigned_by_id=CLEO)
     assert judged(round_) == []
     assert round_.told.counts["writes"] == 1
+
+
+def test_a_run_that_is_refused_is_told(round_: Round) -> None:
+    """It was not attacked, so it proves nothing; a run that failed or was killed was."""
+    for code in (0, 1, 4, -9):
+        round_._ended(code, "undo")
+    assert round_.told.violations == []
+    round_._ended(3, "undo")
+    assert round_.told.violations == ["`undo` was refused with exit code 3"]
+
+
+def test_an_attack_without_an_edit_is_none(round_: Round) -> None:
+    """Nothing can be overwritten then."""
+    assert not took_place([round_.told])
+    round_.portal.people.edit_contact(CONTACT, by=CLEO, assigned_by_id=CLEO)
+    judged(round_)
+    assert took_place([Told(seed=2), round_.told])
