@@ -164,24 +164,26 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, run: int
         snapshot = reader.sweep(ground.scope, rules.wants, roster and roster.outdated)
         population = _population(snapshot, before)
     case = Case(snapshot=snapshot, policies=rules.policies)
+    # One run under a clock that is ahead ends no quarantine.
+    now = min(ground.clock.now(), snapshot.taken_at)
     quarantined: tuple[int, ...] = ()
     if journal is not None:
         if run is not None:
-            journal.exceptions.add(portal, Standing.QUARANTINED, ())  # writes down which are over by time
-        exceptions = dict(journal.exceptions.in_force(portal, snapshot.company_owners))
-        over = journal.exceptions.in_force(portal).keys() - exceptions.keys()
+            journal.exceptions.add(portal, Standing.QUARANTINED, (), at=now)  # writes down which are over by time
+        exceptions = dict(journal.exceptions.in_force(portal, snapshot.company_owners, at=now))
+        over = journal.exceptions.in_force(portal, at=now).keys() - exceptions.keys()
         evidence = replace(journal.sweeps.evidence(portal, snapshot.mismatches), account=reader.account)
         evidence = _start_afresh(_without_unfit(evidence, snapshot), over)
         case = replace(case, evidence=evidence, exceptions=exceptions, forgiven=journal.exceptions.forgiven(portal))
         flapping = _flapping(case, journal, ground)
         exceptions.update({entry.contact: Standing.QUARANTINED for entry in flapping})
         if run is not None and flapping:
-            until = ground.clock.now() + rules.quarantine
-            quarantined = tuple(journal.exceptions.add(portal, Standing.QUARANTINED, flapping, until, run))
+            until = now + rules.quarantine
+            quarantined = tuple(journal.exceptions.add(portal, Standing.QUARANTINED, flapping, until, run, at=now))
     plan = make_plan(case, portal=portal, limit=ground.limit)
     _log_unreadable(plan)
     if journal is not None and run is not None and (respected := _respected(plan, case)):
-        journal.exceptions.add(portal, Standing.RESPECTED, respected, run=run)
+        journal.exceptions.add(portal, Standing.RESPECTED, respected, run=run, at=now)
     return Proposal(
         plan=plan,
         population=replace(population, rivals=_rivals(plan, snapshot, reader.account)),

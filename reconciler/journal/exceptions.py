@@ -134,15 +134,17 @@ class Exceptions:
         self._database = database
         self._clock = clock
 
-    def in_force(self, portal: str, owners: Mapping[int, int] | None = None) -> Mapping[int, Standing]:
-        """Return contact -> why it is left alone.
+    def in_force(
+        self, portal: str, owners: Mapping[int, int] | None = None, *, at: datetime | None = None
+    ) -> Mapping[int, Standing]:
+        """Return contact -> why it is left alone, now or `at` a moment.
 
         `owners` are the companies' as a sweep just found them, which the journal does not know yet.
         """
         moved = owners or {}
         found: dict[int, Standing] = {}
         with self._database.reading() as connection:
-            for row in connection.execute(_REASONS, self._now(portal)):
+            for row in connection.execute(_REASONS, self._now(portal) | ({"now": at} if at else {})):
                 kind = Standing(row.kind)
                 owner = moved.get(row.company_id, row.company_owner_id)
                 if kind in _UNTIL_OWNER_CHANGES and row.company_owner_id not in {None, owner}:
@@ -157,16 +159,19 @@ class Exceptions:
         entries: Iterable[NewException],
         expires_at: datetime | None = None,
         run: int | None = None,
+        *,
+        at: datetime | None = None,
     ) -> list[int]:
         """Leave these contacts alone; return those that were not yet, of this kind and under this company's owner.
 
-        `run` is the run that makes the exceptions; None: a person does.
+        `run` is the run that makes the exceptions; None: a person does. Which exceptions are over by time, now or `at`
+        a moment, is written down as well.
         """
         now = self._clock.now()
         wanted = {entry.contact: entry for entry in entries}
         with self._database.writing() as connection:
             key = rows.portal_key(connection, portal, now)
-            release_over(connection, key, now)
+            release_over(connection, key, at or now)
             if not wanted:
                 return []
             if kind in _UNTIL_OWNER_CHANGES:

@@ -79,7 +79,7 @@ class Sweeps:
             key = rows.portal_key(connection, portal, now)
             roster.save(connection, key, snapshot)
             drift.remember(connection, key, left, snapshot.taken_at)
-            exceptions.release_over(connection, key, now)
+            exceptions.release_over(connection, key, min(now, snapshot.taken_at))
             exceptions.release_moved(connection, key, now)
 
     def held(self, portal: str) -> frozenset[Mismatch]:

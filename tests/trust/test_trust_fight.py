@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -75,6 +76,22 @@ def test_released(trust: Callable[..., TrustWorld], end: str) -> None:
     # Where the change back was there at the release, it counts as the first of three.
     assert writes[3:] == [(1, wanted)] * (3 if end == "company-owner" else 2)
     assert quarantined(world)
+
+
+def test_a_clock_that_is_ahead_ends_no_quarantine(trust: Callable[..., TrustWorld]) -> None:
+    """It is not over by the portal's time, neither for the run under that clock nor for the next one."""
+    world = trust()
+    world.drift(1)
+    fight(world)
+    for _ in range(4):
+        world.tick()
+    years = timedelta(days=1_500)
+    for ahead in (years, -years):
+        world.clock.timeline.start += ahead
+        world.portal.clock_offset -= ahead.total_seconds()
+        assert world.reasons(world.tick()) == {1: "quarantined"}
+    assert quarantined(world)
+    assert len(world.written()) == 3
 
 
 def test_peace_after_the_release(trust: Callable[..., TrustWorld]) -> None:
