@@ -92,17 +92,20 @@ class Round:
     def play(self) -> Told:
         """Play the round."""
         with ExitStack() as stack:
+            stack.callback(self.portal.database.close)
             address = stack.enter_context(serve(self.portal))
             port = stack.enter_context(proxy(address.port, self._decide))
             path = urlsplit(address.webhook_url).path
             # All runs go through the proxy: another address would be another portal for the journal.
             through = f"http://127.0.0.1:{port}{path}"
-            self._run(through, "--once", "--yes")
+            if self._run(through, "--once", "--yes"):
+                return self._not_begun()
             for company in COMPANIES:
                 self.portal.people.edit_company(company, by=1, assigned_by_id=BOB)
             attacked = ["--once", "--yes"]
             if self._undo:
-                self._run(through, *attacked)
+                if self._run(through, *attacked):
+                    return self._not_begun()
                 attacked = ["undo", self._latest_run(), "--yes"]
             began = len(self.portal.history)
             self._attacking = True
@@ -112,11 +115,15 @@ class Round:
             # What the attacked run has left open is looked at by whichever comes next.
             self._run(through, "--once", "--yes")
             self._judge(began, ended)
-        self.portal.database.close()
         return self.told
 
-    def _run(self, webhook_url: str, *arguments: str) -> None:
-        """Let a worker work to its end, also to a violent one."""
+    def _not_begun(self) -> Told:
+        """Leave the round: on a busy machine the portal has not answered in two seconds, and nothing was written."""
+        self.told.counts["not begun"] += 1
+        return self.told
+
+    def _run(self, webhook_url: str, *arguments: str) -> int | None:
+        """Let a worker work to its end, also to a violent one; return its exit code."""
         self._worker = start(arguments, webhook_url, self._folder)
         self._worker.join(LONGEST)
         if self._worker.is_alive():
@@ -124,6 +131,7 @@ class Round:
             self._worker.kill()
             self._worker.join()
         self._ended(self._worker.exitcode, *arguments)
+        return self._worker.exitcode
 
     def _ended(self, code: int | None, *arguments: str) -> None:
         """Count how a worker ended; one that was refused was not attacked."""
