@@ -1,8 +1,8 @@
 """Making sure that the portal is the one that the journal knows by its name.
 
 The address is compared at each run. The portal's first users are compared at the first run of a process, and after an
-hour again: the question travels with the first request of the run, so its answer is known before anything is planned or
-written.
+hour again. The question travels with the first request of the run, so its answer is known before anything is planned or
+written. Where a look finds nothing new and no drift, there is nothing to plan, and it is not asked.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ COMPARED_FOR = 3600.0
 def first_users(client: Client) -> dict[int, date]:
     """Let the question travel with the next request; return what its answer fills."""
     found: dict[int, date] = {}
-    client.beside = Question(QUESTION, lambda answer: found.update(registered(answer)), "users", lambda _error: None)
+    keep = found.update
+    client.beside.put(Question(QUESTION, lambda answer: keep(registered(answer)), "users", lambda _error: None))
     return found
 
 
@@ -59,7 +60,8 @@ class Recognition:
         self._portals.recognise(self._name, self._webhook.name, self._webhook.is_host, accept)
         compared_at = self._compared_at
         if compared_at is None or self._clock.monotonic() - compared_at >= COMPARED_FOR:
-            self._client.beside = Question(QUESTION, partial(self._compare, accept), "users", self._not_shown)
+            question = Question(QUESTION, partial(self._compare, accept), "users", self._not_shown)
+            self._client.beside.put(question, can_wait=not accept and self._portals.knows_users(self._name))
 
     def _compare(self, accept: bool, answer: Answer) -> None:
         self._portals.compare_users(self._name, registered(answer), accept)

@@ -51,6 +51,12 @@ def kept(world: World) -> dict[str, str] | None:
         return days
 
 
+def companies(world: World) -> list[Any]:
+    """Return what the journal keeps of companies and their owners."""
+    with world.journal._reading() as connection:
+        return list(connection.execute(select(tables.company)).all())
+
+
 def require_refused(world: World, **order: Any) -> None:
     """Run, and see that it ends because the portal is another one; the journal has it as failed, with the reason."""
     with pytest.raises(PortalChangedError, match="--accept-portal") as refusal:
@@ -124,15 +130,39 @@ def test_the_service_says_why_it_does_nothing(known: World) -> None:
     assert watch.not_ready() == []
 
 
-def test_the_question_costs_a_command_an_hour(known: World) -> None:
-    """It travels with the first request, so that there are no more requests."""
+def asked(world: World) -> int:
+    """Return how often the first users were asked for."""
+    questions = world.portal.stats()["commands"].get("user.get", 0)
+    assert isinstance(questions, int)
+    return questions
+
+
+def test_the_question_costs_a_command_an_hour_and_no_request(known: World) -> None:
+    """It travels with what else is asked for, and only where something has changed."""
     known.run()
     start(known)
-    first, second = (known.run().report.usage for _ in range(2))
-    known.clock.sleep(COMPARED_FOR)
-    third = known.run().report.usage
-    assert first.requests == second.requests == third.requests
-    assert first.commands == second.commands + 1 == third.commands
+    before = asked(known)
+    assert [known.run().report.usage.requests for _ in range(2)] == [1, 1]
+    assert asked(known) == before
+    for pause, questions in ((0.0, 1), (60.0, 0), (COMPARED_FOR, 1)):
+        known.clock.sleep(pause)
+        before = asked(known)
+        known.portal.people.create_company(ANN, assigned_by_id=ANN)
+        assert known.run().report.usage.requests == 2  # the look, and the contacts of the new company
+        assert asked(known) == before + questions
+
+
+def test_what_a_look_finds_in_another_portal_is_not_kept(known: World) -> None:
+    """No contact drifts there, but a company has another owner: that, too, is asked about first."""
+    known.run()
+    before = companies(known)
+    known.portal.people.edit_company(101, ANN, assigned_by_id=BOB)
+    with known.portal.database.lock:
+        known.portal.database.connection.execute("UPDATE user SET date_register = date_register + ?", (A_DAY,))
+        known.portal.database.connection.execute("UPDATE contact SET assigned_by_id = ?", (BOB,))
+    start(known)
+    require_refused(known)
+    assert companies(known) == before
 
 
 def test_another_portal_that_is_put_back_under_a_running_service_is_found_out(known: World) -> None:

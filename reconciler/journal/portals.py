@@ -34,6 +34,7 @@ log = structlog.get_logger("reconciler.journal")
 _portal, _run, _exception = tables.portal, tables.run, tables.exception
 _in_force = _exception.c.released_at.is_(None)
 _ADDRESS = select(_portal.c.address).where(_portal.c.name == PORTAL)
+_FIRST_USERS = select(_portal.c.first_users).where(_portal.c.name == PORTAL)
 
 
 class Portals:
@@ -48,6 +49,11 @@ class Portals:
         with self._database.reading() as connection:
             found: str | None = connection.execute(_ADDRESS, {"portal": name}).scalar_one_or_none()
         return found
+
+    def knows_users(self, name: str) -> bool:
+        """Tell whether days of registration are kept of the portal's first users."""
+        with self._database.reading() as connection:
+            return bool(connection.execute(_FIRST_USERS, {"portal": name}).scalar_one_or_none())
 
     def recognise(self, name: str, address: str, is_host: Callable[[str], bool], accept: bool) -> None:
         """Make `name` the one row of the portal at this address; the caller holds the lease.

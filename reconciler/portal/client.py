@@ -29,6 +29,7 @@ from reconciler.portal.departure import Departure
 from reconciler.portal.dialect import BATCH, BATCH_COMMANDS, REQUEST_SECONDS
 from reconciler.portal.line import Line
 from reconciler.portal.listener import Deaf
+from reconciler.portal.questions import Beside
 from reconciler.portal.redaction import Redactor
 from reconciler.portal.refusals import slows_down
 from reconciler.portal.wire import Answer, BatchAnswer, Command, batch_body, decode_batch, fresh_nonce
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from reconciler.portal.limits import Limits
     from reconciler.portal.listener import Listener
     from reconciler.portal.pacing import Budget, Throttle
-    from reconciler.portal.questions import Question
     from reconciler.portal.wire import Timing
 
 log = structlog.get_logger("reconciler.portal")
@@ -96,8 +96,7 @@ class Client:
         self.listener: Listener = Deaf()
         #: Within how many seconds the portal must answer for the first time; None: as always.
         self.first_answer_seconds: float | None = None
-        #: A question that travels with the next commands that are read, and is over once it was answered.
-        self.beside: Question | None = None
+        self.beside = Beside()
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -160,13 +159,18 @@ class Client:
 
     def ask(self, commands: Sequence[Command]) -> list[Answer | PortalError]:
         """As `read`, but errors of single commands that repetition cannot mend are returned in their place."""
-        question = self.beside
-        if question is None or not commands:
+        question = self.beside.due if commands else None
+        if question is None:
             return self._ask(commands)
         *answers, answer = self._ask([*commands, question.command])
-        self.beside = None
-        question.take(answer)
+        self.beside.answered(answer)
         return answers
+
+    def ask_beside(self) -> None:
+        """Ask alone what was to travel along, where it has not been asked yet."""
+        if question := self.beside.due:
+            [answer] = self._ask([question.command])
+            self.beside.answered(answer)
 
     def _ask(self, commands: Sequence[Command]) -> list[Answer | PortalError]:
         answers: dict[int, Answer | PortalError] = {}

@@ -1,14 +1,15 @@
 """The companies: all of them, or what changed since the last look (DESIGN 4.2).
 
 A look costs three commands. It asks for companies modified since the last one, by the portal's own clock and with an
-overlap, because a row becomes visible some time after its date (F11.14), and that clock may be set; for numbers above
-the highest known; and for the count of all companies, which tells what moves no date: one that was deleted or merged,
-or came into view. Where the count differs twice, all companies are read anew, as they are on a slower beat.
+overlap, because a row becomes visible some time after its date (F11.14), and that clock may be set; for the newest
+companies, with the count of all, which tells what moves no date: one that was deleted or merged, or came into view;
+and for the count of linked contacts. Where the companies' count differs twice, all are read anew, as they are on a
+slower beat.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from reconciler.core.roster import Refresh
 from reconciler.errors import IncompleteReadError
 from reconciler.portal.details import COMPANY_FIELDS, company_detail
 from reconciler.portal.dialect import COMPANY, COMPANY_LIST, CONTACT_LIST, ID, MODIFIED, OWN_COMPANY, OWNER, PAGE
-from reconciler.portal.windows import Listing, Queue, Window
+from reconciler.portal.windows import DOUBTS, Listing, Page, Queue, Window, one_more
 from reconciler.portal.wire import Command, identifier, moment, readable_identifier
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ SET_BACK = timedelta(minutes=10)
 MANY = 0.25
 #: All companies are read again so soon after some have vanished, because drift waits for it.
 AFTER_LOSS = timedelta(hours=1)
-#: How many companies there are.
-_COUNT = Command(COMPANY_LIST, {"order": {ID: "ASC"}, "filter": {f"={OWN_COMPANY}": "N"}, "select": [ID], "start": 0})
 _UNKNOWN_SHAPE = "the portal's answer has an unknown shape, so nothing was written"
 
 
@@ -72,7 +71,7 @@ class _Row:
 
 
 #: Commands of a look at what changed.
-LOOK_COMMANDS = 4
+LOOK_COMMANDS = 3
 #: Method, condition and the field that shows whether a row meets it.
 _COMPANIES: tuple[str, dict[str, Value], str] = (COMPANY_LIST, {f"={OWN_COMPANY}": "N"}, OWN_COMPANY)
 _LINKED_CONTACTS: tuple[str, dict[str, Value], str] = (CONTACT_LIST, {f"!{COMPANY}": 0}, COMPANY)
@@ -140,6 +139,35 @@ def listing(companies: Sequence[int] = (), owners: Sequence[int] = ()) -> Listin
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """The companies above an ID, among the newest fifty; with these the portal counts all companies.
+
+    A page that comes short proves nothing here: the count then differs from what is known.
+    """
+
+    listing: Listing[_Row]
+    after: int
+    readings: int = 0
+
+    def command(self) -> Command:
+        """Return what to ask."""
+        method, condition, _ = _COMPANIES
+        select = list(self.listing.select)
+        return Command(method, {"order": {ID: "DESC"}, "filter": condition, "select": select, "start": 0})
+
+    def prove(self, answer: Answer) -> tuple[list[_Row], list[Page[_Row]]]:
+        """Return the rows above the ID, and what is left to read where all fifty are. Raises IncompleteReadError."""
+        try:
+            rows = {identifier(row[ID]): row for row in answer.result}
+            if [*rows] != sorted(rows, reverse=True) or any(row[OWN_COMPANY] != "N" for row in rows.values()):
+                raise ValueError("companies came out of place")
+            found = [self.listing.parse(number, row) for number, row in rows.items() if number > self.after]
+        except DOUBTS as doubt:
+            return [], [replace(self, readings=one_more(self.readings, self.listing.noun, doubt))]
+        return found, [Window(self.listing, after=self.after)] if len(found) == PAGE else []
+
+
 class Looking:
     """Looks at what changed since the roster was refreshed; other questions may travel along."""
 
@@ -163,25 +191,26 @@ class Looking:
         """
         began: datetime | None = None
         ahead: float | None = None
-        for commands in (beside, ()):
+        contacts = 0
+        for commands in ([_downwards(*_LINKED_CONTACTS), *beside], ()):
             # Not kept in the object: their listings know it, and the garbage collector would have to part them.
-            windows = [
-                Window(self._listing({}, None), after=max(self.owners, default=0)),
+            pages: list[Page[_Row]] = [
+                _Newest(self._listing({}, None), after=max(self.owners, default=0)),
                 Window(self._modified(self._roster.refreshed_at - OVERLAP)),
             ]
-            asked = [_COUNT, _downwards(*_LINKED_CONTACTS), *(window.command() for window in windows)]
-            answers = self._client.read([*asked, *commands])
+            answers = self._client.read([*(page.command() for page in pages), *commands])
+            looked, further = answers[: len(pages)], answers[len(pages) :]
             try:
                 # One of them may have been asked for again much later: the next look begins where the first was given.
-                began = began or min(map(_began, answers[:LOOK_COMMANDS]))
+                began = began or min(map(_began, looked))
                 ahead = self._client.ahead if ahead is None else ahead
-                count = _count(answers[0])
-                _, contacts = _first(answers[1], _is_linked)
+                count = _count(looked[0])
+                contacts = _first(further[0], _is_linked)[1] if further else contacts
             except (ValueError, TypeError, AttributeError, KeyError) as doubt:
                 raise IncompleteReadError(_UNKNOWN_SHAPE) from doubt
-            if commands:
-                take(answers[LOOK_COMMANDS:])
-            if self._due(began) or not self._absorb(windows, answers[2:LOOK_COMMANDS]):
+            if further[1:]:
+                take(further[1:])
+            if self._due(began) or not self._absorb(pages, looked):
                 return None
             if count == len(self.owners):
                 return self._refresh(began, ahead, contacts)
@@ -202,13 +231,13 @@ class Looking:
         before, now = self._roster.ahead, self._client.ahead
         return before is not None and now is not None and before - now > SET_BACK.total_seconds()
 
-    def _absorb(self, windows: Sequence[Window[_Row]], answers: Sequence[Answer]) -> bool:
+    def _absorb(self, pages: Sequence[Page[_Row]], answers: Sequence[Answer]) -> bool:
         """Take in what changed; False: so much that it is better to read all."""
-        many = max(answer.total or 0 for answer in answers) > max(1000, MANY * len(self.owners))
+        many = (answers[-1].total or 0) > max(1000, MANY * len(self.owners))
         if many and self._relist is not None:
             return False
         queue: Queue[_Row] = Queue(self._client)
-        found = queue.absorb(windows, answers)
+        found = queue.absorb(pages, answers)
         for more in queue.rounds():
             found += more
         for row in found:

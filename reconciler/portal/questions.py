@@ -38,6 +38,37 @@ class Question:
             self.keep(answer)
 
 
+class Beside:
+    """At most one question that travels with the next commands that are read, and is over once it was answered."""
+
+    def __init__(self) -> None:
+        self._question: Question | None = None
+        self._can_wait = self._waits = False
+
+    def put(self, question: Question, *, can_wait: bool = False) -> None:
+        """Let a question travel; one that can wait is needed only where something is found that it matters for."""
+        self._question, self._can_wait, self._waits = question, can_wait, False
+
+    def let_wait(self) -> None:
+        """Keep a question that can wait, until `wait_no_longer`."""
+        self._waits = self._can_wait
+
+    def wait_no_longer(self) -> None:
+        """Let it travel after all."""
+        self._waits = False
+
+    @property
+    def due(self) -> Question | None:
+        """The question, where it is to travel now."""
+        return None if self._waits else self._question
+
+    def answered(self, answer: Answer | PortalError) -> None:
+        """Give the answer to the question that is due."""
+        question, self._question = self._question, None
+        if question is not None:
+            question.take(answer)
+
+
 def ask(client: Client, questions: Sequence[Question]) -> None:
     """Ask, so many at a time as are under way at once: decoded rows take ten times the room of what is kept of them."""
     for start in range(0, len(questions), client.at_once):

@@ -105,10 +105,14 @@ class Reader:
             relist = None if comparing else self._tactics.relist
             early = [] if comparing else self._early(roster)
             looking = Looking(self._client, roster, relist=relist, field=wants.company_field)
+            self._client.beside.let_wait()
             refresh = looking.look(comparison.along(early), comparison.take)
         if refresh is None:
+            self._client.beside.wait_no_longer()
             seen = survey(self._client)
             refresh = self._all_companies(seen, roster, halfway)
+        elif refresh.moved or refresh.gone:
+            self._client.beside.wait_no_longer()
         if comparing is not None and not _goes_on(comparing, refresh.at):
             comparing, comparison = None, Comparison(self._client, wants.contact_field, self._progress)
         comparison.review(refresh.owners)
@@ -120,7 +124,10 @@ class Reader:
         # A read of all companies ends the wait, but not one that has marked some as vanished on its way.
         waiting = {} if roster is None or (refresh.complete and halfway is None) else roster.vanished
         vanished = {**waiting, **refresh.gone}
+        if comparison.mismatches:
+            self._client.beside.wait_no_longer()
         details = self._details(comparison, wants, refresh)
+        self._client.ask_beside()
         return Snapshot(
             taken_at=comparing.began if comparing else refresh.at,
             ended_at=self._client.heard_at,

@@ -265,7 +265,7 @@ def test_a_question_travels_with_the_first_commands() -> None:
     script = Script(error_answer(500, "INTERNAL_SERVER_ERROR"), batch_answer({"c0": True, "c1": []}), batch_answer())
     client = script.client(attempts=1)
     kept: list[Answer | PortalError] = []
-    client.beside = Question(PAGE, kept.append, "users", kept.append)
+    client.beside.put(Question(PAGE, kept.append, "users", kept.append))
     assert client.read([]) == []
     with pytest.raises(ServerFaultError):
         client.read([TIME])
@@ -281,7 +281,7 @@ def test_a_question_that_is_refused_stops_nothing() -> None:
     clock = VirtualClock(Timeline())
     client = client_on(InProcessTransport(Office(clock=clock, scopes=("crm",)).portal), clock)
     refused: list[PortalError] = []
-    client.beside = Question(Command("user.get", {}), lambda _: None, "users", refused.append)
+    client.beside.put(Question(Command("user.get", {}), lambda _: None, "users", refused.append))
     assert client.read([PAGE])[0].result == []
     assert [type(error) for error in refused] == [MissingScopeError]
 

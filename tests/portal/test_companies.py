@@ -262,7 +262,7 @@ def test_people_who_work_during_a_look(watcher: Watcher, before: int, deed: Call
     assert watcher.roster.listed_at == listed or 120 not in watcher.roster.owners
 
 
-COUNT = "crm.company.list?order[ID]=ASC&filter[%3DIS_MY_COMPANY]=N&select[]=ID&start=0"
+COUNT = "crm.company.list?order[ID]=DESC&filter[%3DIS_MY_COMPANY]=N&select[]=ID&select[]=IS_MY_COMPANY&select[]=DATE"
 CHANGED = "crm.company.list?order[ID]=ASC&filter[%3E%3DDATE_MODIFY]"
 GOOD = {"ID": "20", "ASSIGNED_BY_ID": "7", "IS_MY_COMPANY": "N", "DATE_MODIFY": "2026-01-01T03:00:00+03:00"}
 
@@ -273,6 +273,9 @@ GOOD = {"ID": "20", "ASSIGNED_BY_ID": "7", "IS_MY_COMPANY": "N", "DATE_MODIFY": 
         pytest.param(COUNT, [], {"total": None}, "unknown shape", id="not-counted"),
         pytest.param(COUNT, [], {"time": {"duration": 0.1}}, "unknown shape", id="no-time"),
         pytest.param(COUNT, [], {"time": {"duration": 0.1, "date_start": "soon"}}, "unknown shape", id="another-time"),
+        pytest.param(COUNT, {"a": 1}, {"total": 12}, "could not be read as a whole", id="newest-an-object"),
+        pytest.param(COUNT, [GOOD | {"IS_MY_COMPANY": "Y"}], {"total": 12}, "out of place", id="newest-our-own"),
+        pytest.param(COUNT, [GOOD, GOOD | {"ID": "30"}], {"total": 12}, "out of place", id="newest-upwards"),
         pytest.param(CHANGED, {"a": 1}, {"total": 1}, "could not be read as a whole", id="an-object"),
         pytest.param(CHANGED, [], {"total": None}, "could not be read as a whole", id="changes-not-counted"),
         pytest.param(
