@@ -11,7 +11,7 @@ import structlog
 from reconciler.core.cause import cause_of
 from reconciler.core.flapping import Patience, flaps
 from reconciler.core.guard import GuardLimits, Population
-from reconciler.core.model import Cause, Change, Mismatch, Rule, Snapshot, Standing
+from reconciler.core.model import Cause, Change, Mismatch, Snapshot, Standing
 from reconciler.core.plan import Plan, make_plan
 from reconciler.core.policy import Case, DismissedOwner, MultiCompany, Policies, fit
 from reconciler.core.undo import Left, Obstacle, restore
@@ -254,7 +254,7 @@ def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, r
         left=left
         + tuple(Left(change=record.change, obstacle=Obstacle.TAKEN_BACK) for record in writes.taken_back)
         + tuple(Left(change=record.change, obstacle=Obstacle.WRITTEN_AGAIN) for record in writes.superseded),
-        put_forward=frozenset(change.contact for change in applied if change.rule is Rule.UNDO),
+        put_forward=writes.takings_back,
     )
 
 

@@ -32,10 +32,11 @@ COMPARED_FOR = 3600.0
 
 
 def first_users(client: Client) -> dict[int, date]:
-    """Let the question travel with the next request; return what its answer fills."""
+    """Let the question travel along; return what its answer fills, once something was found that it matters for."""
     found: dict[int, date] = {}
     keep = found.update
-    client.beside.put(Question(QUESTION, lambda answer: keep(registered(answer)), "users", lambda _error: None))
+    question = Question(QUESTION, lambda answer: keep(registered(answer)), "users", lambda _error: None)
+    client.beside.put(question, can_wait=True)
     return found
 
 

@@ -16,6 +16,7 @@ from reconciler.clock import SystemClock
 from reconciler.core.model import Status
 from reconciler.journal.store import open_journal
 from reconciler.ops import logs
+from reconciler.portal.questions import Beside
 from reconciler.portal.redaction import Redactor
 from reconciler.service import Schedule, Service
 
@@ -99,6 +100,7 @@ def test_ticks_survive_the_unforeseen(make_world: Callable[..., World], log: io.
 
     class Broken:
         usage = None
+        beside = Beside()
 
         def read(self, _: object) -> NoReturn:
             raise ZeroDivisionError("at https://portal.bitrix24.de/rest/1/simulatedtoken0/batch")

@@ -249,6 +249,8 @@ class OurWrites:
     #: Of the run that was asked about: written again by a later one, or taken back already.
     superseded: tuple[ChangeRecord, ...]
     taken_back: tuple[ChangeRecord, ...]
+    #: Contacts whose latest write took one of ours back: to undo it puts that forward again.
+    takings_back: frozenset[int]
 
 
 class NothingToUndo(StrEnum):

@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 import reconciler
-from reconciler.core.model import Result, Rule, Status
+from reconciler.core.model import Result, Status
 from reconciler.errors import JournalError, NoRunYetError
 from reconciler.journal import database, drift, rows, schema, tables
 from reconciler.journal.approvals import Approvals
@@ -32,7 +32,7 @@ from reconciler.journal.portals import Portals
 from reconciler.journal.records import ChangeRecord, OpenIntent, RunRecord
 from reconciler.journal.rows import Links
 from reconciler.journal.sweeps import Sweeps
-from reconciler.journal.writes import Writes
+from reconciler.journal.writes import Writes, takings_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -78,11 +78,9 @@ _LAST_SUCCESS = (
 _CHANGES = (
     select(_change).where(_change.c.run_id == bindparam("number")).order_by(_change.c.company_id, _change.c.contact_id)
 )
-_taken_back = _change.alias()
 _OPEN_INTENTS = (
-    select(_change, (_taken_back.c.rule == Rule.UNDO.value).label("puts_forward"))
+    select(_change)
     .select_from(_change.join(_run).join(tables.portal))
-    .outerjoin(_taken_back, _taken_back.c.id == _change.c.undoes_change_id)
     .where(_of_portal, _change.c.result.is_(None))
     .order_by(_change.c.run_id, _change.c.contact_id)
 )
@@ -274,15 +272,17 @@ class Journal:
     def open_intents(self, portal: str) -> list[OpenIntent]:
         """Return the changes of any run whose outcome is not known, oldest run first."""
         with self._reading() as connection:
-            return [
-                OpenIntent(
-                    run=row.run_id,
-                    change=rows.change_of(row),
-                    attempted_at=row.attempted_at,
-                    puts_forward=bool(row.puts_forward),
-                )
-                for row in connection.execute(_OPEN_INTENTS, {"portal": portal})
-            ]
+            found = connection.execute(_OPEN_INTENTS, {"portal": portal}).all()
+            forward = takings_back(connection, {row.id: row.undoes_change_id for row in found if row.undoes_change_id})
+        return [
+            OpenIntent(
+                run=row.run_id,
+                change=rows.change_of(row),
+                attempted_at=row.attempted_at,
+                puts_forward=row.id in forward,
+            )
+            for row in found
+        ]
 
     def changes(self, run: int) -> list[ChangeRecord]:
         """Return the changes of a run, sorted by company, then contact."""

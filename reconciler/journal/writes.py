@@ -68,6 +68,7 @@ _LAST_SENT = (
     )
     .group_by(_change.c.contact_id)
 )
+_RULES = select(_change.c.id, _change.c.rule, _change.c.undoes_change_id).where(_change.c.id.in_(rows.CHOSEN))
 
 
 class Writes:
@@ -118,7 +119,26 @@ class Writes:
                             (taken_back if write.id in undone else superseded).append(write)
             if not latest and not superseded and not taken_back:
                 return NothingToUndo.NOTHING_WRITTEN
-            return OurWrites(latest=_sorted(latest), superseded=_sorted(superseded), taken_back=_sorted(taken_back))
+            return OurWrites(
+                latest=_sorted(latest),
+                superseded=_sorted(superseded),
+                taken_back=_sorted(taken_back),
+                takings_back=takings_back(connection, {write.contact_id: write.id for write in latest}),
+            )
+
+
+def takings_back(connection: Connection, writes: Mapping[int, int]) -> frozenset[int]:
+    """Return the keys of the writes, given by their IDs, that are undos and took something back.
+
+    The undo of such a one puts it forward again, the undo of that takes it back again, and so on.
+    """
+    found: set[int] = set()
+    while writes:
+        known = {row.id: row for row in connection.execute(_RULES, {"chosen": rows.as_set(writes.values())})}
+        undos = {key: known[one] for key, one in writes.items() if one in known and known[one].rule == Rule.UNDO.value}
+        found ^= undos.keys()
+        writes = {key: undo.undoes_change_id for key, undo in undos.items() if undo.undoes_change_id is not None}
+    return frozenset(found)
 
 
 def last_written(connection: Connection, portal: str, contacts: Iterable[int]) -> dict[int, tuple[int, int]]:

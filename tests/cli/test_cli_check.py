@@ -103,6 +103,11 @@ def test_check_and_plan_say_that_a_run_would_be_refused(desk: Desk, portal: Serv
     assert "same portal" not in desk.run("check").out
     assert "would be refused" not in desk.run("plan").out
     portal.portal.database.connection.execute("UPDATE user SET date_register = date_register + 86400")
+    assert desk.run("--once", "--yes").out.startswith("In sync")  # there was nothing to write, nor to remember
+    assert "would be refused" not in desk.run("plan").out
+    with portal.portal.database.lock:
+        [linked] = portal.portal.database.rows("SELECT MIN(id) AS id FROM contact WHERE company_id IS NOT NULL")
+    portal.portal.people.edit_contact(linked["id"], 1, assigned_by_id=1)
     desk.env(PORTAL__HTTP_HOSTS="localhost")
     for url, words in [
         (portal.url, "another portal than before seems to answer at 127.0.0.1"),

@@ -231,6 +231,7 @@ def world_after(story: str) -> tuple[Snapshot, dict[str, Any]]:
         world.drift(CONTACTS, each=2)
         order: dict[str, Any] = {}
         if story == "look":
+            world.office.company(104, 7, is_my_company="Y")  # shows where the filter is ignored
             world.run()
             for company in (101, 102, 103):
                 world.portal.people.edit_company(company, 1, assigned_by_id=7)

@@ -99,7 +99,8 @@ class Witness:
         commands = {key: _parsed(command) for key, command in json.loads(request.body)["cmd"].items()}
         exchange.updates = updates_of(commands)
         exchange.surveys = any(
-            method == COMPANY_LIST and params.get("order[ID]") == ["DESC"] for method, params in commands.values()
+            method == COMPANY_LIST and params.get("order[ID]") == ["DESC"] and "DATE_MODIFY" not in params["select[]"]
+            for method, params in commands.values()
         )
         exchange.probes = any(method == "crm.contact.get" for method, _ in commands.values())
         exchange.commands = len(commands)

@@ -271,6 +271,31 @@ def test_a_crash_in_mid_undo_of_an_undo(trust: Callable[..., TrustWorld]) -> Non
     assert world.owner_of(2) == BOB
 
 
+def test_undos_of_undos_take_turns(trust: Callable[..., TrustWorld]) -> None:
+    """Each second one takes back, and its contacts are left alone, also where the next start settles what a kill left."""
+    world = trust()
+    world.drift(3)
+    world.tick()
+    for run in range(1, 6):
+        takes_back = run % 2 == 1
+        assert world.undo(run=run).report.status is Status.APPLIED
+        assert world.owners(1, 2, 3) == ([ANN] * 3 if takes_back else [BOB] * 3)
+        assert undone(world) == ({1, 2, 3} if takes_back else set())
+
+    def die(exchange: Exchange) -> None:
+        if exchange.updates:
+            raise Killed
+
+    for run in (6, 7):
+        world.witness.after = die
+        with pytest.raises(Killed):
+            world.undo(run=run)
+        world.witness.after = lambda _: None
+        world.restart()
+        assert world.run(command="undo", undo=Undo(run=99)).failure is not None  # settles what the kill left open
+        assert undone(world) == (set() if run == 6 else {1, 2, 3})
+
+
 @pytest.mark.parametrize(
     ("what", "why"),
     [
