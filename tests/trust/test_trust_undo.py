@@ -272,7 +272,7 @@ def test_a_crash_in_mid_undo_of_an_undo(trust: Callable[..., TrustWorld]) -> Non
 
 
 def test_undos_of_undos_take_turns(trust: Callable[..., TrustWorld]) -> None:
-    """Each second one takes back, and its contacts are left alone, also where the next start settles what a kill left."""
+    """Each second one takes back, and its contacts are left alone, also where a kill came between."""
     world = trust()
     world.drift(3)
     world.tick()
