@@ -336,6 +336,16 @@ def test_what_the_guard_holds_back_and_what_is_approved(story: Story) -> None:
     assert story.run("approve").out == "Nothing waits for approval, and no approval is in force.\n"
 
 
+def reasons_listed(text: str) -> Counter[str]:
+    """Return how many contacts an undo left as they are, by the reason that it gives."""
+    found: Counter[str] = Counter()
+    for line in text.splitlines()[1:]:
+        which, _, reason = line.strip().partition(": ")
+        number = re.match(r"(\d+) contacts \(", which)
+        found[reason] += int(number[1]) if number else 1
+    return found
+
+
 def test_an_undo_and_a_second_one(story: Story) -> None:
     """What is put back, what a person has changed since, and what was put back already."""
     truth = story.truth
@@ -352,11 +362,15 @@ def test_an_undo_and_a_second_one(story: Story) -> None:
     assert sorted((edit.id, edit.after) for edit in truth.written()) == sorted((edit.id, edit.before) for edit in fit)
     left = f"{stay} left as they are" if stay > 1 else "1 left as it is"
     assert said.startswith(f"{len(fit)} of {contacts(len(fit))} put back; {left}; {truth.requests}, ")
+    why = Counter({"somebody has changed the contact since": 1, "the contact is deleted or no longer visible": 1})
+    why += Counter({"its old owner is dismissed or no employee's account": stay - 2})
+    assert reasons_listed(said) == why
     exceptions = story.run("exceptions", "--json").json["exceptions"]
     assert sorted(one["contact"] for one in exceptions) == sorted(edit.id for edit in fit)
     again = story.run("undo", "1", "--yes").out
     assert truth.written() == []
     assert again.startswith(f"Nothing put back; {len(ours)} left as they are; {truth.requests}, ")
+    assert reasons_listed(again) == why + Counter({"this change was taken back already": len(fit)})
 
 
 @pytest.mark.parametrize("option", ["--company", "--owner"])
