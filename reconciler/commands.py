@@ -239,7 +239,6 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
     from reconciler.journal.store import open_journal
     from reconciler.planning import Ground, propose, rules_of
     from reconciler.portal.reader import Reader, Scope
-    from reconciler.recognition import first_users
     from reconciler.reconcile import tactics
 
     settings = shell.settings()
@@ -260,13 +259,12 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
                 scope=Scope(companies=filters.companies, owners=filters.owners),
                 limit=filters.limit,
             )
-            users = first_users(client) if journal is not None else {}
             proposal = propose(Reader(client, progress.read, tactics(settings)), journal, ground)
             if not proposal.plan.changes:
                 agreed = journal is not None and agreed_to_missing(journal, settings.portal.key)
                 require_companies(proposal.population, settings.guard.limits, agreed=agreed)
             roster = proposal.snapshot.roster.keys() if ground.scope == Scope() else None
-            doubt = journal.portals.doubt(ground.portal, settings.portal.webhook().name, users) if journal else ""
+            doubt = journal.portals.doubt(ground.portal, settings.portal.webhook().name, {}) if journal else ""
             notes = [
                 *([f"A run would be refused: {doubt}."] if doubt else []),
                 *void_exclusions(client, settings, roster),

@@ -16,8 +16,6 @@ from reconciler.portal.first_users import QUESTION, registered
 from reconciler.portal.questions import Question
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from reconciler.clock import Clock
     from reconciler.errors import PortalError
     from reconciler.journal.portals import Portals
@@ -29,15 +27,6 @@ log = structlog.get_logger("reconciler.journal")
 
 #: For so many seconds a portal is the one that it was: another one may be put back while the service is running.
 COMPARED_FOR = 3600.0
-
-
-def first_users(client: Client) -> dict[int, date]:
-    """Let the question travel along; return what its answer fills, once something was found that it matters for."""
-    found: dict[int, date] = {}
-    keep = found.update
-    question = Question(QUESTION, lambda answer: keep(registered(answer)), "users", lambda _error: None)
-    client.beside.put(question, can_wait=True)
-    return found
 
 
 class Recognition:

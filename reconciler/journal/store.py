@@ -274,15 +274,15 @@ class Journal:
         with self._reading() as connection:
             found = connection.execute(_OPEN_INTENTS, {"portal": portal}).all()
             forward = takings_back(connection, {row.id: row.undoes_change_id for row in found if row.undoes_change_id})
-        return [
-            OpenIntent(
-                run=row.run_id,
-                change=rows.change_of(row),
-                attempted_at=row.attempted_at,
-                puts_forward=row.id in forward,
-            )
-            for row in found
-        ]
+            return [
+                OpenIntent(
+                    run=row.run_id,
+                    change=rows.change_of(row),
+                    attempted_at=row.attempted_at,
+                    puts_forward=row.id in forward,
+                )
+                for row in found
+            ]
 
     def changes(self, run: int) -> list[ChangeRecord]:
         """Return the changes of a run, sorted by company, then contact."""
