@@ -173,6 +173,19 @@ def test_another_portal_that_is_put_back_under_a_running_service_is_found_out(kn
     assert [known.owner_of(contact) for contact in (1, 2)] == [BOB, BOB]
 
 
+def test_a_company_that_has_gone_is_asked_about_alone(known: World) -> None:
+    """There is nothing else to read then, and what is remembered of companies is not changed by another portal."""
+    number = known.portal.people.create_company(ANN, assigned_by_id=ANN)
+    known.run()
+    before = companies(known)
+    known.portal.people.edit_company(number, ANN, is_my_company="Y")
+    with known.portal.database.lock:
+        known.portal.database.connection.execute("UPDATE user SET date_register = date_register + ?", (A_DAY,))
+    start(known)
+    require_refused(known)
+    assert companies(known) == before
+
+
 def test_new_users_and_users_who_were_removed_change_nothing(known: World) -> None:
     """A portal is the same as long as no user that both know differs."""
     known.office.user(2, name="Dora", date_register=99 * A_DAY)

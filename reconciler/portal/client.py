@@ -163,14 +163,16 @@ class Client:
         if question is None:
             return self._ask(commands)
         *answers, answer = self._ask([*commands, question.command])
-        self.beside.answered(answer)
+        self.beside.is_over()
+        question.take(answer)
         return answers
 
     def ask_beside(self) -> None:
         """Ask alone what was to travel along, where it has not been asked yet."""
         if question := self.beside.due:
             [answer] = self._ask([question.command])
-            self.beside.answered(answer)
+            self.beside.is_over()
+            question.take(answer)
 
     def _ask(self, commands: Sequence[Command]) -> list[Answer | PortalError]:
         answers: dict[int, Answer | PortalError] = {}

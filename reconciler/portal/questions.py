@@ -62,11 +62,9 @@ class Beside:
         """The question, where it is to travel now."""
         return None if self._waits else self._question
 
-    def answered(self, answer: Answer | PortalError) -> None:
-        """Give the answer to the question that is due."""
-        question, self._question = self._question, None
-        if question is not None:
-            question.take(answer)
+    def is_over(self) -> None:
+        """Forget the question: it was answered."""
+        self._question = None
 
 
 def ask(client: Client, questions: Sequence[Question]) -> None:

@@ -273,6 +273,24 @@ def test_what_a_person_keeps_while_a_run_writes_is_not_written(trust: Callable[.
     assert world.reasons(world.tick()) == {contact: "kept"}
 
 
+def test_what_a_person_keeps_of_a_whole_backlog_is_not_written(trust: Callable[..., TrustWorld]) -> None:
+    """All that has not left after the first chunk: no request is made for it."""
+    world = trust()
+    world.drift(40)
+
+    def keep(exchange: Exchange) -> None:
+        if exchange.updates:
+            world.witness.after = lambda _: None
+            rest = [NewException(contact=contact) for contact in range(1, 41) if world.owner_of(contact) == ANN]
+            world.journal.exceptions.add("portal", Standing.KEPT, rest)
+
+    world.witness.after = keep
+    finished = world.tick()
+    written = sum(bool(exchange.updates) for exchange in world.witness.exchanges)
+    kept = len(world.journal.exceptions.in_force("portal"))
+    assert (written, finished.report.outcomes) == (1, {Result.APPLIED: 40 - kept, Result.CONFLICT: kept})
+
+
 def test_settle_minutes(trust: Callable[..., TrustWorld]) -> None:
     """Somebody at work on a contact has half an hour to finish; a company's hand-over does not wait."""
     world = trust(settings={"policy": {"settle_minutes": 30}})
