@@ -89,7 +89,7 @@ $(BENCH_READY): requirements-bench.lock
 	@touch $@
 
 $(NODE_READY): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
-	@if command -v node >/dev/null; then npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --silent && touch $@; \
+	@if command -v node >/dev/null; then npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; \
 	else echo "NO NODE HERE: b24jssdk is not tried"; fi
 
 foreign: $(READY) $(BENCH_READY) $(NODE_READY) ## other people's clients repair the embedded portal, unchanged
