@@ -27,7 +27,7 @@ Exit codes:
   1  failed, or incomplete and nothing written; or the answer could not be written whole
   2  wrong usage or settings
   3  held back by the guard, or refused by you when asked; or the portal is at another address
-     now, or is another one (--accept-portal); nothing of that is written
+     now, is another one, or has a new name (--accept-portal); nothing of that is written
   4  finished, but some changes were denied, failed, or nobody knows
   5  another run is at work on the same journal
 """

@@ -196,7 +196,7 @@ Digest = Annotated[str, typer.Option("--approve", metavar="DIGEST", help="Let ju
 SamePortal = Annotated[
     bool,
     typer.Option(
-        "--accept-portal", help="The portal has moved or looks like another one: the journal is about it all the same."
+        "--accept-portal", help="Go on although the portal has moved, looks like another one, or has a new name."
     ),
 ]
 Limit = Annotated[int | None, number("--limit", "At most so many changes.")]

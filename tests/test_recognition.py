@@ -27,14 +27,12 @@ if TYPE_CHECKING:
 A_DAY = 86_400
 
 
-def start(world: World) -> None:
+def start(world: World, name: str = "portal", host: str = "portal.bitrix24.de") -> None:
     """Start a worker that knows portals again, as a new process would."""
     world.restart()
-    webhook = parse_webhook(f"https://portal.bitrix24.de{world.portal.webhook_path}")
-    recognise = Recognition(
-        world.worker.client, world.journal.portals, name="portal", webhook=webhook, clock=world.clock
-    )
-    world.worker = replace(world.worker, recognise=recognise)
+    webhook = parse_webhook(f"https://{host}{world.portal.webhook_path}")
+    recognise = Recognition(world.worker.client, world.journal.portals, name=name, webhook=webhook, clock=world.clock)
+    world.worker = replace(world.worker, portal=name, recognise=recognise)
 
 
 def become_another_portal(world: World) -> None:
@@ -92,6 +90,29 @@ def test_another_portal_is_asked_about_before_anything_is_written(known: World) 
     assert kept(known) != before
     assert known.run().report.status is Status.IN_SYNC
     start(known)
+    assert known.run().report.status is Status.IN_SYNC
+
+
+def test_a_new_name_of_a_known_portal_is_asked_about(known: World) -> None:
+    """What a person took back would be written again. Under its old name it is left alone."""
+    known.run()
+    known.run(command="undo", undo=Undo(run=1))
+    before = [known.owner_of(contact) for contact in (1, 2)]
+    start(known, "crm.example.com", "crm.example.com")
+    for _ in range(2):
+        require_refused(known)
+    start(known, "portal", "crm.example.com")
+    assert known.run(accept_portal=True).report.outcomes == {}
+    assert [known.owner_of(contact) for contact in (1, 2)] == before
+
+
+def test_a_copy_under_a_new_name_is_a_portal_of_its_own(known: World) -> None:
+    """It has no exceptions, and is not asked about again."""
+    known.run()
+    start(known, "copy", "copy.example.com")
+    require_refused(known)
+    known.run(accept_portal=True)
+    start(known, "copy", "copy.example.com")
     assert known.run().report.status is Status.IN_SYNC
 
 

@@ -5,7 +5,9 @@ A portal is known by its name: the setting `portal.name`, or its address. The ad
 - a portal that gets a name, or another one, keeps its history: its writes that are open are settled;
 - rows of a program that knew no ports, or took two spellings of a host for two portals, come together;
 - a name that comes to stand for another address, or an address for another portal, is asked about: undo and exceptions
-  of one portal mean other people's contacts on another.
+  of one portal mean other people's contacts on another;
+- a new name for a portal that seems to be in the journal under another one is asked about, too: its exceptions would be
+  forgotten, and what people decided overwritten.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ log = structlog.get_logger("reconciler.journal")
 _portal, _run, _exception = tables.portal, tables.run, tables.exception
 _in_force = _exception.c.released_at.is_(None)
 _ADDRESS = select(_portal.c.address).where(_portal.c.name == PORTAL)
+#: Users whose day of registration two portals must have in common to seem the same: of one it may be chance.
+_ENOUGH_USERS = 2
 _FIRST_USERS = select(_portal.c.first_users).where(_portal.c.name == PORTAL)
 
 
@@ -97,8 +101,8 @@ class Portals:
     def compare_users(self, name: str, registered: Mapping[int, date], accept: bool) -> None:
         """Compare the days on which the portal's first users were registered with those that are kept; keep them.
 
-        What is empty tells nothing. Raise `PortalChangedError` when another portal answers than before, unless that is
-        to be accepted.
+        What is empty tells nothing. Raise `PortalChangedError` when another portal answers than before, or when a name
+        without history has the users of a known portal, unless that is to be accepted.
         """
         now = _days(registered)
         if not now:
@@ -107,8 +111,9 @@ class Portals:
             row = connection.execute(select(_portal).where(_portal.c.name == name)).one()
             before: dict[str, str] = row.first_users or {}
             another = _another(row, now)
-            if another and not accept:
-                raise PortalChangedError(another)
+            doubt = another or _known_by_another_name(connection, name, now)
+            if doubt and not accept:
+                raise PortalChangedError(doubt)
             kept = now if another else before | now
             if kept != before:
                 connection.execute(update(_portal).where(_portal.c.id == row.id).values(first_users=kept))
@@ -117,7 +122,9 @@ class Portals:
         """Say why a run would be refused that finds this address and these first users; empty: it would not be."""
         with self._database.reading() as connection:
             row = connection.execute(select(_portal).where(_portal.c.name == name)).one_or_none()
-        return "" if row is None else _moved(row, address) or _another(row, _days(registered))
+            now = _days(registered)
+            known = "" if row is None else _moved(row, address) or _another(row, now)
+            return known or _known_by_another_name(connection, name, now)
 
 
 def _days(registered: Mapping[int, date]) -> dict[str, str]:
@@ -148,6 +155,26 @@ def _another(known: Row[Any], now: Mapping[str, str]) -> str:
         "exceptions are about this portal, give --accept-portal once (`reconciler --once --accept-portal`); if they "
         "are not, give it another `portal.name`"
     )
+
+
+def _known_by_another_name(connection: Connection, name: str, now: Mapping[str, str]) -> str:
+    """Say which portal a name without history seems to stand for; empty: for none that the journal knows."""
+    rows = list(connection.execute(select(_portal).order_by(_portal.c.id)))
+    if any(row.name == name and row.first_users for row in rows):
+        return ""
+    same = next((row.name for row in rows if row.name != name and _same_users(row.first_users or {}, now)), None)
+    if same is None:
+        return ""
+    return (
+        f"{name} is new in the journal and seems to be {same}, because their first users were registered on the same "
+        f"days: if it is the same portal, set `portal.name` to {same}, so that what people decided there still counts; "
+        "if it is another one, such as a copy, give --accept-portal once (`reconciler --once --accept-portal`)"
+    )
+
+
+def _same_users(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    both = before.keys() & now.keys()
+    return len(both) >= _ENOUGH_USERS and all(before[user] == now[user] for user in both)
 
 
 def _latest_run(connection: Connection, portal: int) -> int:

@@ -144,3 +144,21 @@ def test_other_portals_stay_what_they_are(journal: Journal) -> None:
     assert recognise(journal, HOST, HOST) == []
     assert names(journal) == {"other.example": None, "head office": None, HOST: HOST}
     assert left_alone(journal, HOST) == set()
+
+
+def test_a_new_name_with_the_users_of_a_known_portal_is_doubted(journal: Journal) -> None:
+    """Two users in common are no chance; one is, and so is any other day. Nothing is kept of what was refused."""
+    first, second = date(2020, 1, 1), date(2021, 2, 2)
+    recognise(journal, "one.example.com", "one.example.com")
+    journal.portals.compare_users("one.example.com", {1: first, 2: second}, accept=False)
+    recognise(journal, "two.example.com", "two.example.com")
+    for users in ({1: first}, {1: first, 2: first}, {3: first, 4: second}, {}):
+        assert journal.portals.doubt("two.example.com", "two.example.com", users) == ""
+    same = {1: first, 2: second, 3: second}
+    for name in ("two.example.com", "three.example.com"):
+        assert "seems to be one.example.com" in journal.portals.doubt(name, name, same)
+    with pytest.raises(PortalChangedError, match=r"portal\.name"):
+        journal.portals.compare_users("two.example.com", same, accept=False)
+    assert not journal.portals.knows_users("two.example.com")
+    journal.portals.compare_users("two.example.com", same, accept=True)
+    assert journal.portals.doubt("two.example.com", "two.example.com", same) == ""
