@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+    from reconciler.journal.lease import Lease
+
 #: Seconds SQLite waits for another process (`approve`, a backup) to end its transaction.
 BUSY_TIMEOUT = 10.0
 
@@ -181,12 +183,14 @@ def _require_ours(connection: sqlite3.Connection, path: Path) -> None:
         raise JournalError(f"The database {path} belongs to another program: set `journal.url` to another file.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Database:
     """An open database; each part of the journal speaks to it through one transaction at a time."""
 
     engine: Engine
     file: OpenFile
+    #: While a run is under way here.
+    lease: Lease | None = None
 
     @property
     def path(self) -> Path:
@@ -197,9 +201,13 @@ class Database:
         """Run a transaction that only reads, and sees one state of the database throughout."""
         return transaction(self.engine, self.file, writing=False)
 
-    def writing(self) -> AbstractContextManager[Connection]:
-        """Run a transaction that writes: all of it is stored, or nothing."""
-        return transaction(self.engine, self.file, writing=True)
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Run a transaction that writes: all of it is stored, or nothing; nothing of a run that has lost its lease."""
+        with transaction(self.engine, self.file, writing=True) as connection:
+            if self.lease is not None:  # seen inside: another run begins before this transaction, or after it
+                self.lease.require_in_place()
+            yield connection
 
 
 #: What is raised on the way from a row to a value, when the row is none of ours.

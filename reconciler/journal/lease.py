@@ -1,8 +1,8 @@
 """The lease: the right to run against one journal, one holder at a time.
 
 It is a lock of the operating system on a file beside the database, so it ends with its holder, however that ends;
-what is written in the file only tells people who it is. On a network file system such a lock may exclude nobody:
-the journal belongs on a local disk.
+what is written in the file only tells people who it is. Who removes the file lets another run begin: the holder then
+writes nothing more. On a network file system such a lock may exclude nobody: the journal belongs on a local disk.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import socket
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.errors import JournalError, LeaseHeldError
@@ -28,15 +29,66 @@ _LOOK_EVERY = 0.5
 _MODE = 0o600
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A lease that is held."""
+
+    path: Path
+    #: Descriptor of the locked file.
+    file: int
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the next run would look at the file that is locked."""
+        try:
+            return os.path.samestat(os.fstat(self.file), self.path.stat())
+        except OSError:
+            return False
+
+    def require_in_place(self) -> None:
+        """Raise `JournalError` if another run may have begun."""
+        if not self.in_place:
+            raise JournalError(
+                f"The lease {self.path} was removed or replaced during this run, so that another one may have begun, "
+                "and this one writes nothing more: leave that file where it is; a later run settles what is open."
+            )
+
+
 @contextmanager
-def hold_lease(journal: Path, clock: Clock, wait: float) -> Iterator[None]:
+def hold_lease(journal: Path, clock: Clock, wait: float) -> Iterator[Lease]:
     """Hold the lease of this journal; wait for it up to `wait` seconds.
 
     Raise `LeaseHeldError` with its holder when it stays taken, `JournalError` when its file cannot be used.
     """
     path = journal.with_name(f"{journal.name}.lease")
+    lease = _take(path, clock, clock.monotonic() + wait)
     try:
-        # Never removed: whoever waits on a removed file would share the lease with whoever makes the next one.
+        _write_holder(lease.file, {"process": os.getpid(), "host": socket.gethostname(), "since": _second(clock)})
+        try:
+            yield lease
+        finally:
+            os.ftruncate(lease.file, 0)
+    finally:
+        os.close(lease.file)  # and with it the lock
+
+
+def _take(path: Path, clock: Clock, give_up_at: float) -> Lease:
+    while True:
+        lease = Lease(path=path, file=_open(path))
+        try:
+            _acquire(lease.file, path, clock, give_up_at)
+        except BaseException:
+            os.close(lease.file)
+            raise
+        if lease.in_place:
+            return lease
+        # Removed while we waited: the next run would lock a file of its own.
+        os.close(lease.file)
+
+
+def _open(path: Path) -> int:
+    try:
+        # Never removed by us: whoever waits on a removed file would share the lease with whoever makes the next one.
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
         if os.fstat(file).st_mode & _MODE != _MODE:  # the umask took it away, and the next run could not open it
             os.fchmod(file, _MODE)
@@ -45,19 +97,10 @@ def hold_lease(journal: Path, clock: Clock, wait: float) -> Iterator[None]:
             f"The lease {path} beside the journal cannot be opened ({error.strerror}): "
             f"give this user ({os.geteuid()}) write access to that directory, or set `journal.url` to another place."
         ) from error
-    try:
-        _acquire(file, path, clock, wait)
-        _write_holder(file, {"process": os.getpid(), "host": socket.gethostname(), "since": _second(clock)})
-        try:
-            yield
-        finally:
-            os.ftruncate(file, 0)
-    finally:
-        os.close(file)  # and with it the lock
+    return file
 
 
-def _acquire(file: int, path: Path, clock: Clock, wait: float) -> None:
-    give_up_at = clock.monotonic() + wait
+def _acquire(file: int, path: Path, clock: Clock, give_up_at: float) -> None:
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -180,13 +180,18 @@ class Journal:
     def lease(self, wait: float) -> Iterator[None]:
         """Hold the right to run against this journal; wait up to `wait` seconds, then raise `LeaseHeldError`.
 
-        Raise `JournalError` if the file is not in its place any more, or has got a second name.
+        Raise `JournalError` if the file is not in its place any more, or has got a second name. If the lease is taken
+        away meanwhile, nothing more is written here.
         """
-        with hold_lease(self.path, self._clock, wait):
+        with hold_lease(self.path, self._clock, wait) as lease:
             file = self._database.file
             file.require_same()
             database.open_file(file.named, file.path)
-            yield
+            self._database.lease = lease
+            try:
+                yield
+            finally:
+                self._database.lease = None
 
     def require_writable(self) -> None:
         """Find out whether the journal can be written, by writing nothing new. Raises JournalError."""

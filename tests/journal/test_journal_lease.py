@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from journal_values import PORTAL, change
 
 from reconciler.errors import JournalError, LeaseHeldError, Stopped
 from reconciler.journal.lease import hold_lease
@@ -117,6 +118,42 @@ def test_the_lease_holds_within_one_process_too(journal: Journal, url: str, cloc
         other.lease(0),
     ):
         pytest.fail(f"two runs at a time on {url}")
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+def test_a_run_whose_lease_was_removed_writes_nothing_more(
+    journal: Journal, url: str, clock: VirtualClock, *, replaced: bool
+) -> None:
+    """Whoever takes the file for a left-over lets another run begin, and the two would write side by side."""
+    lease = journal.path.with_name("journal.db.lease")
+    with journal.lease(0):
+        run = journal.begin(portal=PORTAL, command="service")
+        journal.intend(run, [change(1)])
+        lease.unlink()
+        if replaced:
+            with open_journal(url, clock) as other, other.lease(0):
+                assert [intent.change.contact for intent in other.open_intents(PORTAL)] == [1]
+        with pytest.raises(JournalError, match=r"lease .* was removed or replaced during this run"):
+            journal.intend(run, [change(2)])
+    assert [record.change.contact for record in journal.changes(run)] == [1]
+    with journal.lease(0):
+        journal.intend(run, [change(2)])
+    assert len(journal.changes(run)) == 2
+
+
+def test_a_lease_that_was_removed_while_a_run_waited_for_it_is_none(
+    journal: Journal, clock: VirtualClock, other_process: subprocess.Popen[str]
+) -> None:
+    """The run that comes next would lock a file of its own."""
+    lease = journal.path.with_name("journal.db.lease")
+
+    def remove_and_end() -> None:
+        lease.unlink()
+        end(other_process)
+
+    clock.call_later(20, remove_and_end)
+    with journal.lease(60), pytest.raises(LeaseHeldError), hold_lease(journal.path, clock, 0):
+        pytest.fail("two runs at a time")
 
 
 def test_a_holder_who_has_not_signed_yet_is_another_process(journal: Journal, clock: VirtualClock) -> None:
