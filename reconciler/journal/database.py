@@ -7,7 +7,7 @@ import os
 import sqlite3
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine
@@ -89,28 +89,47 @@ class OpenFile:
     path: Path
     device: int
     inode: int
+    #: Device and inode of SQLite's log beside it (`-wal`), while a connection keeps it in its place; None: not known.
+    log: tuple[int, int] | None = None
+
+    def with_log(self) -> OpenFile:
+        """Return the same with the log that is there now."""
+        found = _log_of(self.path).stat()
+        return replace(self, log=(found.st_dev, found.st_ino))
 
     def require_same(self) -> None:
-        """Raise `JournalMovedError` if the name does not lead to this file any more.
+        """Raise `JournalMovedError` if the name does not lead to this file any more, or it has another log.
 
         What is written to a file without a name is lost with the process. The same file may come back to its place,
         and then everything works again. A file that comes in its place is never opened by the running program: it may
-        be an empty one, and would let us write over what people have decided.
+        be an empty one, and would let us write over what people have decided. With another log, we and other programs
+        would not see what the others write.
         """
-        try:
-            now = os.stat(self.named)  # noqa: PTH116 - twice as fast, and before each transaction
-        except FileNotFoundError:
-            what = "is gone: it was deleted or moved"
-        except OSError as error:
-            what = f"cannot be looked at ({error.strerror})"
-        else:
-            if (now.st_dev, now.st_ino) == (self.device, self.inode):
-                return
-            what = "is another file now: it was replaced"
-        raise JournalMovedError(
-            f"The journal {self.named} {what} while this program had it open, so nothing is written: put the same file "
-            "back, or restart the program to go on with what `journal.url` names then."
-        )
+        what = _changed(self.named, (self.device, self.inode))
+        if what:
+            what = f"The journal {self.named} {what}"
+        elif self.log and (what := _changed(_log_of(self.path), self.log)):
+            what = f"The log {_log_of(self.path)} of the journal {what}"
+        if what:
+            raise JournalMovedError(
+                f"{what} while this program had it open, so nothing is written: put the same file back, or restart the "
+                "program to go on with what `journal.url` names then."
+            )
+
+
+def _changed(path: Path, before: tuple[int, int]) -> str:
+    """Say what has become of a file with this device and inode; empty: it is in its place."""
+    try:
+        now = os.stat(path)  # noqa: PTH116 - twice as fast, and before each transaction
+    except FileNotFoundError:
+        return "is gone: it was deleted or moved"
+    except OSError as error:
+        return f"cannot be looked at ({error.strerror})"
+    return "" if (now.st_dev, now.st_ino) == before else "is another file now: it was replaced"
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def open_file(named: Path, path: Path) -> OpenFile:
@@ -189,6 +208,8 @@ class Database:
 
     engine: Engine
     file: OpenFile
+    #: Held open, so that SQLite's log stays the same file: with the last connection it would go.
+    held: Connection | None = None
     #: While a run is under way here.
     lease: Lease | None = None
 
@@ -196,6 +217,12 @@ class Database:
     def path(self) -> Path:
         """The database file, absolute, symbolic links followed."""
         return self.file.path
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self.held is not None:
+            self.held.close()
+        self.engine.dispose()
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Run a transaction that only reads, and sees one state of the database throughout."""

@@ -23,7 +23,7 @@ from reconciler.journal.exceptions import BY_TIME
 from reconciler.journal.rows import PORTAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date, datetime
 
     from sqlalchemy import Connection, Row
@@ -63,7 +63,8 @@ class Portals:
         """Make `name` the one row of the portal at this address; the caller holds the lease.
 
         `is_host` tells whether an old name is a spelling of the address's host. Raise `PortalChangedError` when the
-        name stood for another address until now, unless that is to be accepted.
+        name stood for another address until now, unless that is to be accepted, or when the address is that of another
+        portal of the journal.
         """
         now = self._clock.now()
         with self._database.writing() as connection:
@@ -71,6 +72,8 @@ class Portals:
             named = next((row for row in rows if row.name == name), None)
             if named is not None and not accept and (moved := _moved(named, address)):
                 raise PortalChangedError(moved)
+            if named is not None and (other := _other_at(rows, named, address)):
+                raise PortalChangedError(other)  # accepted or not: nobody could take their histories apart again
             # Rows without an address are of an older version, whose names of hosts had no port.
             ours = [
                 row
@@ -140,6 +143,18 @@ def _moved(known: Row[Any], address: str) -> str:
         f"{known.name} is at {address} now, and was at {known.address} in the journal: if it is the same portal, give "
         "--accept-portal once (`reconciler --once --accept-portal`); if it is another one, give it another "
         "`portal.name`"
+    )
+
+
+def _other_at(rows: Sequence[Row[Any]], named: Row[Any], address: str) -> str:
+    """Say which other portal of the journal is at this address; empty: none is, or it may be the same one."""
+    there = [row for row in rows if row is not named and row.address == address]
+    other = next((row.name for row in there if _another(named, row.first_users or {})), None)
+    if other is None:
+        return ""
+    return (
+        f"{address} is where the journal has {other}, which is another portal than {named.name}, because their first "
+        f"users were registered on other days: set `portal.name` to {other}"
     )
 
 

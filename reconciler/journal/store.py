@@ -107,10 +107,13 @@ def open_journal(url: str, clock: Clock, *, read_only: bool = False) -> Journal:
     engine = database.make_engine(file, read_only=read_only, first=() if read_only else rows.make_temporary())
     try:
         _check_schema(engine, file, clock, read_only=read_only)
+        if read_only:
+            return Journal(database.Database(engine, file), clock)
+        held = engine.connect()
+        return Journal(database.Database(engine, file.with_log(), held), clock)
     except BaseException:
         engine.dispose()
         raise
-    return Journal(database.Database(engine, file), clock)
 
 
 def _check_schema(engine: Engine, file: database.OpenFile, clock: Clock, *, read_only: bool) -> None:
@@ -174,7 +177,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the database; the lease is not touched."""
-        self._database.engine.dispose()
+        self._database.close()
 
     @contextmanager
     def lease(self, wait: float) -> Iterator[None]:

@@ -55,6 +55,27 @@ def test_nothing_is_written_to_a_journal_that_is_not_in_its_place(
     assert set(journal.path.parent.iterdir()) - set(files) <= {journal.path.with_name("journal.db.lease")}
 
 
+@pytest.mark.parametrize("away", [_delete, _replace], ids=["deleted", "replaced"])
+def test_nothing_is_written_to_a_log_that_is_not_in_its_place(journal: Journal, away: Callable[[Path], None]) -> None:
+    """What another program decides would stand in another log: this one would not see it."""
+    run = journal.begin(portal=PORTAL, command="service")
+    away(journal.path.with_name("journal.db-wal"))
+    with pytest.raises(JournalMovedError, match=r"The log \S*journal\.db-wal of the journal is"):
+        journal.intend(run, [change(1)])
+    with pytest.raises(JournalMovedError, match="restart the program"):
+        journal.require_writable()
+
+
+def test_the_log_stays_while_the_journal_is_open(journal: Journal, url: str, clock: VirtualClock) -> None:
+    """Also when another program closes it, and when no transaction is under way."""
+    for _ in range(3):
+        with open_journal(url, clock) as other:
+            other.begin(portal=PORTAL, command="once")
+        journal._database.engine.dispose()
+        journal.require_writable()
+    assert len(journal.runs()) == 3
+
+
 def test_the_same_file_back_in_its_place_is_the_journal_again(journal: Journal) -> None:
     """Without a restart."""
     run = journal.begin(portal=PORTAL, command="service")

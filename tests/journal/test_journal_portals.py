@@ -162,3 +162,13 @@ def test_a_new_name_with_the_users_of_a_known_portal_is_doubted(journal: Journal
     assert not journal.portals.knows_users("two.example.com")
     journal.portals.compare_users("two.example.com", same, accept=True)
     assert journal.portals.doubt("two.example.com", "two.example.com", same) == ""
+
+
+def test_the_histories_of_two_portals_never_come_together(journal: Journal) -> None:
+    """Not even if somebody accepts that a portal has moved: it cannot have moved to the address of another one."""
+    for name, day in (("one.example.com", date(2020, 1, 1)), ("two.example.com", date(2021, 2, 2))):
+        recognise(journal, name, name)
+        journal.portals.compare_users(name, {1: day, 2: day}, accept=False)
+    with pytest.raises(PortalChangedError, match=r"set `portal\.name` to two\.example\.com"):
+        recognise(journal, "one.example.com", "two.example.com", accept=True)
+    assert names(journal) == {"one.example.com": "one.example.com", "two.example.com": "two.example.com"}
