@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - typer reads the annotations when the program starts
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.options import Config, Json, Logs, Verbose, merged, run_with
+
+if TYPE_CHECKING:
+    from reconciler.shell import Shell
 
 
 def backup(
@@ -24,6 +27,16 @@ def backup(
 
     To use a copy, stop the worker and put it where `journal.url` points, without the -wal and -shm files beside it.
     """
-    from reconciler import upkeep
+    run_with(merged(ctx, config, json, log_format, verbose), lambda shell: _back_up(shell, file, replace=replace))
 
-    run_with(merged(ctx, config, json, log_format, verbose), lambda shell: upkeep.backup(shell, file, replace=replace))
+
+def _back_up(shell: Shell, target: Path, *, replace: bool) -> int:
+    from reconciler.foreground import in_foreground
+    from reconciler.journal.backup import back_up
+    from reconciler.ops.facts import file_size
+
+    settings = shell.settings()
+    size = in_foreground(lambda: back_up(settings.journal.url, target, shell.clock, replace=replace), shell.clock)
+    document = {"schema": 1, "status": "ok", "file": str(target), "bytes": size}
+    shell.answer(document, lambda: f"The journal is copied to {target}: {file_size(size)}.")
+    return 0

@@ -1,4 +1,4 @@
-"""The journal's upkeep: what it need not keep goes once a day; and copies of it."""
+"""Once a day, what the journal need not keep goes from it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reconciler.errors import JournalError, LeaseHeldError, Stopped
-from reconciler.foreground import in_foreground
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reconciler.reconcile import Finished, Worker
-    from reconciler.shell import Shell
 
 log = structlog.get_logger("reconciler.upkeep")
 
@@ -50,15 +46,3 @@ class Upkeep:
         if pruned.finished:
             self._next = self._worker.clock.monotonic() + _DAY
         log.info("journal.pruned", keep_days=self._keep.days, **asdict(pruned))
-
-
-def backup(shell: Shell, target: Path, *, replace: bool) -> int:
-    """Copy the journal, also while the service is at work."""
-    from reconciler.journal.backup import back_up
-    from reconciler.ops.facts import file_size
-
-    settings = shell.settings()
-    size = in_foreground(lambda: back_up(settings.journal.url, target, shell.clock, replace=replace), shell.clock)
-    document = {"schema": 1, "status": "ok", "file": str(target), "bytes": size}
-    shell.answer(document, lambda: f"The journal is copied to {target}: {file_size(size)}.")
-    return 0
