@@ -24,8 +24,8 @@ from reconciler.ops.report import run_json
 from reconciler.options import Common
 from reconciler.planning import Ground, Proposal, propose, rules_of
 from reconciler.portal.reader import Reader
-from reconciler.reconcile import connect
 from reconciler.shell import Shell
+from reconciler.wiring import connect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

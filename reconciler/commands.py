@@ -239,7 +239,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
     from reconciler.journal.store import open_journal
     from reconciler.planning import Ground, propose, rules_of
     from reconciler.portal.reader import Reader, Scope
-    from reconciler.reconcile import tactics
+    from reconciler.wiring import tactics
 
     settings = shell.settings()
     require_writable(output, settings.journal.url)

@@ -19,11 +19,12 @@ from reconciler.errors import Stopped
 from reconciler.journal.store import open_journal
 from reconciler.ops.facts import counted, reason_words, rest_hint
 from reconciler.ops.report import plan_report, render, run_json, summary_line
-from reconciler.reconcile import Consent, Order, Worker, connect, reconcile
+from reconciler.reconcile import Consent, Order, Worker, reconcile
 from reconciler.simulator.assembly import build
 from reconciler.simulator.moving_clock import MovingClock
 from reconciler.simulator.seed import SeedSpec, describe
 from reconciler.simulator.server import serve
+from reconciler.wiring import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,10 +10,8 @@ service writes for a slot: what is left then is planned anew by the next one, an
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -21,7 +19,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reconciler.core.model import Outcome, Result, Rule, RunReport, Standing, Status, Usage
-from reconciler.core.roster import Strategy
 from reconciler.errors import (
     IncompleteReadError,
     MissingScopeError,
@@ -35,10 +32,6 @@ from reconciler.gate import Consent, Passage, Refusal, approve, believed, let_th
 from reconciler.journal.sweeps import HELD, WAITING
 from reconciler.ops.logs import context
 from reconciler.planning import NO_USER_SCOPE, Ground, Proposal, Rules, Undo, fresh_first, propose, propose_undo, undone
-from reconciler.portal.client import Client
-from reconciler.portal.limits import Limits
-from reconciler.portal.line import http_client
-from reconciler.portal.pacing import Budget, Throttle
 from reconciler.portal.reader import Reader, Scope, Tactics
 from reconciler.portal.slots import Slot
 from reconciler.portal.writer import SETTLED_SECONDS, ChunkLimits, Writer, settle_open
@@ -46,15 +39,13 @@ from reconciler.portal.writer import SETTLED_SECONDS, ChunkLimits, Writer, settl
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    import httpx
-
     from reconciler.clock import Clock
-    from reconciler.config import Settings
     from reconciler.core.guard import Verdict
     from reconciler.core.model import Cause, Mismatch
     from reconciler.journal.store import Journal
+    from reconciler.portal.client import Client
 
-__all__ = ["Consent", "Finished", "Order", "Refusal", "Worker", "chunk_limits", "connect", "reconcile", "tactics"]
+__all__ = ["Consent", "Finished", "Order", "Refusal", "Worker", "reconcile"]
 
 log = structlog.get_logger("reconciler.run")
 
@@ -351,50 +342,3 @@ def _log(report: RunReport, refusal: Refusal | None) -> None:
         duration_seconds=round(report.usage.duration_seconds, 1),
         **{name: value for name, value in told.items() if value},
     )
-
-
-def connect(
-    settings: Settings, clock: Clock, transport: httpx.BaseTransport | None = None, *, patient: bool = True
-) -> Client:
-    """Make the client that the settings describe; `transport` replaces the network. Raises UsageError.
-
-    Not `patient`: a portal that does not answer the very first request is not asked again.
-    """
-    portal, limits = settings.portal, settings.portal.resolved_limits
-    http = http_client(
-        connect_timeout=portal.connect_timeout,
-        read_timeout=portal.read_timeout,
-        proxy=portal.proxy.get_secret_value() if portal.proxy else None,
-        ca_bundle=portal.ca_bundle,
-        transport=transport,
-    )
-    return Client(
-        portal.webhook(),
-        http,
-        clock=clock,
-        throttle=Throttle(clock, burst=limits.burst, per_second=limits.per_second, margin=portal.margin),
-        budget=Budget(clock, limit=limits.operating_seconds),
-        limits=Limits(
-            attempts=settings.retry.attempts,
-            retry_seconds=settings.retry.max_seconds,
-            read_timeout=portal.read_timeout,
-            body_bytes=portal.body_limit,
-            answer_bytes=portal.answer_limit,
-            lanes=settings.sweep.lanes,
-            patient=patient,
-        ),
-        random=random.Random(),
-    )
-
-
-def chunk_limits(settings: Settings) -> ChunkLimits:
-    """Return how updates travel by the settings."""
-    start, most, seconds = settings.write.batch_start, settings.write.batch_max, settings.write.target_seconds
-    return ChunkLimits(start=start, most=most, target_seconds=seconds, conditional=settings.write.conditional)
-
-
-def tactics(settings: Settings) -> Tactics:
-    """Return how sweeps read by the settings."""
-    sweep = settings.sweep
-    strategy = None if sweep.strategy == "auto" else Strategy(sweep.strategy)
-    return Tactics(strategy=strategy, relist=timedelta(hours=sweep.relist_hours))

@@ -105,7 +105,7 @@ class Shell:
 
     def connect(self, settings: Settings) -> Client:
         """Make the client that the settings describe. Raises UsageError."""
-        from reconciler.reconcile import connect
+        from reconciler.wiring import connect
 
         # Whoever waits for an answer hears at once that there is no portal; the service has all night.
         return connect(settings, self.clock, patient=not self._brief)
@@ -116,7 +116,8 @@ class Shell:
         from reconciler.journal.store import open_journal
         from reconciler.planning import rules_of
         from reconciler.recognition import Recognition
-        from reconciler.reconcile import Worker, chunk_limits, tactics
+        from reconciler.reconcile import Worker
+        from reconciler.wiring import chunk_limits, tactics
 
         with ExitStack() as stack:
             # The client first: a wrong address is told before a database is made.

@@ -17,6 +17,7 @@ SHELL = {
     "foreground",
     "service",
     "reconcile",
+    "wiring",
     "recognition",
     "config",
     "sources",

@@ -18,8 +18,9 @@ from reconciler.gate import Consent
 from reconciler.portal.reader import Scope
 from reconciler.portal.writer import ChunkLimits
 from reconciler.reconcile import Order as RunOrder
-from reconciler.reconcile import Worker, chunk_limits, connect, reconcile
+from reconciler.reconcile import Worker, reconcile
 from reconciler.simulator.transport import InProcessTransport
+from reconciler.wiring import chunk_limits, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,8 @@ from reconciler.clock import VirtualClock
 from reconciler.config import Settings, load_settings
 from reconciler.errors import UsageError
 from reconciler.planning import rules_of
-from reconciler.reconcile import chunk_limits, connect, tactics
 from reconciler.sources import PREFIX, _names
+from reconciler.wiring import chunk_limits, connect, tactics
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -160,7 +160,7 @@ class Desk:
         def failing(*_: object, **__: object) -> None:
             raise RuntimeError(message)
 
-        self._monkeypatch.setattr("reconciler.reconcile.http_client", failing)
+        self._monkeypatch.setattr("reconciler.wiring.http_client", failing)
 
     def config(self, text: str, name: str = "config.toml") -> Path:
         """Write a settings file."""

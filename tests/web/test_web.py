@@ -271,7 +271,7 @@ def test_a_body_that_does_not_come_has_a_deadline() -> None:
 
 def test_an_answer_that_nobody_takes_has_a_deadline() -> None:
     """As many as there are threads ask for a large page and read none of it."""
-    with serve(site(text="x" * 12_000_000), address="127.0.0.1", port=0, patience=0.3) as port, ExitStack() as stack:
+    with serve(site(text="x" * 12_000_000), address="127.0.0.1", port=0, patience=1.5) as port, ExitStack() as stack:
         for _ in range(12):
             stack.enter_context(connected(port)).sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert alive(port) == "alive\n"
