@@ -29,14 +29,14 @@ $(RUNS): requirements.lock requirements-build.lock pyproject.toml
 	@$(INSTALL) --require-hashes -r requirements.lock -r requirements-build.lock
 	@$(INSTALL) --no-build-isolation --editable .
 	@$(CHECK)
-	@$(BIN)/python -c 'import reconciler.cli'
+	@$(BIN)/python -c 'import reconciler.cli.app'
 	@touch $@
 
 $(READY): $(RUNS) requirements-dev.lock
 	@echo "installing the tools into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@$(CHECK)
-	@$(BIN)/python -c 'import reconciler.cli, pytest'
+	@$(BIN)/python -c 'import reconciler.cli.app, pytest'
 	@touch $@
 
 setup: $(READY) ## virtual environment with the locked dependencies

@@ -22,14 +22,14 @@ import structlog
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Change, Outcome, Result
-from reconciler.planning import fresh_first
-from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client
-from reconciler.portal.dialect import CONTACT_UPDATE
-from reconciler.portal.limits import Limits
-from reconciler.portal.line import http_client
-from reconciler.portal.pacing import FLOOR, WINDOW, Budget, Throttle
-from reconciler.portal.writer import ChunkLimits, Writer
+from reconciler.engine.planning import fresh_first
+from reconciler.portal.entities import CONTACT_UPDATE
+from reconciler.portal.rest.batch_limits import Limits
+from reconciler.portal.rest.client import Client
+from reconciler.portal.rest.connection import http_client
+from reconciler.portal.rest.limits import FLOOR, WINDOW, Budget, Throttle
+from reconciler.portal.write.writer import ChunkLimits, Writer
+from reconciler.settings.address import parse_webhook
 from reconciler.simulator.costs import PROFILES, CostModel, Profile
 from reconciler.simulator.database import Database
 from reconciler.simulator.http import Request

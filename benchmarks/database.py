@@ -267,7 +267,7 @@ def _recorded(recorded: Recorded, carry_out: Callable[[Site, Call], Result], sit
 def _work(webhook_url: str, command: Sequence[str], settings: dict[str, str], folder: str) -> None:
     names = {"PORTAL__WEBHOOK_URL": webhook_url, "PORTAL__LIMITS": "self-hosted", **settings}
     environment = {**without_settings(), **{f"RECONCILER_{name}": value for name, value in names.items()}}
-    ended = run([sys.executable, "-c", "from reconciler.cli import main; main()", *command], environment, folder)
+    ended = run([sys.executable, "-c", "from reconciler.cli.app import main; main()", *command], environment, folder)
     if ended.exit_code:
         raise SystemExit(
             f"`{' '.join(command)}` ended with exit code {ended.exit_code}: {ended.output}{ended.errors[-2000:]}"

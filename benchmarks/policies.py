@@ -245,7 +245,7 @@ def _measure(size: Size) -> Iterator[Figures]:
         for tries in runs.values():
             best = min(tries, key=lambda figures: sum(figures.planning[1:]))
             yield replace(best, peak_mb=max(figures.peak_mb for figures in tries))
-        command = ["-c", "from reconciler.cli import main; main()", "plan", "--json", "--output"]
+        command = ["-c", "from reconciler.cli.app import main; main()", "plan", "--json", "--output"]
         command += [str(Path(folder, "plan.json"))]
         yield _measured(size, "plan", command, portal, folder)
 

@@ -15,24 +15,24 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli.context import Shell
+from reconciler.cli.options import Common
+from reconciler.core.companies import Refresh
 from reconciler.core.model import Cause, Change, Outcome, Result, RunReport, Standing, Status
-from reconciler.core.roster import Refresh
+from reconciler.engine.planning import Ground, Proposal, propose, rules_of
+from reconciler.engine.wiring import connect
 from reconciler.journal.records import NewException
 from reconciler.journal.store import open_journal
 from reconciler.journal.sweeps import WAITING
-from reconciler.ops.report import run_json
-from reconciler.options import Common
-from reconciler.planning import Ground, Proposal, propose, rules_of
-from reconciler.portal.reader import Reader
-from reconciler.shell import Shell
-from reconciler.wiring import connect
+from reconciler.portal.read.sweep import Reader
+from reconciler.reporting.build import run_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.config import Settings
     from reconciler.core.model import Snapshot
     from reconciler.journal.store import Journal
+    from reconciler.settings.model import Settings
 
 SETTINGS = Path("policies.toml")
 JOURNAL = "sqlite:///earlier.sqlite3"

@@ -21,14 +21,14 @@ import structlog
 from reconciler.clock import VirtualClock
 from reconciler.core.guard import GuardLimits
 from reconciler.core.model import Result
+from reconciler.engine.planning import Rules, Undo
+from reconciler.engine.reconcile import Order, Worker, reconcile
 from reconciler.journal.store import open_journal
-from reconciler.planning import Rules, Undo
-from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client
-from reconciler.portal.limits import Limits
-from reconciler.portal.line import http_client
-from reconciler.portal.pacing import Budget, Throttle
-from reconciler.reconcile import Order, Worker, reconcile
+from reconciler.portal.rest.batch_limits import Limits
+from reconciler.portal.rest.client import Client
+from reconciler.portal.rest.connection import http_client
+from reconciler.portal.rest.limits import Budget, Throttle
+from reconciler.settings.address import parse_webhook
 from reconciler.simulator.database import Database
 from reconciler.simulator.portal import Portal
 from reconciler.simulator.seed import SeedSpec, seed

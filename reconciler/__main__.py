@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sys
 
-from reconciler import probe
+from reconciler.cli import health as probe
 
 
 def main() -> None:
     """Answer a plain health check at once; leave all else to the command line."""
     code = probe.answer(sys.argv[1:])
     if code is None:
-        from reconciler import cli  # noqa: PLC0415 - takes a quarter of a second
+        from reconciler.cli import app as cli  # noqa: PLC0415 - takes a quarter of a second
 
         cli.main()
     sys.exit(code)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reconciler.core.companies import Refresh
 from reconciler.core.model import Change, Mismatch, Outcome, Result, Snapshot
-from reconciler.core.roster import Refresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -31,7 +31,7 @@ def output(arguments: tuple[str, ...]) -> str:
     """Return what the program prints, in a process that knows nothing of this machine's terminal and settings."""
     environment = {"PATH": os.environ["PATH"], "TZ": "UTC", "COLUMNS": str(_WIDTH), "PYTHONUTF8": "1"}
     environment["PYTHONPATH"] = str(ROOT)  # the program beside the page, whichever is installed
-    command = [sys.executable, "-c", "from reconciler.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from reconciler.cli.app import main; main()", *arguments]
     return subprocess.run(command, check=True, capture_output=True, encoding="utf-8", env=environment).stdout
 
 

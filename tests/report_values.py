@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from reconciler.core.cause import Evidence
 from reconciler.core.model import (
     Cause,
     Change,
@@ -27,8 +26,9 @@ from reconciler.core.model import (
 )
 from reconciler.core.plan import make_plan
 from reconciler.core.policy import Case
-from reconciler.core.undo import Left, Obstacle
-from reconciler.ops.report import Report, Row, plan_report, run_report, undo_report
+from reconciler.core.rules.follow_parent import Evidence
+from reconciler.core.rules.undo import Left, Obstacle
+from reconciler.reporting.build import Report, Row, plan_report, run_report, undo_report
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 ORIGIN = "https://acme.bitrix24.com"

@@ -13,9 +13,9 @@ import pytest
 import trustme
 from pydantic import BaseModel
 
-from reconciler import settings_files
-from reconciler.config import Limits, Settings, load_settings
 from reconciler.errors import UsageError
+from reconciler.settings import files as settings_files
+from reconciler.settings.model import Limits, Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,8 @@ import pytest
 from readme import BLOCKS, PAGE, ROOT, output, written
 from support.command_line import TOKEN, Desk, Served, Terminal, interrupt
 
-from reconciler.config import Settings
-from reconciler.service import Service
+from reconciler.service.scheduler import Service
+from reconciler.settings.model import Settings
 from reconciler.simulator.assembly import build
 from reconciler.simulator.options import PortalOptions
 from reconciler.simulator.seed import SeedSpec
@@ -147,7 +147,10 @@ def test_the_tour_names_every_module() -> None:
     packages = {f"{path.parent.name}/" for path in source.glob("*/__init__.py")}
     assert sorted(named) == sorted(top | packages)
     for package in packages - {"simulator/"}:
-        modules = {path.stem for path in (source / package).iterdir() if path.name[0] not in "_."}
+        files = {
+            path for path in (source / package).rglob("*") if not {"migrations", "__pycache__"} & set(path.parts[:-1])
+        }
+        modules = {path.stem for path in files if path.name[0] not in "_."}
         words = set(re.findall(r"\w+", rows[package]))
         assert modules - words == set(), package
 

@@ -14,7 +14,7 @@ import typer
 import yaml
 from fact_coverage import PAGE, docstrings, facts, uncovered, written
 
-from reconciler.cli import app
+from reconciler.cli.app import app
 from reconciler.simulator.assembly import build
 from reconciler.simulator.seed import SeedSpec
 from reconciler.simulator.server import serve

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command_line import Desk
 
-from reconciler import heartbeat, probe
+from reconciler.cli import health as probe
+from reconciler.service import heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable

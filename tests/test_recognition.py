@@ -11,13 +11,13 @@ from support.portal_fixture import ANN, BOB
 from support.world import CLEO
 
 from reconciler.core.model import Status
+from reconciler.engine.planning import Undo
+from reconciler.engine.recognition import COMPARED_FOR, Recognition
 from reconciler.errors import PortalChangedError
 from reconciler.journal import tables
-from reconciler.planning import Undo
-from reconciler.portal.address import parse_webhook
-from reconciler.recognition import COMPARED_FOR, Recognition
-from reconciler.service import Service
-from reconciler.watch import Watch
+from reconciler.service.health import Watch
+from reconciler.service.scheduler import Service
+from reconciler.settings.address import parse_webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable

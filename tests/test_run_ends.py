@@ -12,9 +12,9 @@ from support.world import CLEO, total
 
 from reconciler.core.model import Result, Status
 from reconciler.core.policy import PersonEdit, Policies
+from reconciler.engine.approval import Consent
+from reconciler.engine.planning import Rules, Undo
 from reconciler.errors import JournalError, LeaseHeldError, Stopped
-from reconciler.gate import Consent
-from reconciler.planning import Rules, Undo
 from reconciler.simulator.costs import Profile
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from support.world import Exchange, World
 
-    from reconciler.planning import Proposal
+    from reconciler.engine.planning import Proposal
 
 
 class Killed(BaseException):

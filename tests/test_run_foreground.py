@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.cli.signals import in_foreground
 from reconciler.clock import SystemClock
 from reconciler.errors import Stopped
-from reconciler.foreground import in_foreground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ PROGRAM = """
 import sys
 from reconciler.clock import SystemClock
 from reconciler.errors import Stopped
-from reconciler.foreground import in_foreground
+from reconciler.cli.signals import in_foreground
 
 clock = SystemClock()
 

@@ -12,11 +12,11 @@ import structlog
 from support.portal_fixture import ADMIN, ANN, BOB
 
 from reconciler.clock import SystemClock, VirtualClock
-from reconciler.herald import Herald
-from reconciler.ops import logs
-from reconciler.portal.redaction import Redactor
-from reconciler.rules import Notify
-from reconciler.service import Service
+from reconciler.core.redaction import Redactor
+from reconciler.service.notifier import Herald
+from reconciler.service.scheduler import Service
+from reconciler.settings.policy import Notify
+from reconciler.telemetry import logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,11 +14,11 @@ from support.world import CLEO
 
 from reconciler.clock import SystemClock
 from reconciler.core.model import Status
+from reconciler.core.redaction import Redactor
 from reconciler.journal.store import open_journal
-from reconciler.ops import logs
-from reconciler.portal.questions import Beside
-from reconciler.portal.redaction import Redactor
-from reconciler.service import Schedule, Service
+from reconciler.portal.rest.questions import Beside
+from reconciler.service.scheduler import Schedule, Service
+from reconciler.telemetry import logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -238,7 +238,7 @@ def test_a_clock_set_back_does_not_put_the_next_run_off(
     service = Service(replace(world.worker, clock=clock), lambda _: None, interval=3600)
     ticks = Ticks(service)
     ticks.may_end.release(1000)
-    monkeypatch.setattr("reconciler.service.LOOK_EVERY", 0.02)
+    monkeypatch.setattr("reconciler.service.scheduler.LOOK_EVERY", 0.02)
     thread = threading.Thread(target=service.run)
     thread.start()
     assert ticks.begun.acquire(timeout=PATIENCE)

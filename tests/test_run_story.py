@@ -10,24 +10,24 @@ import pytest
 from support.portal_fixture import ANN, BOB
 from support.world import CLEO, CONTACT_UPDATE, change, total
 
-from reconciler.config import Settings
 from reconciler.core.model import Cause, Result, RunReport, Standing, Status
 from reconciler.core.plan import digest
+from reconciler.engine.approval import Consent
+from reconciler.engine.reconcile import Order as RunOrder
+from reconciler.engine.reconcile import Worker, reconcile
+from reconciler.engine.wiring import chunk_limits, connect
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError, UsageError
-from reconciler.gate import Consent
-from reconciler.portal.reader import Scope
-from reconciler.portal.writer import ChunkLimits
-from reconciler.reconcile import Order as RunOrder
-from reconciler.reconcile import Worker, reconcile
+from reconciler.portal.read.sweep import Scope
+from reconciler.portal.write.writer import ChunkLimits
+from reconciler.settings.model import Settings
 from reconciler.simulator.transport import InProcessTransport
-from reconciler.wiring import chunk_limits, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from support.world import World
 
-    from reconciler.planning import Proposal
+    from reconciler.engine.planning import Proposal
 
 
 def test_a_complete_run(make_world: Callable[..., World]) -> None:

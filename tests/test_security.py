@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from fact_coverage import docstrings
 
-from reconciler.ops import logs
-from reconciler.portal import dialect
-from reconciler.portal.redaction import Redactor
-from reconciler.portal_checks import NEEDS
+from reconciler.cli.portal_checks import NEEDS
+from reconciler.core.redaction import Redactor
+from reconciler.portal import entities as dialect
+from reconciler.telemetry import logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,12 +8,12 @@ import pytest
 from support.portal_fixture import ANN, BOB, Office
 from support.portal_line import Line, tampered
 
+from reconciler.cli.exclusion_checks import void_exclusions
+from reconciler.cli.machine_checks import settings_on_machine
+from reconciler.cli.portal_checks import settings_in_portal
 from reconciler.clock import Timeline, VirtualClock
-from reconciler.config import Settings
-from reconciler.exclusion_checks import void_exclusions
-from reconciler.machine_checks import settings_on_machine
 from reconciler.portal.diagnosis import Finding, State
-from reconciler.portal_checks import settings_in_portal
+from reconciler.settings.model import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

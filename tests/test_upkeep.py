@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from reconciler.clock import Clock
+from reconciler.engine.reconcile import Order, reconcile
 from reconciler.journal.store import open_journal
-from reconciler.reconcile import Order, reconcile
-from reconciler.upkeep import Upkeep
+from reconciler.service.pruning import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

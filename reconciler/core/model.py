@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from reconciler.core.roster import Refresh, Strategy
+    from reconciler.core.companies import Refresh, Strategy
 
 
 class Standing(StrEnum):

@@ -38,8 +38,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from reconciler.core.cause import Evidence, cause_of
 from reconciler.core.model import Cause, Change, Mismatch, Rule, Skip, Standing, User
+from reconciler.core.rules.follow_parent import Evidence, cause_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import JournalError, UsageError
 from reconciler.journal import database, schema
-from reconciler.journal.location import is_part_of, locate, named_path
+from reconciler.settings.journal_url import is_part_of, locate, named_path
 
 if TYPE_CHECKING:
     from reconciler.clock import Clock

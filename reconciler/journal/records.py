@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
+    from reconciler.core.companies import Halfway, Roster
     from reconciler.core.model import Cause, Change, Mismatch, Result, RunReport, Standing, Status
-    from reconciler.core.roster import Halfway, Roster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

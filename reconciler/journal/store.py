@@ -25,14 +25,14 @@ from reconciler.journal.approvals import Approvals
 from reconciler.journal.backup import back_up_before_migration
 from reconciler.journal.exceptions import Exceptions
 from reconciler.journal.history import History
-from reconciler.journal.housekeeping import Housekeeping
 from reconciler.journal.lease import hold_lease
-from reconciler.journal.location import locate, named_path
 from reconciler.journal.portals import Portals
+from reconciler.journal.pruning import Housekeeping
 from reconciler.journal.records import ChangeRecord, OpenIntent, RunRecord
 from reconciler.journal.rows import Links
 from reconciler.journal.sweeps import Sweeps
 from reconciler.journal.writes import Writes, takings_back
+from reconciler.settings.journal_url import locate, named_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.core.cause import Evidence
-from reconciler.journal import drift, exceptions, roster, rows, writes
+from reconciler.core.rules.follow_parent import Evidence
+from reconciler.journal import companies as roster
+from reconciler.journal import drift, exceptions, rows, writes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.clock import Clock
+    from reconciler.core.companies import Halfway
     from reconciler.core.model import Cause, Mismatch, Snapshot
-    from reconciler.core.roster import Halfway
     from reconciler.journal.database import Database
     from reconciler.journal.records import Known, StandingDrift
 

@@ -10,8 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import MissingScopeError, PortalError
-from reconciler.portal.capability import try_conditions
-from reconciler.portal.dialect import (
+from reconciler.portal.entities import (
     COMPANY,
     COMPANY_LIST,
     CONTACT_LIST,
@@ -23,13 +22,14 @@ from reconciler.portal.dialect import (
     USER_LIST,
     WORKFLOW_TEMPLATES,
 )
-from reconciler.portal.wire import Answer, Command, Value, identifier, moment, text
+from reconciler.portal.rest.batch_codec import Answer, Command, Value, identifier, moment, text
+from reconciler.portal.write.capability import try_conditions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from reconciler.portal.client import Client
+    from reconciler.portal.rest.client import Client
 
 #: Further apart than this, the clocks of portal and worker are worth a word; in seconds.
 CLOCK_SECONDS = 60

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reconciler.errors import MissingScopeError, PortalError
-from reconciler.portal.dialect import BATCH_COMMANDS, NOTICE_ADD
-from reconciler.portal.wire import Answer, Command
+from reconciler.portal.entities import BATCH_COMMANDS, NOTICE_ADD
+from reconciler.portal.rest.batch_codec import Answer, Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.core.matters import Matter
-    from reconciler.portal.client import Client
+    from reconciler.core.notifications import Matter
+    from reconciler.portal.rest.client import Client
 
 log = structlog.get_logger("reconciler.portal")
 

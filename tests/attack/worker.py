@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 #: Seconds that the worker waits for an answer, and that it takes a request to be over after; they stand for 75 and 65.
 READ_SECONDS, SETTLED_SECONDS = 2.0, 3.5
 #: Loaded once, and then forked.
-_LOADED = ["attack.worker", "reconciler.cli", "reconciler.commands", "reconciler.reconcile", "reconciler.portal.writer"]
+_LOADED = [
+    "attack.worker",
+    "reconciler.cli.app",
+    "reconciler.cli.run",
+    "reconciler.engine.reconcile",
+    "reconciler.portal.write.writer",
+]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_LOADED)
 
@@ -47,9 +53,9 @@ def _work(arguments: list[str], webhook_url: str, folder: str) -> None:
     for name in [name for name in os.environ if name.startswith("RECONCILER_")]:
         del os.environ[name]
     os.environ.update({f"RECONCILER_{name}": value for name, value in settings.items()})
-    from reconciler import reconcile  # noqa: PLC0415 - in the worker's process only
-    from reconciler.cli import main  # noqa: PLC0415
-    from reconciler.portal import writer  # noqa: PLC0415
+    from reconciler.cli.app import main  # noqa: PLC0415
+    from reconciler.engine import reconcile  # noqa: PLC0415 - in the worker's process only
+    from reconciler.portal.write import writer  # noqa: PLC0415
 
     for module in (reconcile, writer):
         module.SETTLED_SECONDS = SETTLED_SECONDS

@@ -14,7 +14,7 @@ from report_values import HOSTILE, NOON, ORIGIN, a_plan, a_run, an_undo, but, ro
 from support import chromium
 
 from reconciler.core.model import Cause
-from reconciler.ops.report import Report, render
+from reconciler.reporting.build import Report, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,12 +14,12 @@ import pytest
 from support import chromium
 from support.month import NOW, PORTAL, month
 
-from reconciler.held_back import report_of_set
-from reconciler.ops.held import for_a_page
-from reconciler.ops.page import page_policy
-from reconciler.ops.report import render
-from reconciler.ops.status import MONTH, MOST_CHANGES, MOST_EXCEPTIONS, MOST_RUNS, Present, status_page
-from reconciler.ops.web import Page, Site, serve
+from reconciler.engine.held_back import report_of_set
+from reconciler.reporting.build import render
+from reconciler.reporting.held_back import for_a_page
+from reconciler.reporting.to_html import page_policy
+from reconciler.web.server import Page, Site, serve
+from reconciler.web.status import MONTH, MOST_CHANGES, MOST_EXCEPTIONS, MOST_RUNS, Present, status_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

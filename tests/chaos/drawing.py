@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from chaos.scene import BOT, DAN, GONE, LEAVER, OWNERS, TOKEN
 from support.world import CONTACT_UPDATE
 
+from reconciler.core.companies import Strategy
 from reconciler.core.flapping import Patience
 from reconciler.core.guard import GuardLimits
 from reconciler.core.policy import DismissedOwner, MultiCompany, PersonEdit, Policies, Scope
-from reconciler.core.roster import Strategy
-from reconciler.planning import Rules
-from reconciler.portal.reader import Tactics
-from reconciler.portal.writer import ChunkLimits
+from reconciler.engine.planning import Rules
+from reconciler.portal.read.sweep import Tactics
+from reconciler.portal.write.writer import ChunkLimits
 from reconciler.simulator.costs import Profile
 from reconciler.simulator.errors import ANY_TIME
 from reconciler.simulator.meters import OperatingModel

@@ -26,8 +26,8 @@ from chaos.story import Told, play
 from chaos.summary import Summary, write
 from support.world import MEMORY, template
 
-from reconciler.ops.logs import configure
-from reconciler.portal.redaction import Redactor
+from reconciler.core.redaction import Redactor
+from reconciler.telemetry.logs import configure
 
 _stream = io.StringIO()
 _mask = Redactor([TOKEN])

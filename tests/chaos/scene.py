@@ -20,14 +20,14 @@ from support.portal_fixture import ANN, BOB, Office
 from support.world import CLEO, COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, share_statements, template
 
 from reconciler.clock import Timeline, VirtualClock
+from reconciler.engine.reconcile import Finished, Order, Worker, reconcile
 from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped
 from reconciler.journal.store import Journal, open_journal
-from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client
-from reconciler.portal.limits import Limits
-from reconciler.portal.line import http_client
-from reconciler.portal.pacing import Budget, Throttle
-from reconciler.reconcile import Finished, Order, Worker, reconcile
+from reconciler.portal.rest.batch_limits import Limits
+from reconciler.portal.rest.client import Client
+from reconciler.portal.rest.connection import http_client
+from reconciler.portal.rest.limits import Budget, Throttle
+from reconciler.settings.address import parse_webhook
 from reconciler.simulator.costs import CostModel
 from reconciler.simulator.executor import Executor
 from reconciler.simulator.faults import Faults

@@ -14,9 +14,9 @@ from chaos.drawing import COMPANY_OWNERS, CONTACT_OWNERS, draw, draw_faults
 from chaos.people import some_act
 from chaos.scene import Home, Scene
 
-from reconciler.gate import Consent
-from reconciler.planning import Undo
-from reconciler.portal.reader import Scope
+from reconciler.engine.approval import Consent
+from reconciler.engine.planning import Undo
+from reconciler.portal.read.sweep import Scope
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.command_line import SMALL
 
-from reconciler import heartbeat
+from reconciler.service import heartbeat
 from reconciler.simulator.assembly import build
 from reconciler.simulator.options import PortalOptions
 from reconciler.simulator.server import serve
@@ -223,8 +223,8 @@ def test_check_looks_at_the_rights_of_files(desk: Desk, monkeypatch: pytest.Monk
     for subject in ("settings file", "secret files", "journal file"):
         assert lines_of(document, subject) == []
     assert state_of(document, "notify.on_event") == "ok"
-    monkeypatch.setattr("reconciler.machine_checks.os.access", lambda path, _: path != desk.folder)
-    monkeypatch.setattr("reconciler.machine_checks.shutil.disk_usage", lambda _: SimpleNamespace(free=7_000_000))
+    monkeypatch.setattr("reconciler.cli.machine_checks.os.access", lambda path, _: path != desk.folder)
+    monkeypatch.setattr("reconciler.cli.machine_checks.shutil.disk_usage", lambda _: SimpleNamespace(free=7_000_000))
     states = lines_of(desk.run("check", "--json").json, "journal folder")
     assert [state for state, _ in states] == ["failed", "warning"]
     assert "may not be written by the worker's user" in states[0][1]

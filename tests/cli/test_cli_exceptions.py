@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.command_line import SMALL, Terminal, closed_port
 
+from reconciler.cli.options import ExceptionKind
 from reconciler.clock import SystemClock
 from reconciler.core.model import Standing
 from reconciler.journal.exceptions import _KINDS
 from reconciler.journal.lease import hold_lease
-from reconciler.options import ExceptionKind
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ MORTAL = (
     f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
     "from support.crashing import Kind, die_with_the_first_write\n"
     "die_with_the_first_write(Kind[sys.argv.pop(1)])\n"
-    "from reconciler.cli import main; main()"
+    "from reconciler.cli.app import main; main()"
 )
 #: Where -> whether the intents are stored then, and whether the updates are carried out.
 POINTS = {

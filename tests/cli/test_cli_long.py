@@ -12,7 +12,7 @@ import httpx
 import pytest
 from support.command_line import RUN_KEYS, TOKEN, HurriedClock, Terminal, interrupt
 
-from reconciler import demo
+from reconciler.cli import demo
 from reconciler.simulator.assembly import build
 from reconciler.simulator.options import PortalOptions
 
@@ -114,7 +114,7 @@ def test_a_demo_without_much_to_tell_ends_well(size: tuple[str, ...], desk: Desk
 
 def test_a_demo_is_ended_by_a_signal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence and exit code 1, not a story about nothing."""
-    monkeypatch.setattr("reconciler.demo._hand_over", lambda _: interrupt() or "")
+    monkeypatch.setattr("reconciler.cli.demo._hand_over", lambda _: interrupt() or "")
     ended = desk.run("demo", "--companies", "20", "--contacts", "60")
     assert (ended.code, ended.err) == (1, "reconciler: stopped before the end\n")
 
@@ -171,7 +171,7 @@ def test_the_service_logs_json_and_ends_at_a_signal(
     desk: Desk, portal: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It sweeps at once, and a signal ends it with exit code 0; standard error is JSON, line by line."""
-    from reconciler.service import Service  # noqa: PLC0415 - it costs a scheduler
+    from reconciler.service.scheduler import Service  # noqa: PLC0415 - it costs a scheduler
 
     tick = Service.tick
 
@@ -222,7 +222,7 @@ def test_something_unforeseen_is_told_in_a_sentence(desk: Desk, monkeypatch: pyt
     def break_down(*_: object) -> None:
         raise RuntimeError(f"no idea about https://acme.bitrix24.com/rest/1/{TOKEN}/\x1b[2J")
 
-    monkeypatch.setattr("reconciler.checking.check", break_down)
+    monkeypatch.setattr("reconciler.cli.check.check", break_down)
     brief = desk.run("check")
     assert (brief.code, brief.err.count("\n")) == (1, 1)
     assert "run it again with -v" in brief.err
@@ -250,7 +250,7 @@ def test_a_file_without_permission_is_told_before_the_work(
     """Nobody reads a portal for an hour to learn that the result has no place."""
     if exists:
         desk.config("", "plan.html")
-    monkeypatch.setattr("reconciler.shell.os.access", lambda *_: False)
+    monkeypatch.setattr("reconciler.cli.context.os.access", lambda *_: False)
     ended = desk.run("plan", "--output", "plan.html")
     assert ended.code == 2
     assert "(no permission)" in ended.err
@@ -286,7 +286,7 @@ def test_letters_that_the_terminal_does_not_know_become_question_marks(
 ) -> None:
     """An old locale costs letters, not the plan."""
     sys.stdout.reconfigure(encoding="ascii")  # type: ignore[union-attr]
-    monkeypatch.setattr("reconciler.shell.SystemClock", HurriedClock)
+    monkeypatch.setattr("reconciler.cli.context.SystemClock", HurriedClock)
     ended = desk.run("plan")
     assert ended.code == 0
     assert "?" in ended.out

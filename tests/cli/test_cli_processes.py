@@ -20,7 +20,7 @@ import httpx
 import pytest
 from support.command_line import PROGRAM, TOKEN, URL
 
-from reconciler import heartbeat
+from reconciler.service import heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ def test_what_is_asked_often_imports_little(arguments: list[str], code: int, hea
     heartbeat.write(heartbeat.beat_file(desk.journal), beat)
     script = (
         "import sys, atexit\n"
-        "from reconciler.cli import main\n"
+        "from reconciler.cli.app import main\n"
         "atexit.register(lambda: print(*sorted(m for m in sys.modules if '.' not in m), file=sys.stderr))\n"
         "main()"
     )

@@ -19,7 +19,7 @@ from contract.documented_examples import EXAMPLES, Example
 from contract.recorded_sessions import SESSIONS, record
 from contract.replay import command_of, envelope_of
 
-from reconciler.portal.wire import batch_body
+from reconciler.portal.rest.batch_codec import batch_body
 
 _FENCE = re.compile(r"(?ms)^([ \t]*)```(\w+)[^\n]*\n(.*?)^[ \t]*```")
 _CURL = re.compile(r"(?ms)-d '(.*?)' *\\\n")

@@ -15,8 +15,8 @@ from support.portal_fixture import ANN, BOB, Office
 from support.portal_line import client_on
 
 from reconciler.clock import VirtualClock
-from reconciler.portal.line import http_client
-from reconciler.portal.wire import Command
+from reconciler.portal.rest.batch_codec import Command
+from reconciler.portal.rest.connection import http_client
 from reconciler.simulator.meters import LeakyBucket, OperatingMeter, OperatingModel
 from reconciler.simulator.server import serve
 

@@ -11,13 +11,13 @@ from support.portal_line import client_on
 
 from reconciler.clock import VirtualClock
 from reconciler.errors import PortalError
-from reconciler.portal.line import http_client
-from reconciler.portal.wire import Answer, Command
+from reconciler.portal.rest.batch_codec import Answer, Command
+from reconciler.portal.rest.connection import http_client
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.portal.client import Client
+    from reconciler.portal.rest.client import Client
 
 #: The `time` of a batch whose answer is put together: the documented answer's own is inside.
 _NO_TIME = {"start": 0, "finish": 0, "duration": 0, "processing": 0, "date_start": "2026-01-01T00:00:00+02:00"}

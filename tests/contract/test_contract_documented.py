@@ -14,7 +14,7 @@ from contract.replay import client, command_of, http, sent
 from contract.shapes import Difference, differences
 from vcr.errors import CannotOverwriteExistingCassetteException
 
-from reconciler.portal.wire import Answer, decode_batch
+from reconciler.portal.rest.batch_codec import Answer, decode_batch
 from reconciler.simulator.methods import METHODS
 
 SINGLE = [example for example in EXAMPLES if example.method != "batch"]

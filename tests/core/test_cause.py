@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.core.cause import Evidence, cause_of
 from reconciler.core.model import Cause, ContactDetail, Mismatch
+from reconciler.core.rules.follow_parent import Evidence, cause_of
 
 LAST = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 BEFORE, AFTER = LAST - timedelta(seconds=1), LAST + timedelta(seconds=1)

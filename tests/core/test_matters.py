@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.matters import (
+from reconciler.core.notifications import (
     Kind,
     Matter,
     News,

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.cause import Evidence
 from reconciler.core.model import (
     Cause,
     Change,
@@ -33,6 +32,7 @@ from reconciler.core.policy import (
     head_of,
     judge,
 )
+from reconciler.core.rules.follow_parent import Evidence
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LAST_SWEEP = NOW - timedelta(minutes=10)

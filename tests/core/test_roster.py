@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.roster import GROUP, Roster, Strategy, cheaper, groups
+from reconciler.core.companies import GROUP, Roster, Strategy, cheaper, groups
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ROSTERS = st.dictionaries(st.integers(1, 3000), st.integers(0, 4), max_size=60)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler.core.check import ContactRow
 from reconciler.core.flapping import Patience, flaps
 from reconciler.core.model import Change, Rule, User
-from reconciler.core.undo import Left, Obstacle, restore, unrestorable
+from reconciler.core.rules.undo import Left, Obstacle, restore, unrestorable
 
 WRITTEN = Change(contact=1, company=10, before=7, after=8)
 USERS = {

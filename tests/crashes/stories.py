@@ -12,12 +12,12 @@ from support.portal_fixture import BOB
 from support.trust import CLEO, DORA, TrustWorld
 from support.world import MEMORY
 
+from reconciler.core.companies import Strategy
 from reconciler.core.model import RunReport, Status
-from reconciler.core.roster import Strategy
-from reconciler.gate import Consent
+from reconciler.engine.approval import Consent
 from reconciler.journal.database import create_file, make_engine, open_file, transaction
-from reconciler.portal.reader import Tactics
-from reconciler.portal.writer import ChunkLimits
+from reconciler.portal.read.sweep import Tactics
+from reconciler.portal.write.writer import ChunkLimits
 from reconciler.simulator.costs import Profile
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.config import Settings
+from reconciler.settings.model import Settings
 from reconciler.simulator.options import PortalOptions
 
 ROOT = Path(__file__).parent.parent.parent

@@ -10,7 +10,7 @@ import pytest
 from support.command_line import TOKEN, Desk, Served, interrupt
 from support.commands_of_pages import Line, lines
 
-from reconciler.service import Service
+from reconciler.service.scheduler import Service
 from reconciler.simulator.assembly import build
 from reconciler.simulator.options import PortalOptions
 from reconciler.simulator.seed import SeedSpec

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import yaml
 from typer.main import get_command
 
-from reconciler.cli import app
-from reconciler.config import Settings
-from reconciler.ops.metrics import TABLE
+from reconciler.cli.app import app
+from reconciler.settings.model import Settings
+from reconciler.telemetry.metrics import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

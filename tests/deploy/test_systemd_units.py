@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import heartbeat
-from reconciler.config import load_settings
+from reconciler.service import heartbeat
+from reconciler.settings.model import load_settings
 
 UNITS = Path(__file__).parent.parent.parent / "deploy" / "systemd"
 SERVICES = ("reconciler.service", "reconciler-once.service")

@@ -18,13 +18,13 @@ from support.crashing import ask
 from support.portal_fixture import ANN
 from support.world import MEMORY, audit
 
+from reconciler.engine.reconcile import Order, reconcile
 from reconciler.journal.tables import metadata
-from reconciler.reconcile import Order, reconcile
 
 if TYPE_CHECKING:
     from faults.line import FaultWorld
 
-    from reconciler.reconcile import Finished
+    from reconciler.engine.reconcile import Finished
 
 #: Written nowhere: the webhook is a password.
 TOKEN = "simulatedtoken0"

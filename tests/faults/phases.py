@@ -12,10 +12,10 @@ from faults.line import FaultWorld
 from support.snapshots import Snapshot, taken
 from support.world import COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, MEMORY
 
-from reconciler.core.roster import Strategy
-from reconciler.planning import Undo
-from reconciler.portal.reader import Tactics
-from reconciler.portal.writer import ChunkLimits
+from reconciler.core.companies import Strategy
+from reconciler.engine.planning import Undo
+from reconciler.portal.read.sweep import Tactics
+from reconciler.portal.write.writer import ChunkLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

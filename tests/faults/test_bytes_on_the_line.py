@@ -20,15 +20,15 @@ from support.portal_line import TOKEN, WEBHOOK, batch_answer, client_on
 
 from reconciler.clock import VirtualClock
 from reconciler.errors import ForeignAnswerError, NotJsonError, TransientError, UnreachableError
-from reconciler.portal.address import parse_webhook
-from reconciler.portal.deadline import Transport
-from reconciler.portal.line import Line, http_client
-from reconciler.portal.wire import Command
+from reconciler.portal.rest.batch_codec import Command
+from reconciler.portal.rest.connection import Line, http_client
+from reconciler.portal.rest.deadline import Transport
+from reconciler.settings.address import parse_webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from reconciler.portal.client import Client
+    from reconciler.portal.rest.client import Client
 
 #: Seconds without a byte after which an answer is given up here.
 PATIENCE = 0.25

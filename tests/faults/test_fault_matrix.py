@@ -13,7 +13,7 @@ from faults.endings import cells, ending, why_not
 from faults.phases import PHASES, world_after
 from faults.write_matrix import PAGE, written
 
-from reconciler.portal import refusals
+from reconciler.portal.rest import error_codes as refusals
 from reconciler.simulator.faults import COMMAND_KINDS, REQUEST_KINDS
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reconciler.portal.wire import Found
+from reconciler.portal.rest.batch_codec import Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
-    from reconciler.portal.wire import Command
+    from reconciler.portal.rest.batch_codec import Command
 
 BEGAN = "2026-01-01T03:00:00+03:00"
 OLD, NEW = "2025-06-01T10:00:00+03:00", "2026-01-01T02:59:30+03:00"

@@ -17,31 +17,31 @@ import structlog
 from hostile.answers import FLAG, NEW, UPDATE, TinyPortal, honest, hostile
 
 from reconciler.clock import VirtualClock
-from reconciler.core.matters import Kind, Matter
+from reconciler.core.companies import Roster, Strategy
 from reconciler.core.model import Change, Mismatch, Outcome, Result, Rule
+from reconciler.core.notifications import Kind, Matter
 from reconciler.core.plan import make_plan
 from reconciler.core.policy import Case, DismissedOwner, MultiCompany, Policies
-from reconciler.core.roster import Roster, Strategy
 from reconciler.errors import PortalError, ReconcilerError
-from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client
-from reconciler.portal.details import Wants
 from reconciler.portal.diagnosis import diagnose
-from reconciler.portal.dialect import BATCH_COMMANDS
-from reconciler.portal.limits import Limits
-from reconciler.portal.line import http_client
+from reconciler.portal.entities import BATCH_COMMANDS
 from reconciler.portal.notices import notify
-from reconciler.portal.pacing import Budget, Throttle
-from reconciler.portal.people import read_users
-from reconciler.portal.reader import Reader, Scope, Tactics
-from reconciler.portal.wire import Found
-from reconciler.portal.writer import ChunkLimits, Writer, settle_open
+from reconciler.portal.read.details import Wants
+from reconciler.portal.read.people import read_users
+from reconciler.portal.read.sweep import Reader, Scope, Tactics
+from reconciler.portal.rest.batch_codec import Found
+from reconciler.portal.rest.batch_limits import Limits
+from reconciler.portal.rest.client import Client
+from reconciler.portal.rest.connection import http_client
+from reconciler.portal.rest.limits import Budget, Throttle
+from reconciler.portal.write.writer import ChunkLimits, Writer, settle_open
+from reconciler.settings.address import parse_webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from reconciler.core.model import Snapshot
-    from reconciler.portal.wire import Answer, BatchAnswer, Command
+    from reconciler.portal.rest.batch_codec import Answer, BatchAnswer, Command
 
 WEBHOOK = parse_webhook("https://acme.bitrix24.ru/rest/1/simulatedtoken0/")
 HTTP = http_client(connect_timeout=1, read_timeout=1)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from reconciler.clock import VirtualClock
 from reconciler.core.model import Change
 from reconciler.errors import PortalError
-from reconciler.portal.conditional import compose
-from reconciler.portal.dialect import CONTACT_UPDATE
-from reconciler.portal.wire import BatchAnswer, Command, decode_batch
+from reconciler.portal.entities import CONTACT_UPDATE
+from reconciler.portal.rest.batch_codec import BatchAnswer, Command, decode_batch
+from reconciler.portal.write.conditional import compose
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8),

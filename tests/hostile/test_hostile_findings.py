@@ -11,15 +11,25 @@ import httpx
 import pytest
 from support.portal_line import BEGAN, Line, Script, batch_answer, error_answer, tampered
 
-from reconciler.core.roster import Group
+from reconciler.core.companies import Group
 from reconciler.errors import IncompleteReadError, MovedError, NotJsonError, PortalError, RefusedError
 from reconciler.portal.diagnosis import diagnose
-from reconciler.portal.drift import DriftQuery
-from reconciler.portal.people import Structure, read_users
-from reconciler.portal.questions import ask
-from reconciler.portal.reader import Reader, Scope
-from reconciler.portal.windows import MOST_WINDOWS
-from reconciler.portal.wire import LARGEST, MOST_VALUES, Answer, Command, Timing, decode_batch, identifier, moment, text
+from reconciler.portal.read.drift import DriftQuery
+from reconciler.portal.read.people import Structure, read_users
+from reconciler.portal.read.sweep import Reader, Scope
+from reconciler.portal.read.windows import MOST_WINDOWS
+from reconciler.portal.rest.batch_codec import (
+    LARGEST,
+    MOST_VALUES,
+    Answer,
+    Command,
+    Timing,
+    decode_batch,
+    identifier,
+    moment,
+    text,
+)
+from reconciler.portal.rest.questions import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable

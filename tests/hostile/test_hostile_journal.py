@@ -14,10 +14,10 @@ import pytest
 from support.world import CLEO, MEMORY, World
 
 from reconciler.clock import VirtualClock
+from reconciler.engine.reconcile import Order, reconcile
 from reconciler.errors import JournalError
 from reconciler.journal.store import Journal, open_journal
 from reconciler.journal.tables import metadata
-from reconciler.reconcile import Order, reconcile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

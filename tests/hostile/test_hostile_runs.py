@@ -13,7 +13,7 @@ import pytest
 from hostile.answers import hostile
 from support.world import CLEO
 
-from reconciler.reconcile import Order, reconcile
+from reconciler.engine.reconcile import Order, reconcile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.clock import VirtualClock
-from reconciler.config import Settings, load_settings
+from reconciler.engine.planning import rules_of
+from reconciler.engine.wiring import chunk_limits, connect, tactics
 from reconciler.errors import UsageError
-from reconciler.planning import rules_of
-from reconciler.sources import PREFIX, _names
-from reconciler.wiring import chunk_limits, connect, tactics
+from reconciler.settings.loading import PREFIX, _names
+from reconciler.settings.model import Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

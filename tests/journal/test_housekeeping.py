@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from reconciler.core.model import Cause, Result, Rule, RunReport, Standing, Status
 from reconciler.errors import LeaseHeldError, Stopped
-from reconciler.journal.housekeeping import Pruned
+from reconciler.journal.pruning import Pruned
 from reconciler.journal.records import ApprovalRecord, NewException, NoApproval, NothingToUndo, OurWrites, Selection
 from reconciler.journal.rows import Links
 

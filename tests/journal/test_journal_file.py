@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 from journal_values import PORTAL, change
 
-from reconciler import heartbeat
 from reconciler.errors import JournalError, LeaseHeldError
 from reconciler.journal import database, schema
 from reconciler.journal.backup import back_up
 from reconciler.journal.lease import hold_lease
 from reconciler.journal.store import open_journal
+from reconciler.service import heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

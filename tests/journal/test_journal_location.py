@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.config import Journal as JournalSettings
-from reconciler.config import load_settings
 from reconciler.errors import UsageError
-from reconciler.journal.location import locate
 from reconciler.journal.store import open_journal
+from reconciler.settings.journal_url import locate
+from reconciler.settings.model import Journal as JournalSettings
+from reconciler.settings.model import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

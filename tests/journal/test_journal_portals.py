@@ -14,7 +14,7 @@ from reconciler.core.model import RunReport, Standing, Status
 from reconciler.errors import PortalChangedError
 from reconciler.journal import tables
 from reconciler.journal.records import NewException
-from reconciler.portal.address import parse_webhook
+from reconciler.settings.address import parse_webhook
 
 if TYPE_CHECKING:
     from reconciler.clock import VirtualClock

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from journal_values import PORTAL, carry_out, change, mismatch, swept
 from sqlalchemy import select
 
-from reconciler.core.cause import Evidence
+from reconciler.core.companies import Halfway, Strategy
 from reconciler.core.model import Cause, Mismatch, Result, RunReport, Standing, Status
-from reconciler.core.roster import Halfway, Strategy
-from reconciler.journal import roster, rows, tables
+from reconciler.core.rules.follow_parent import Evidence
+from reconciler.journal import companies as roster
+from reconciler.journal import rows, tables
 from reconciler.journal.records import StandingDrift, Sweep
 from reconciler.journal.store import open_journal
 from reconciler.journal.sweeps import WAITING

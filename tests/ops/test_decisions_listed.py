@@ -13,9 +13,9 @@ from report_values import NOON, ORIGIN, names_of_strangers
 from reconciler.core.model import Names, Standing
 from reconciler.core.policy import PersonEdit
 from reconciler.journal.records import ApprovalRecord, ApprovalState, ExceptionRecord, NewException
-from reconciler.ops.answers import json_text
-from reconciler.ops.decisions import approvals_json, approvals_text
-from reconciler.ops.left_alone import exceptions_json, exceptions_text, setting_notes
+from reconciler.reporting.approvals import approvals_json, approvals_text
+from reconciler.reporting.exceptions import exceptions_json, exceptions_text, setting_notes
+from reconciler.reporting.to_json import json_text
 
 USERS = Names(users={2: "Hugo Castro", 3: "Ida Ito"})
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.ops.display import display
+from reconciler.core.sanitize import display
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from reconciler.core.matters import Kind, Matter
-from reconciler.ops.events import event_of, run_on_event
-from reconciler.portal.redaction import Redactor
+from reconciler.core.notifications import Kind, Matter
+from reconciler.core.redaction import Redactor
+from reconciler.telemetry.event_command import event_of, run_on_event
 
 TOKEN = "abcdef0123456789"
 EVENT = {"schema": 1, "event": "refused", "title": "Approval of “Müller”"}

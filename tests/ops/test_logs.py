@@ -18,10 +18,10 @@ import httpx
 import pytest
 import structlog
 
-from reconciler.ops import logs
-from reconciler.options import Common
-from reconciler.portal.redaction import Redactor
-from reconciler.shell import Shell
+from reconciler.cli.context import Shell
+from reconciler.cli.options import Common
+from reconciler.core.redaction import Redactor
+from reconciler.telemetry import logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

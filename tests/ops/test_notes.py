@@ -7,8 +7,8 @@ from report_values import a_plan, a_snapshot
 
 from reconciler.core.model import Change, User
 from reconciler.core.plan import Plan
-from reconciler.core.undo import Left, Obstacle
-from reconciler.ops.notes import left_lines, plan_notes, unrestorable_note
+from reconciler.core.rules.undo import Left, Obstacle
+from reconciler.reporting.notes import left_lines, plan_notes, unrestorable_note
 
 USERS = {
     1: User(id=1, name="Ida", active=True, employee=True),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.ops.progress import QUIET, Progress, meter
+from reconciler.telemetry.progress import QUIET, Progress, meter
 
 
 class Terminal(io.StringIO):

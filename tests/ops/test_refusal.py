@@ -10,8 +10,8 @@ from report_values import names_of_strangers
 
 from reconciler.core.guard import Breach, GuardLimits, Limit, Population, Verdict, breaches
 from reconciler.core.model import Cause, Change
-from reconciler.ops.display import display
-from reconciler.ops.refusal import refusal_json, refusal_sentence, refusal_text, stored_sentence
+from reconciler.core.sanitize import display
+from reconciler.reporting.refusal import refusal_json, refusal_sentence, refusal_text, stored_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

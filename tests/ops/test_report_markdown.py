@@ -5,8 +5,8 @@ from hypothesis import given
 from report_values import NOON, ORIGIN, a_plan, a_run, an_undo, but, names_of_strangers, row
 
 from reconciler.core.model import Result
-from reconciler.ops.markdown import escaped
-from reconciler.ops.report import Report, render
+from reconciler.reporting.build import Report, render
+from reconciler.reporting.to_markdown import escaped
 
 
 def markdown(report: Report, **options: object) -> str:

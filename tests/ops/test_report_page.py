@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from report_values import HOSTILE, NOON, ORIGIN, a_plan, a_run, an_undo, but, names_of_strangers, row
 
 from reconciler.core.model import Result, RunReport, Status
-from reconciler.ops.display import display
-from reconciler.ops.report import Report, render, run_report
+from reconciler.core.sanitize import display
+from reconciler.reporting.build import Report, render, run_report
 
 _VOID = {"meta", "link", "img", "br", "input", "hr"}
 _ELEMENTS = {"html", "head", "meta", "title", "style", "body", "main", "h1", "ul", "li", "dl", "dt", "dd", "a", "small"}

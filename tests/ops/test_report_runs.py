@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from report_values import NOON, counts
 
 from reconciler.core.model import Result, RunReport, Status
-from reconciler.ops.report import json_text
-from reconciler.ops.runs import runs_json, runs_text
+from reconciler.reporting.build import json_text
+from reconciler.reporting.lists import runs_json, runs_text
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from report_values import HOSTILE, ORIGIN, a_plan, a_run, an_undo, but, names_of_strangers, row
 
-from reconciler.ops.display import display
-from reconciler.ops.report import Report, render
-from reconciler.ops.sheets import cell, standing_csv
+from reconciler.core.sanitize import display
+from reconciler.reporting.build import Report, render
+from reconciler.reporting.to_csv import cell, standing_csv
 
 
 def rows_of(report: Report) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ from report_values import HOSTILE, NOON, a_plan, a_run, an_undo, but, names_of_s
 from rich.cells import cell_len
 
 from reconciler.core.model import Result, Status
-from reconciler.ops.report import SIDE_EFFECTS, Report, render
+from reconciler.reporting.build import SIDE_EFFECTS, Report, render
 
 
 def text(report: Report, **options: object) -> str:

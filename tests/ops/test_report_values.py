@@ -8,8 +8,9 @@ from hypothesis import given
 from report_values import HOSTILE, NOON, a_plan, a_run, an_undo, counts, names_of_strangers, row
 
 from reconciler.core.model import Cause, Result, RunReport, Standing, Status, Usage
-from reconciler.ops import facts, sums
-from reconciler.ops.report import SIDE_EFFECTS, Report, as_json, json_text, render, run_json, summary_line
+from reconciler.reporting import aggregates as sums
+from reconciler.reporting import wording as facts
+from reconciler.reporting.build import SIDE_EFFECTS, Report, as_json, json_text, render, run_json, summary_line
 
 OUTCOMES = {result.value for result in Result}
 
@@ -353,5 +354,7 @@ def test_no_format_prints_a_control_character(format_: str, name: str) -> None:
 @pytest.mark.parametrize("module", ["rich", "jinja2", "flask", "sqlalchemy", "httpx"])
 def test_importing_the_report_imports_nothing_heavy(module: str) -> None:
     """`reconciler --help` must not pay for a page."""
-    program = f"import sys, reconciler.ops.report, reconciler.ops.progress; sys.exit({module!r} in sys.modules)"
+    program = (
+        f"import sys, reconciler.reporting.build, reconciler.telemetry.progress; sys.exit({module!r} in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

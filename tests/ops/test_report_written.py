@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 from report_values import a_plan, a_run, row
 
-from reconciler.ops.report import as_json, render, write
+from reconciler.reporting.build import as_json, render, write
 
 REPORTS = {
     "a plan": a_plan(3),

@@ -15,8 +15,8 @@ import pytest
 import structlog
 from support.command_line import PROGRAM
 
-from reconciler.ops import logs, streams
-from reconciler.portal.redaction import Redactor
+from reconciler.core.redaction import Redactor
+from reconciler.telemetry import logs, streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import UsageError
-from reconciler.portal.address import Webhook, canonical_host, parse_webhook
+from reconciler.settings.address import Webhook, canonical_host, parse_webhook
 
 TOKEN = "k3yk3yk3yk3yk3y0"
 

@@ -9,9 +9,9 @@ from support.portal_fixture import Office
 from support.portal_line import Line
 
 from reconciler.clock import Timeline, VirtualClock
-from reconciler.portal.dialect import BATCH, COMPANY_LIST, CONTACT_LIST
-from reconciler.portal.pacing import HOLD, RESERVE, UNMEASURED, Budget
-from reconciler.portal.wire import Command, Timing
+from reconciler.portal.entities import BATCH, COMPANY_LIST, CONTACT_LIST
+from reconciler.portal.rest.batch_codec import Command, Timing
+from reconciler.portal.rest.limits import HOLD, RESERVE, UNMEASURED, Budget
 from reconciler.simulator.costs import CostModel, Profile
 from reconciler.simulator.meters import OperatingMeter, OperatingModel
 

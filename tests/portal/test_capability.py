@@ -9,8 +9,8 @@ from support.world import change
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.errors import BlockedError, DeniedError
-from reconciler.portal.capability import number_of, takes_conditions, try_conditions
-from reconciler.portal.wire import Answer
+from reconciler.portal.rest.batch_codec import Answer
+from reconciler.portal.write.capability import number_of, takes_conditions, try_conditions
 
 CHANGES = [change(7), change(8)]
 

@@ -11,7 +11,7 @@ from support.portal_fixture import ANN, BOB, START, Office
 from support.portal_line import tampered
 from support.sweeping import CLEO, Watcher, companies_of, office, truth
 
-from reconciler.core.roster import Strategy
+from reconciler.core.companies import Strategy
 from reconciler.errors import IncompleteReadError
 from reconciler.simulator.faults import Fault, Faults, Target
 

@@ -10,13 +10,13 @@ from support.portal_line import Line, tampered
 from support.sweeping import CLEO, office, truth
 
 from reconciler.clock import VirtualClock
-from reconciler.core.roster import Group, Halfway, Strategy, groups
+from reconciler.core.companies import Group, Halfway, Strategy, groups
 from reconciler.errors import IncompleteReadError, PausedError, UsageError
-from reconciler.portal.comparing import Comparison, count_contacts
-from reconciler.portal.details import Wants
-from reconciler.portal.drift import DriftQuery
-from reconciler.portal.reader import Reader, Scope, Tactics
-from reconciler.portal.slots import KEEP_SECONDS, Slot
+from reconciler.portal.read.checkpoint import KEEP_SECONDS, Slot
+from reconciler.portal.read.comparing import Comparison, count_contacts
+from reconciler.portal.read.details import Wants
+from reconciler.portal.read.drift import DriftQuery
+from reconciler.portal.read.sweep import Reader, Scope, Tactics
 from reconciler.simulator.costs import CostModel, Profile
 
 BODY = 512_000

@@ -12,9 +12,9 @@ from support.world import CLEO, change
 from reconciler.core.check import Precondition
 from reconciler.core.model import Outcome, Rule
 from reconciler.errors import BlockedError, NotJsonError, ServerFaultError
-from reconciler.portal.conditional import compose, fitting
-from reconciler.portal.wire import Answer, Timing
-from reconciler.portal.writer import ChunkLimits, Writer
+from reconciler.portal.rest.batch_codec import Answer, Timing
+from reconciler.portal.write.conditional import compose, fitting
+from reconciler.portal.write.writer import ChunkLimits, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

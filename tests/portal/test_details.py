@@ -12,14 +12,14 @@ from support.portal_fixture import ADMIN, ANN, BOB, START, Office
 from support.portal_line import Line
 
 from reconciler.clock import Timeline, VirtualClock
+from reconciler.core.companies import Strategy
 from reconciler.core.model import CompanyDetail, ContactDetail, Department, Names, Snapshot, User
 from reconciler.core.policy import fit
-from reconciler.core.roster import Strategy
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError, ServerFaultError, UsageError
-from reconciler.ops.report import names_of
-from reconciler.portal.details import Wants
-from reconciler.portal.people import read_users
-from reconciler.portal.reader import Reader, Scope, Tactics
+from reconciler.portal.read.details import Wants
+from reconciler.portal.read.people import read_users
+from reconciler.portal.read.sweep import Reader, Scope, Tactics
+from reconciler.reporting.build import names_of
 from reconciler.simulator import bindings
 from reconciler.simulator.calls import Result
 from reconciler.simulator.methods import METHODS, Method

@@ -11,9 +11,9 @@ from support.portal_fixture import ANN, BOB
 from support.portal_line import Line, Tampered, client_on
 from support.sweeping import CLEO, office, truth
 
-from reconciler.core.roster import groups
-from reconciler.portal.drift import DriftQuery
-from reconciler.portal.windows import Queue
+from reconciler.core.companies import groups
+from reconciler.portal.read.drift import DriftQuery
+from reconciler.portal.read.windows import Queue
 from reconciler.simulator.transport import InProcessTransport
 
 if TYPE_CHECKING:

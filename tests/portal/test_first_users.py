@@ -10,8 +10,8 @@ from support.portal_fixture import Office
 from support.portal_line import client_on
 
 from reconciler.clock import Timeline, VirtualClock
-from reconciler.portal.first_users import QUESTION, registered
-from reconciler.portal.wire import Answer
+from reconciler.portal.read.first_users import QUESTION, registered
+from reconciler.portal.rest.batch_codec import Answer
 from reconciler.simulator.transport import InProcessTransport
 
 A_DAY = 86_400

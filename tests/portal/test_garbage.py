@@ -9,14 +9,14 @@ import httpx
 import pytest
 from support.world import World
 
+from reconciler.core.companies import Roster, Strategy
 from reconciler.core.model import Snapshot, Status
-from reconciler.core.roster import Roster, Strategy
-from reconciler.portal.companies import Looking
-from reconciler.portal.comparing import Comparison
-from reconciler.portal.drift import DriftQuery
-from reconciler.portal.reader import Tactics
-from reconciler.portal.windows import Listing, Queue, Window
-from reconciler.portal.wire import Answer, Command
+from reconciler.portal.read.companies import Looking
+from reconciler.portal.read.comparing import Comparison
+from reconciler.portal.read.drift import DriftQuery
+from reconciler.portal.read.sweep import Tactics
+from reconciler.portal.read.windows import Listing, Queue, Window
+from reconciler.portal.rest.batch_codec import Answer, Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

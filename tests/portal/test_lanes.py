@@ -9,7 +9,7 @@ from support.portal_fixture import Office
 from support.portal_line import HOST, Line, client_on
 
 from reconciler.clock import Timeline, VirtualClock
-from reconciler.portal.wire import Command
+from reconciler.portal.rest.batch_codec import Command
 from reconciler.simulator.costs import CostModel, Profile
 from reconciler.simulator.meters import LeakyBucket
 from reconciler.simulator.transport import InProcessTransport

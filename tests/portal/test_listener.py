@@ -10,8 +10,8 @@ from support.portal_line import Script, batch_answer, client_on, error_answer
 from support.world import CONTACT_UPDATE
 
 from reconciler.errors import AuthorizationError, PortalError, UnreachableError
-from reconciler.portal.pacing import Budget
-from reconciler.portal.wire import Command
+from reconciler.portal.rest.batch_codec import Command
+from reconciler.portal.rest.limits import Budget
 from reconciler.simulator.meters import OperatingModel
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from support.portal_fixture import ANN, BOB, Office
 from support.portal_line import Line, Script, batch_answer
 
 from reconciler.clock import Timeline, VirtualClock
-from reconciler.core.matters import Kind, Matter
+from reconciler.core.notifications import Kind, Matter
 from reconciler.errors import Stopped
 from reconciler.portal.notices import CLIENT_ID, LONGEST, bb_safe, notify
 from reconciler.simulator.meters import LeakyBucket

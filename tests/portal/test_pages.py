@@ -9,8 +9,8 @@ import pytest
 from support.portal_line import TOKEN, Script, batch_answer, error_answer
 
 from reconciler.errors import NotJsonError, PortalError, UnreachableError
-from reconciler.portal.pages import proxy_refusal
-from reconciler.portal.wire import Command
+from reconciler.portal.rest.batch_codec import Command
+from reconciler.portal.rest.pages import proxy_refusal
 
 TIME = Command("server.time", {})
 WARNING = (

@@ -11,7 +11,7 @@ from support.world import CLEO, _clients
 
 from reconciler.core.model import Status
 from reconciler.errors import BlockedError, RateLimitedError
-from reconciler.portal.writer import ChunkLimits
+from reconciler.portal.write.writer import ChunkLimits
 from reconciler.simulator.costs import Profile
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from support.portal_fixture import ANN, BOB, Office
 from support.portal_line import Line, tampered
 
 from reconciler.clock import Timeline, VirtualClock
+from reconciler.core.companies import Strategy
 from reconciler.core.model import Mismatch, User
-from reconciler.core.roster import Strategy
 from reconciler.errors import IncompleteReadError, MissingScopeError, UsageError
-from reconciler.portal.reader import Reader, Scope, Tactics
+from reconciler.portal.read.sweep import Reader, Scope, Tactics
 
 EVE = 9
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.portal.redaction import MASK, Redactor
+from reconciler.core.redaction import MASK, Redactor
 
 TOKEN = 'k3y/k3y"k3y ключ'
 SECRETS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*"), min_size=4, max_size=20)

@@ -11,7 +11,7 @@ from support.portal_line import TOKEN, Line, Script, batch_answer, client_on
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.errors import MovedError, UnreachableError
-from reconciler.portal.wire import Command
+from reconciler.portal.rest.batch_codec import Command
 from reconciler.simulator.transport import InProcessTransport
 
 TIME = Command("server.time", {})

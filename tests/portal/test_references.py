@@ -10,7 +10,7 @@ from support.portal_line import Line, tampered
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.errors import DeniedError, IncompleteReadError, MissingScopeError
-from reconciler.portal.references import COUNTED, Found, Missing, Named, NamedRecords, look_up
+from reconciler.portal.read.references import COUNTED, Found, Missing, Named, NamedRecords, look_up
 
 SCOPES = ("crm", "user", "department")
 CAROL = 9

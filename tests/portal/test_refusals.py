@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reconciler import errors
-from reconciler.portal import refusals
-from reconciler.portal.refusals import LONGEST, classify, slows_down
+from reconciler.portal.rest import error_codes as refusals
+from reconciler.portal.rest.error_codes import LONGEST, classify, slows_down
 
 A, B, S = errors.AuthorizationError, errors.BlockedError, errors.ServerFaultError
 BUSY = errors.BusyError

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.errors import Stopped
-from reconciler.portal.pacing import Throttle
+from reconciler.portal.rest.limits import Throttle
 from reconciler.simulator.meters import LeakyBucket
 
 

@@ -9,13 +9,13 @@ from support.portal_fixture import ANN, BOB
 from support.portal_line import Line, Tampered, client_on
 from support.sweeping import office, truth
 
+from reconciler.core.companies import Strategy
 from reconciler.core.model import Department
-from reconciler.core.roster import Strategy
 from reconciler.errors import IncompleteReadError
-from reconciler.portal.dialect import COMPANY_LIST, CONTACT_LIST, DEPARTMENT_LIST
-from reconciler.portal.people import Structure
-from reconciler.portal.questions import ask
-from reconciler.portal.reader import Reader, Scope, Tactics
+from reconciler.portal.entities import COMPANY_LIST, CONTACT_LIST, DEPARTMENT_LIST
+from reconciler.portal.read.people import Structure
+from reconciler.portal.read.sweep import Reader, Scope, Tactics
+from reconciler.portal.rest.questions import ask
 from reconciler.simulator.transport import InProcessTransport
 
 

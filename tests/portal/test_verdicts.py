@@ -19,9 +19,9 @@ from reconciler.errors import (
     RefusedError,
     ServerFaultError,
 )
-from reconciler.portal.conditional import Finding
-from reconciler.portal.verdicts import of_the_whole, verdict
-from reconciler.portal.wire import Answer
+from reconciler.portal.rest.batch_codec import Answer
+from reconciler.portal.write.conditional import Finding
+from reconciler.portal.write.verdict import of_the_whole, verdict
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 CHANGE = replace(change(15), modified=THEN)

@@ -12,12 +12,12 @@ from support.portal_line import Line, Script, batch_answer, client_on
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.errors import DeniedError, IncompleteReadError, NotJsonError, ServerFaultError
-from reconciler.portal.details import Wants
-from reconciler.portal.dialect import COMPANY, CONTACT_LIST, ID, OWNER
-from reconciler.portal.line import http_client
-from reconciler.portal.reader import Reader, Scope
-from reconciler.portal.windows import Listing, WindowReader
-from reconciler.portal.wire import identifier
+from reconciler.portal.entities import COMPANY, CONTACT_LIST, ID, OWNER
+from reconciler.portal.read.details import Wants
+from reconciler.portal.read.sweep import Reader, Scope
+from reconciler.portal.read.windows import Listing, WindowReader
+from reconciler.portal.rest.batch_codec import identifier
+from reconciler.portal.rest.connection import http_client
 from reconciler.simulator.assembly import build
 from reconciler.simulator.seed import SeedSpec
 from reconciler.simulator.transport import InProcessTransport

@@ -18,7 +18,16 @@ from reconciler.errors import (
     RefusedError,
     ServerFaultError,
 )
-from reconciler.portal.wire import Answer, Command, Found, Timing, batch_body, decode_batch, identifier, moment
+from reconciler.portal.rest.batch_codec import (
+    Answer,
+    Command,
+    Found,
+    Timing,
+    batch_body,
+    decode_batch,
+    identifier,
+    moment,
+)
 from reconciler.simulator.batch import Command as Parsed
 from reconciler.simulator.batch import Maps, substituted
 from reconciler.simulator.php import PhpArray, from_python, parse_str

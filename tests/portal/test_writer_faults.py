@@ -18,7 +18,7 @@ from reconciler.errors import (
     ServerFaultError,
     TooLargeError,
 )
-from reconciler.portal.writer import ChunkLimits
+from reconciler.portal.write.writer import ChunkLimits
 from reconciler.simulator.costs import Profile
 
 if TYPE_CHECKING:

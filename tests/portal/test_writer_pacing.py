@@ -10,11 +10,11 @@ from support.portal_fixture import BOB, START
 from support.world import CLEO, change
 
 from reconciler.core.model import Outcome, Result
+from reconciler.engine.approval import Consent
 from reconciler.errors import MissingScopeError
-from reconciler.gate import Consent
-from reconciler.portal.dialect import REQUEST_SECONDS
-from reconciler.portal.pacing import Budget
-from reconciler.portal.writer import ChunkLimits, Writer
+from reconciler.portal.entities import REQUEST_SECONDS
+from reconciler.portal.rest.limits import Budget
+from reconciler.portal.write.writer import ChunkLimits, Writer
 from reconciler.simulator.costs import Profile
 from reconciler.simulator.meters import OperatingModel
 

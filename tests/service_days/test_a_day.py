@@ -13,12 +13,12 @@ import pytest
 from support.command_line import TOKEN, URL
 
 from reconciler.core.model import Status
-from reconciler.service import Service
+from reconciler.service.pruning import Upkeep
+from reconciler.service.scheduler import Service
 from reconciler.simulator.assembly import build
 from reconciler.simulator.options import PortalOptions
 from reconciler.simulator.seed import SeedSpec
 from reconciler.simulator.server import serve
-from reconciler.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

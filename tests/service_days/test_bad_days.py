@@ -12,7 +12,7 @@ from support.portal_fixture import ANN, BOB
 from support.world import CLEO, audit
 
 from reconciler.core.model import Status
-from reconciler.service import Service
+from reconciler.service.scheduler import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command_line import PATIENCE, PROGRAM, TOKEN, URL, at_rest
 
-from reconciler.portal.writer import SETTLED_SECONDS
+from reconciler.portal.write.writer import SETTLED_SECONDS
 from reconciler.simulator.assembly import build
 from reconciler.simulator.costs import Profile
 from reconciler.simulator.edits import Edit

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from typer.main import get_command
 
-from reconciler.cli import main
+from reconciler.cli.app import main
 from reconciler.clock import SystemClock
 from reconciler.simulator.assembly import build
 from reconciler.simulator.options import PortalOptions
@@ -43,7 +43,7 @@ RUN_KEYS = {
     *("requests", "commands", "operating_seconds", "duration_seconds"),
 }
 #: How to start the program in a process of its own.
-PROGRAM = (sys.executable, "-c", "from reconciler.cli import main; main()")
+PROGRAM = (sys.executable, "-c", "from reconciler.cli.app import main; main()")
 
 
 _trust = cache(httpx.create_ssl_context)
@@ -160,7 +160,7 @@ class Desk:
         def failing(*_: object, **__: object) -> None:
             raise RuntimeError(message)
 
-        self._monkeypatch.setattr("reconciler.wiring.http_client", failing)
+        self._monkeypatch.setattr("reconciler.engine.wiring.http_client", failing)
 
     def config(self, text: str, name: str = "config.toml") -> Path:
         """Write a settings file."""
@@ -170,7 +170,7 @@ class Desk:
 
     def hurry(self) -> None:
         """Let waiting cost nothing."""
-        self._monkeypatch.setattr("reconciler.shell.SystemClock", HurriedClock)
+        self._monkeypatch.setattr("reconciler.cli.context.SystemClock", HurriedClock)
 
     def run(self, *arguments: str) -> Ended:
         """Start the program, wait for its end."""

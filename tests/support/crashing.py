@@ -28,7 +28,7 @@ from sqlalchemy.pool import Pool
 from support.snapshots import Snapshot, taken
 from support.world import CONTACT_UPDATE, _clients
 
-from reconciler.portal.deadline import Transport
+from reconciler.portal.rest.deadline import Transport
 from reconciler.simulator.http import Request
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from reconciler.core.plan import digest
 from reconciler.journal import tables
 from reconciler.journal.records import NewException
 from reconciler.journal.store import open_journal
-from reconciler.ops.refusal import refusal_json
+from reconciler.reporting.refusal import refusal_json
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,11 +10,11 @@ import httpx
 from support.portal_fixture import Office
 
 from reconciler.clock import Timeline, VirtualClock
-from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client
-from reconciler.portal.limits import Limits
-from reconciler.portal.line import http_client
-from reconciler.portal.pacing import Budget, Throttle
+from reconciler.portal.rest.batch_limits import Limits
+from reconciler.portal.rest.client import Client
+from reconciler.portal.rest.connection import http_client
+from reconciler.portal.rest.limits import Budget, Throttle
+from reconciler.settings.address import parse_webhook
 from reconciler.simulator.transport import InProcessTransport
 
 if TYPE_CHECKING:

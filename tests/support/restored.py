@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from reconciler.ops import logs
+from reconciler.telemetry import logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

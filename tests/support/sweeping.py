@@ -13,19 +13,19 @@ from support.world import CLEO, MEMORY, template
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Mismatch, Standing
+from reconciler.engine.planning import Ground, Rules, propose
+from reconciler.engine.reconcile import _left
 from reconciler.journal.store import open_journal
-from reconciler.planning import Ground, Rules, propose
-from reconciler.portal.reader import Reader, Tactics
-from reconciler.reconcile import _left
+from reconciler.portal.read.sweep import Reader, Tactics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from reconciler.core.companies import Roster, Strategy
     from reconciler.core.model import Snapshot
-    from reconciler.core.roster import Roster, Strategy
-    from reconciler.planning import Proposal
-    from reconciler.portal.reader import Scope
+    from reconciler.engine.planning import Proposal
+    from reconciler.portal.read.sweep import Scope
 
 #: Eve was dismissed; nobody has the number 99.
 EVE = 20

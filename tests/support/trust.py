@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from support.portal_fixture import ADMIN, ANN, BOB
 from support.world import CLEO, World
 
-from reconciler.config import Settings
-from reconciler.planning import Undo, rules_of
-from reconciler.reconcile import Order, reconcile
+from reconciler.engine.planning import Undo, rules_of
+from reconciler.engine.reconcile import Order, reconcile
+from reconciler.settings.model import Settings
 
 if TYPE_CHECKING:
     from reconciler.core.model import Cause
+    from reconciler.engine.reconcile import Finished
     from reconciler.journal.records import ApprovalRecord, NoApproval
-    from reconciler.reconcile import Finished
 
 #: An employee who owns nothing yet, and a director.
 DORA, DIRECTOR = 10, 11

@@ -20,15 +20,15 @@ from support.portal_fixture import ANN, BOB, Office
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Result
+from reconciler.engine.reconcile import Finished, Order, Worker, reconcile
 from reconciler.journal.store import Journal, open_journal
-from reconciler.portal.address import parse_webhook
-from reconciler.portal.client import Client
-from reconciler.portal.limits import Limits
-from reconciler.portal.line import http_client
-from reconciler.portal.pacing import Budget, Throttle
-from reconciler.portal.reader import Tactics
-from reconciler.portal.writer import ChunkLimits
-from reconciler.reconcile import Finished, Order, Worker, reconcile
+from reconciler.portal.read.sweep import Tactics
+from reconciler.portal.rest.batch_limits import Limits
+from reconciler.portal.rest.client import Client
+from reconciler.portal.rest.connection import http_client
+from reconciler.portal.rest.limits import Budget, Throttle
+from reconciler.portal.write.writer import ChunkLimits
+from reconciler.settings.address import parse_webhook
 from reconciler.simulator.assembly import LIMITS
 from reconciler.simulator.costs import CostModel, Profile
 from reconciler.simulator.meters import LeakyBucket, OperatingMeter, OperatingModel

@@ -10,9 +10,9 @@ import pytest
 from support.portal_fixture import ANN, BOB, Office
 from support.sweeping import EVE, Watcher, office, truth
 
+from reconciler.core.companies import Strategy
 from reconciler.core.model import Status
-from reconciler.core.roster import Strategy
-from reconciler.portal.reader import Scope
+from reconciler.portal.read.sweep import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

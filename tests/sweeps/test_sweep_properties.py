@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.sweeping import Crowd, Watcher, companies_of, office, seen, truth
 
-from reconciler.core.roster import Strategy
+from reconciler.core.companies import Strategy
 from reconciler.errors import ReconcilerError
 
 #: Seconds between two sweeps: none at all, within the overlap, a slot, and more than the time of a roster.

@@ -12,20 +12,20 @@ from support.portal_fixture import ANN, START
 from support.sweeping import companies_of, truth, waiting
 from support.world import CLEO, World, audit
 
+from reconciler.core.companies import Strategy
 from reconciler.core.model import Cause, Standing, Status
 from reconciler.core.policy import Policies
-from reconciler.core.roster import Strategy
+from reconciler.engine.planning import Ground, Rules, propose
+from reconciler.engine.reconcile import Order, reconcile
 from reconciler.journal import tables
-from reconciler.planning import Ground, Rules, propose
-from reconciler.portal.reader import Reader, Tactics
-from reconciler.reconcile import Order, reconcile
+from reconciler.portal.read.sweep import Reader, Tactics
 from reconciler.simulator.costs import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.core.roster import Halfway
-    from reconciler.reconcile import Finished
+    from reconciler.core.companies import Halfway
+    from reconciler.engine.reconcile import Finished
 
 OWNERS, COMPANIES, CONTACTS = 120, 3600, 4800
 #: Each command takes a second, and fifty of them are a request: a slot is over after the first one.

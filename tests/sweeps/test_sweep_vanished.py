@@ -10,9 +10,9 @@ from support.portal_fixture import ANN, BOB
 from support.sweeping import companies_of, truth, waiting
 from support.world import CLEO
 
+from reconciler.core.companies import Strategy
 from reconciler.core.model import Status
-from reconciler.core.roster import Strategy
-from reconciler.portal.reader import Tactics
+from reconciler.portal.read.sweep import Tactics
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from support.trust import ANN, BOB, CLEO, DORA, SLOT, TrustWorld
 
 from reconciler.core.model import Cause, Result, Status
-from reconciler.herald import Herald
-from reconciler.rules import Notify
+from reconciler.service.notifier import Herald
+from reconciler.settings.policy import Notify
 
 #: Contacts of a company in the backlog.
 EACH = 5

@@ -8,14 +8,14 @@ import pytest
 from support.trust import ANN, BOB, CLEO, TrustWorld
 
 from reconciler.core.model import Status
+from reconciler.engine.approval import Consent
 from reconciler.errors import UsageError
-from reconciler.gate import Consent
 from reconciler.journal.records import ApprovalState, NoApproval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.reconcile import Finished
+    from reconciler.engine.reconcile import Finished
 
 GUARD = {"guard": {"changes": 4}}
 
@@ -213,8 +213,8 @@ def test_a_yes_at_the_terminal_lets_a_refused_plan_through(trust: Callable[..., 
 
 
 def _digest_of(world: TrustWorld) -> str:
-    from reconciler.planning import Ground, propose  # noqa: PLC0415
-    from reconciler.portal.reader import Reader  # noqa: PLC0415
+    from reconciler.engine.planning import Ground, propose  # noqa: PLC0415
+    from reconciler.portal.read.sweep import Reader  # noqa: PLC0415
 
     ground = Ground(portal="portal", clock=world.clock, rules=world.worker.rules)
     return propose(Reader(world.worker.client, lambda *_: None), None, ground).plan.digest

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from trust.backfill_story import Story
 
-from reconciler.core import matters
-from reconciler.portal.writer import ChunkLimits
+from reconciler.core import notifications as matters
+from reconciler.portal.write.writer import ChunkLimits
 from reconciler.simulator.costs import Profile
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from reconciler.core.guard import Limit
 from reconciler.core.model import Cause, Status
 from reconciler.errors import UsageError
 from reconciler.journal.records import ApprovalState
-from reconciler.ops.facts import summary_line
-from reconciler.portal.reader import Scope
+from reconciler.portal.read.sweep import Scope
+from reconciler.reporting.wording import summary_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from support.trust import TrustWorld
     from support.world import Exchange
 
-    from reconciler.reconcile import Finished
+    from reconciler.engine.reconcile import Finished
 
 
 def hide(world: TrustWorld, share: float, *, hidden: bool = True) -> None:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.trust import ADMIN, ANN, BOB, CLEO, SLOT, TrustWorld
 
-from reconciler.core import matters
+from reconciler.core import notifications as matters
 from reconciler.core.model import Status
-from reconciler.herald import Herald
-from reconciler.rules import Notify
+from reconciler.service.notifier import Herald
+from reconciler.settings.policy import Notify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from reconciler.reconcile import Finished
+    from reconciler.engine.reconcile import Finished
 
 
 class Office:

@@ -10,8 +10,8 @@ from support.trust import ADMIN, ANN, BOB, CLEO, DIRECTOR, DORA, TrustWorld
 
 from reconciler.core.model import Cause, Result, Rule, Standing, Status, Usage
 from reconciler.journal.records import NewException, Selection
-from reconciler.ops.notes import plan_notes
-from reconciler.ops.report import as_json, plan_report
+from reconciler.reporting.build import as_json, plan_report
+from reconciler.reporting.notes import plan_notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,13 +13,13 @@ from support.trust import ANN, BOB, CLEO, TrustWorld
 from support.world import MEMORY
 
 from reconciler.core.model import Result, Rule, Standing, Status
-from reconciler.planning import Ground, propose
-from reconciler.portal.reader import Reader
+from reconciler.engine.planning import Ground, propose
+from reconciler.portal.read.sweep import Reader
 
 if TYPE_CHECKING:
     from reconciler.core.plan import Plan
+    from reconciler.engine.reconcile import Finished
     from reconciler.journal.records import ChangeRecord
-    from reconciler.reconcile import Finished
 
 GUARD = 3
 EXCLUDED = 12

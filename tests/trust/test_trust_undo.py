@@ -8,20 +8,20 @@ import pytest
 from support.trust import ANN, BOB, CLEO, DORA, TrustWorld
 
 from reconciler.core.model import Result, Standing, Status
-from reconciler.core.undo import Obstacle
+from reconciler.core.rules.undo import Obstacle
+from reconciler.engine.planning import Undo
+from reconciler.engine.reconcile import Consent
 from reconciler.errors import UsageError
 from reconciler.journal.records import NewException, Selection
-from reconciler.ops.notes import unrestorable_note
-from reconciler.planning import Undo
-from reconciler.reconcile import Consent
+from reconciler.reporting.notes import unrestorable_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from support.world import Exchange
 
-    from reconciler.planning import Proposal
-    from reconciler.reconcile import Finished
+    from reconciler.engine.planning import Proposal
+    from reconciler.engine.reconcile import Finished
 
 
 def obstacles(finished: Finished) -> dict[int, Obstacle]:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from reconciler import gate
+from reconciler.engine import approval as gate
 
 
 def test_the_account_of_this_machine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from support.command_line import closed_port, interrupt
 
-from reconciler.service import Service
+from reconciler.service.scheduler import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable

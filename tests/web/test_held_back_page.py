@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from support.month import NOW, PORTAL, month, refuse
 
-from reconciler import pages
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Change, Outcome, Result
-from reconciler.ops.metrics import Metrics
-from reconciler.ops.page import page_policy
-from reconciler.ops.web import Page
-from reconciler.pages import View
-from reconciler.watch import Watch
+from reconciler.reporting.to_html import page_policy
+from reconciler.service import http as pages
+from reconciler.service.health import Watch
+from reconciler.service.http import View
+from reconciler.telemetry.metrics import Metrics
+from reconciler.web.server import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from dataclasses import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler.errors import BadRequestError, UnreachableError
-from reconciler.ops.metrics import Metrics, Readings
+from reconciler.telemetry.metrics import Metrics, Readings
 
 NOTHING = Readings(
     alive=True,

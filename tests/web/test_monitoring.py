@@ -12,7 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from support.command_line import SMALL, TOKEN
 
-from reconciler.ops.metrics import TABLE
+from reconciler.telemetry.metrics import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

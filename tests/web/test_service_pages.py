@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command_line import TOKEN
 
-from reconciler.heartbeat import beat_file
+from reconciler.service.heartbeat import beat_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

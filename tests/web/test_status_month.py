@@ -12,10 +12,10 @@ import pytest
 from support.month import NOW, PORTAL, month
 
 from reconciler.clock import Timeline, VirtualClock
-from reconciler.ops.metrics import Metrics
-from reconciler.ops.status import MONTH
-from reconciler.pages import View
-from reconciler.watch import Watch
+from reconciler.service.health import Watch
+from reconciler.service.http import View
+from reconciler.telemetry.metrics import Metrics
+from reconciler.web.status import MONTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

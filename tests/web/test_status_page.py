@@ -14,9 +14,10 @@ import pytest
 from support.month import NOW, PORTAL, month, refuse
 
 from reconciler.core.model import Change, Result, RunReport, Standing, Status, Usage
+from reconciler.core.redaction import Redactor
 from reconciler.journal.records import ApprovalRecord, ApprovalState, ChangeRecord, Look, RunRecord
-from reconciler.ops.chart import chart
-from reconciler.ops.status import (
+from reconciler.web.chart import chart
+from reconciler.web.status import (
     MONTH,
     MOST_CHANGES,
     MOST_EXCEPTIONS,
@@ -28,7 +29,6 @@ from reconciler.ops.status import (
     status_page,
     time_left,
 )
-from reconciler.portal.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

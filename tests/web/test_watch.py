@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.portal_fixture import ADMIN
 
-from reconciler import heartbeat
 from reconciler.clock import VirtualClock
 from reconciler.core.model import Status
+from reconciler.core.redaction import Redactor
 from reconciler.errors import JournalError, UnreachableError
-from reconciler.herald import Herald
-from reconciler.ops import logs
-from reconciler.ops.metrics import Metrics
-from reconciler.pages import Tally, View
-from reconciler.portal.redaction import Redactor
-from reconciler.rules import Notify
-from reconciler.service import Service
-from reconciler.watch import Pulse, Watch
+from reconciler.service import heartbeat
+from reconciler.service.health import Pulse, Watch
+from reconciler.service.http import Tally, View
+from reconciler.service.notifier import Herald
+from reconciler.service.scheduler import Service
+from reconciler.settings.policy import Notify
+from reconciler.telemetry import logs
+from reconciler.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from reconciler.errors import JournalError, UsageError
-from reconciler.ops.web import Page, Site, application, serve
+from reconciler.web.server import Page, Site, application, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,1 +1,0 @@
-"""What the program tells its operators: logs, and text made safe to show."""
