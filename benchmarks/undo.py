@@ -22,7 +22,8 @@ from reconciler.clock import VirtualClock
 from reconciler.core.guard import GuardLimits
 from reconciler.core.model import Result
 from reconciler.engine.planning import Rules, Undo
-from reconciler.engine.reconcile import Order, Worker, reconcile
+from reconciler.engine.reconcile import reconcile
+from reconciler.engine.run import Order, Worker
 from reconciler.journal.store import open_journal
 from reconciler.portal.rest.batch_limits import Limits
 from reconciler.portal.rest.client import Client

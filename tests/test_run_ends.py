@@ -12,8 +12,8 @@ from support.world import CLEO, total
 
 from reconciler.core.model import Result, Status
 from reconciler.core.policy import PersonEdit, Policies
-from reconciler.engine.approval import Consent
 from reconciler.engine.planning import Rules, Undo
+from reconciler.engine.run import Consent
 from reconciler.errors import JournalError, LeaseHeldError, Stopped
 from reconciler.simulator.costs import Profile
 

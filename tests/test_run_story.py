@@ -12,9 +12,9 @@ from support.world import CLEO, CONTACT_UPDATE, change, total
 
 from reconciler.core.model import Cause, Result, RunReport, Standing, Status
 from reconciler.core.plan import digest
-from reconciler.engine.approval import Consent
-from reconciler.engine.reconcile import Order as RunOrder
-from reconciler.engine.reconcile import Worker, reconcile
+from reconciler.engine.reconcile import reconcile
+from reconciler.engine.run import Consent, Worker
+from reconciler.engine.run import Order as RunOrder
 from reconciler.engine.wiring import chunk_limits, connect
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError, UsageError
 from reconciler.portal.read.sweep import Scope

@@ -11,7 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from reconciler.clock import Clock
-from reconciler.engine.reconcile import Order, reconcile
+from reconciler.engine.reconcile import reconcile
+from reconciler.engine.run import Order
 from reconciler.journal.store import open_journal
 from reconciler.service.pruning import Upkeep
 

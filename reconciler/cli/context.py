@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from reconciler.cli.options import Common, Format
-    from reconciler.engine.reconcile import Worker
+    from reconciler.engine.run import Worker
     from reconciler.portal.rest.client import Client
     from reconciler.reporting.build import Report
     from reconciler.settings.model import Settings
@@ -115,7 +115,7 @@ class Shell:
         """Give the worker that the settings describe."""
         from reconciler.engine.planning import rules_of
         from reconciler.engine.recognition import Recognition
-        from reconciler.engine.reconcile import Worker
+        from reconciler.engine.run import Worker
         from reconciler.engine.wiring import chunk_limits, tactics
         from reconciler.journal.store import open_journal
 

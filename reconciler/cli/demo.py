@@ -14,7 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.model import Cause, Result, Status
-from reconciler.engine.reconcile import Consent, Order, Worker, reconcile
+from reconciler.engine.reconcile import reconcile
+from reconciler.engine.run import Consent, Order, Worker
 from reconciler.engine.wiring import connect
 from reconciler.errors import Stopped
 from reconciler.journal.store import open_journal
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from reconciler.clock import Clock
     from reconciler.core.model import RunReport
     from reconciler.engine.planning import Proposal
-    from reconciler.engine.reconcile import Finished, Refusal
+    from reconciler.engine.run import Finished, Refusal
     from reconciler.reporting.build import Report
     from reconciler.simulator.portal import Portal
     from reconciler.telemetry.progress import Meter

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from reconciler.cli.options import Filters, Format
     from reconciler.core.model import Usage
     from reconciler.engine.planning import Proposal, Undo
-    from reconciler.engine.reconcile import Consent, Finished, Order, Refusal, Worker
+    from reconciler.engine.run import Consent, Finished, Order, Refusal, Worker
     from reconciler.journal.store import Journal
     from reconciler.reporting.build import Report
     from reconciler.settings.model import Settings
@@ -54,7 +54,7 @@ _ROWS_TO_ASK = 20
 
 def once(shell: Shell, filters: Filters, *, yes: bool, approve: str, accept_portal: bool = False) -> int:
     """Sweep, ask where there is somebody to ask, fix, and say what came of it."""
-    from reconciler.engine.reconcile import Order
+    from reconciler.engine.run import Order
     from reconciler.portal.read.sweep import Scope
 
     order = Order(
@@ -69,14 +69,15 @@ def once(shell: Shell, filters: Filters, *, yes: bool, approve: str, accept_port
 
 def undo(shell: Shell, what: Undo, *, yes: bool, approve: str, accept_portal: bool = False) -> int:
     """Put back what a run changed, or what we changed of a contact or a company, where it still stands."""
-    from reconciler.engine.reconcile import Order
+    from reconciler.engine.run import Order
 
     return carry_out(shell, Order(command="undo", undo=what, approve=approve, accept_portal=accept_portal), yes=yes)
 
 
 def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
     """Run once by order, after a question or with `--yes`; return the exit code. Raises UsageError without either."""
-    from reconciler.engine.reconcile import Consent, reconcile
+    from reconciler.engine.reconcile import reconcile
+    from reconciler.engine.run import Consent
     from reconciler.portal.read.sweep import Scope
     from reconciler.service.notifier import Herald
     from reconciler.service.pruning import Upkeep
@@ -173,7 +174,7 @@ def _sentence(line: str) -> str:
 
 def _confirm(shell: Shell, report: Report, proposal: Proposal, refusal: Refusal | None, stream: TextIO) -> Consent:
     """Show the plan, and what the guard says of it, and ask: first for what passes, then for what is held back."""
-    from reconciler.engine.reconcile import Consent
+    from reconciler.engine.run import Consent
     from reconciler.reporting.refusal import refusal_text
 
     colors = has_colors(stream)

@@ -14,8 +14,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from enum import StrEnum
 from getpass import getuser
 from typing import TYPE_CHECKING
 
@@ -24,52 +22,20 @@ import structlog
 from reconciler.core.guard import DOUBTS, Limit, Verdict, hold_back, split
 from reconciler.core.model import Change
 from reconciler.core.plan import digest as changes_digest
+from reconciler.engine.run import Consent, Passage, Refusal
 from reconciler.errors import IncompleteReadError, UsageError
 from reconciler.journal.records import ApprovalState, NoApproval
 from reconciler.reporting.refusal import UNDO, is_of_undo, refusal_json, refusal_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from reconciler.core.guard import GuardLimits, Population
     from reconciler.engine.planning import Proposal
-    from reconciler.engine.reconcile import Order, Worker
+    from reconciler.engine.run import Order, Worker
     from reconciler.journal.store import Journal
 
 log = structlog.get_logger("reconciler.gate")
-
-
-class Consent(StrEnum):
-    """What somebody who is asked before the first write agrees to."""
-
-    #: Nothing is written, not even what was approved before.
-    NOTHING = "nothing"
-    #: What was approved before, and what the guard lets pass.
-    PASSING = "passing"
-    #: What the guard holds back, too.
-    ALL = "all"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """What the guard holds back, and why."""
-
-    #: Of what is held back.
-    digest: str
-    verdict: Verdict
-    sentence: str
-    #: The same with people's numbers in the place of their names: for logs.
-    without_names: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passage:
-    """What may be written, and what not."""
-
-    through: tuple[Change, ...] = ()
-    refusal: Refusal | None = None
-    #: Key of a change -> the approval that lets it through.
-    approvals: Mapping[tuple[int, int, int, int], int] = field(default_factory=dict)
 
 
 def who() -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.clock import Clock
-    from reconciler.engine.reconcile import Finished
+    from reconciler.engine.run import Finished
     from reconciler.errors import PortalError
     from reconciler.portal.rest.listener import Listener
 

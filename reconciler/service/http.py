@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reconciler.core.model import Cause
-    from reconciler.engine.reconcile import Finished, Worker
+    from reconciler.engine.run import Finished, Worker
     from reconciler.journal.store import Journal
     from reconciler.service.health import Watch
     from reconciler.settings.model import Settings

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from reconciler.engine.reconcile import Finished, Worker
+    from reconciler.engine.run import Finished, Worker
     from reconciler.errors import ReconcilerError
     from reconciler.journal.records import RunRecord
     from reconciler.settings.policy import Notify

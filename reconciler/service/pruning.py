@@ -12,7 +12,7 @@ import structlog
 from reconciler.errors import JournalError, LeaseHeldError, Stopped
 
 if TYPE_CHECKING:
-    from reconciler.engine.reconcile import Finished, Worker
+    from reconciler.engine.run import Finished, Worker
 
 log = structlog.get_logger("reconciler.upkeep")
 

@@ -16,7 +16,8 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from reconciler.engine.reconcile import Order, Worker, reconcile
+from reconciler.engine.reconcile import reconcile
+from reconciler.engine.run import Order, Worker
 from reconciler.errors import LeaseHeldError, PortalChangedError, ReconcilerError, Stopped
 from reconciler.service.health import Watch
 from reconciler.telemetry.logs import context
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from reconciler.clock import Clock
-    from reconciler.engine.reconcile import Finished
+    from reconciler.engine.run import Finished
 
 log = structlog.get_logger("reconciler.service")
 

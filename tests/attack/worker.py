@@ -54,10 +54,10 @@ def _work(arguments: list[str], webhook_url: str, folder: str) -> None:
         del os.environ[name]
     os.environ.update({f"RECONCILER_{name}": value for name, value in settings.items()})
     from reconciler.cli.app import main  # noqa: PLC0415
-    from reconciler.engine import reconcile  # noqa: PLC0415 - in the worker's process only
+    from reconciler.engine import recovery  # noqa: PLC0415 - in the worker's process only
     from reconciler.portal.write import writer  # noqa: PLC0415
 
-    for module in (reconcile, writer):
+    for module in (recovery, writer):
         module.SETTLED_SECONDS = SETTLED_SECONDS
     sys.argv = ["reconciler", *arguments]
     main()

@@ -20,7 +20,8 @@ from support.portal_fixture import ANN, BOB, Office
 from support.world import CLEO, COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, share_statements, template
 
 from reconciler.clock import Timeline, VirtualClock
-from reconciler.engine.reconcile import Finished, Order, Worker, reconcile
+from reconciler.engine.reconcile import reconcile
+from reconciler.engine.run import Finished, Order, Worker
 from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped
 from reconciler.journal.store import Journal, open_journal
 from reconciler.portal.rest.batch_limits import Limits

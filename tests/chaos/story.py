@@ -14,8 +14,8 @@ from chaos.drawing import COMPANY_OWNERS, CONTACT_OWNERS, draw, draw_faults
 from chaos.people import some_act
 from chaos.scene import Home, Scene
 
-from reconciler.engine.approval import Consent
 from reconciler.engine.planning import Undo
+from reconciler.engine.run import Consent
 from reconciler.portal.read.sweep import Scope
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from support.world import MEMORY
 
 from reconciler.core.companies import Strategy
 from reconciler.core.model import RunReport, Status
-from reconciler.engine.approval import Consent
+from reconciler.engine.run import Consent
 from reconciler.journal.database import create_file, make_engine, open_file, transaction
 from reconciler.portal.read.sweep import Tactics
 from reconciler.portal.write.writer import ChunkLimits

@@ -18,13 +18,14 @@ from support.crashing import ask
 from support.portal_fixture import ANN
 from support.world import MEMORY, audit
 
-from reconciler.engine.reconcile import Order, reconcile
+from reconciler.engine.reconcile import reconcile
+from reconciler.engine.run import Order
 from reconciler.journal.tables import metadata
 
 if TYPE_CHECKING:
     from faults.line import FaultWorld
 
-    from reconciler.engine.reconcile import Finished
+    from reconciler.engine.run import Finished
 
 #: Written nowhere: the webhook is a password.
 TOKEN = "simulatedtoken0"

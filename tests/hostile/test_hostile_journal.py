@@ -14,7 +14,8 @@ import pytest
 from support.world import CLEO, MEMORY, World
 
 from reconciler.clock import VirtualClock
-from reconciler.engine.reconcile import Order, reconcile
+from reconciler.engine.reconcile import reconcile
+from reconciler.engine.run import Order
 from reconciler.errors import JournalError
 from reconciler.journal.store import Journal, open_journal
 from reconciler.journal.tables import metadata

@@ -13,7 +13,8 @@ import pytest
 from hostile.answers import hostile
 from support.world import CLEO
 
-from reconciler.engine.reconcile import Order, reconcile
+from reconciler.engine.reconcile import reconcile
+from reconciler.engine.run import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from support.portal_fixture import BOB, START
 from support.world import CLEO, change
 
 from reconciler.core.model import Outcome, Result
-from reconciler.engine.approval import Consent
+from reconciler.engine.run import Consent
 from reconciler.errors import MissingScopeError
 from reconciler.portal.entities import REQUEST_SECONDS
 from reconciler.portal.rest.limits import Budget

@@ -11,12 +11,13 @@ from support.portal_fixture import ADMIN, ANN, BOB
 from support.world import CLEO, World
 
 from reconciler.engine.planning import Undo, rules_of
-from reconciler.engine.reconcile import Order, reconcile
+from reconciler.engine.reconcile import reconcile
+from reconciler.engine.run import Order
 from reconciler.settings.model import Settings
 
 if TYPE_CHECKING:
     from reconciler.core.model import Cause
-    from reconciler.engine.reconcile import Finished
+    from reconciler.engine.run import Finished
     from reconciler.journal.records import ApprovalRecord, NoApproval
 
 #: An employee who owns nothing yet, and a director.

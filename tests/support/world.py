@@ -20,7 +20,8 @@ from support.portal_fixture import ANN, BOB, Office
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Result
-from reconciler.engine.reconcile import Finished, Order, Worker, reconcile
+from reconciler.engine.reconcile import reconcile
+from reconciler.engine.run import Finished, Order, Worker
 from reconciler.journal.store import Journal, open_journal
 from reconciler.portal.read.sweep import Tactics
 from reconciler.portal.rest.batch_limits import Limits

@@ -16,7 +16,8 @@ from reconciler.core.companies import Strategy
 from reconciler.core.model import Cause, Standing, Status
 from reconciler.core.policy import Policies
 from reconciler.engine.planning import Ground, Rules, propose
-from reconciler.engine.reconcile import Order, reconcile
+from reconciler.engine.reconcile import reconcile
+from reconciler.engine.run import Order
 from reconciler.journal import tables
 from reconciler.portal.read.sweep import Reader, Tactics
 from reconciler.simulator.costs import Profile
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.core.companies import Halfway
-    from reconciler.engine.reconcile import Finished
+    from reconciler.engine.run import Finished
 
 OWNERS, COMPANIES, CONTACTS = 120, 3600, 4800
 #: Each command takes a second, and fifty of them are a request: a slot is over after the first one.

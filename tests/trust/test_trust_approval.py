@@ -8,14 +8,14 @@ import pytest
 from support.trust import ANN, BOB, CLEO, TrustWorld
 
 from reconciler.core.model import Status
-from reconciler.engine.approval import Consent
+from reconciler.engine.run import Consent
 from reconciler.errors import UsageError
 from reconciler.journal.records import ApprovalState, NoApproval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.engine.reconcile import Finished
+    from reconciler.engine.run import Finished
 
 GUARD = {"guard": {"changes": 4}}
 

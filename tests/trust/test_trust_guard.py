@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from support.trust import TrustWorld
     from support.world import Exchange
 
-    from reconciler.engine.reconcile import Finished
+    from reconciler.engine.run import Finished
 
 
 def hide(world: TrustWorld, share: float, *, hidden: bool = True) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from reconciler.engine.reconcile import Finished
+    from reconciler.engine.run import Finished
 
 
 class Office:

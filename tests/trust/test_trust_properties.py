@@ -18,7 +18,7 @@ from reconciler.portal.read.sweep import Reader
 
 if TYPE_CHECKING:
     from reconciler.core.plan import Plan
-    from reconciler.engine.reconcile import Finished
+    from reconciler.engine.run import Finished
     from reconciler.journal.records import ChangeRecord
 
 GUARD = 3

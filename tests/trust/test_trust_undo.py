@@ -10,7 +10,7 @@ from support.trust import ANN, BOB, CLEO, DORA, TrustWorld
 from reconciler.core.model import Result, Standing, Status
 from reconciler.core.rules.undo import Obstacle
 from reconciler.engine.planning import Undo
-from reconciler.engine.reconcile import Consent
+from reconciler.engine.run import Consent
 from reconciler.errors import UsageError
 from reconciler.journal.records import NewException, Selection
 from reconciler.reporting.notes import unrestorable_note
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from support.world import Exchange
 
     from reconciler.engine.planning import Proposal
-    from reconciler.engine.reconcile import Finished
+    from reconciler.engine.run import Finished
 
 
 def obstacles(finished: Finished) -> dict[int, Obstacle]:
