@@ -25,6 +25,7 @@ from reconciler.portal.write.looks import look_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
 
     from reconciler.clock import Clock
     from reconciler.core.rules.follow_parent import Evidence
@@ -126,6 +127,11 @@ class Proposal:
     plan: Plan
     population: Population
     snapshot: Snapshot
+    #: Contacts that somebody changed back too often, and those whose owner a person chose: left alone from now on.
+    flapping: tuple[NewException, ...] = ()
+    respected: tuple[NewException, ...] = ()
+    #: When it was judged which exceptions are in force, by the portal's clock or ours, the earlier; None: of an undo.
+    judged_at: datetime | None = None
     #: Contacts that went into quarantine just now.
     quarantined: tuple[int, ...] = ()
     #: Contacts whose drift the last sweep left just as it is.
@@ -144,17 +150,16 @@ class Proposal:
         return Links(undoes=self.undoes)
 
 
-def propose(reader: Reader, journal: Journal | None, ground: Ground, *, run: int | None = None) -> Proposal:
+def propose(reader: Reader, journal: Journal | None, ground: Ground, *, resume: bool = False) -> Proposal:
     """Sweep, and plan by all that is known. `journal` None: there is none yet, so nothing is known.
 
-    `run` is the run that plans; None: nothing is written to the journal, and contacts that would go into quarantine are
-    only shown so.
+    Nothing is written to the journal. `resume`: go on with a sweep that was broken off.
     """
     rules, portal = ground.rules, ground.portal
     known = journal.sweeps.known(portal) if journal is not None and ground.scope == Scope() else Known()
     roster = known.roster
     before = known.last.companies if known.last is not None else None
-    halfway = known.halfway if run is not None else None
+    halfway = known.halfway if resume else None
     snapshot = reader.sweep(ground.scope, rules.wants, roster, halfway)
     population = _population(snapshot, before)
     _log_reading(snapshot)
@@ -166,10 +171,8 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, run: int
     case = Case(snapshot=snapshot, policies=rules.policies)
     # One run under a clock that is ahead ends no quarantine.
     now = min(ground.clock.now(), snapshot.taken_at)
-    quarantined: tuple[int, ...] = ()
+    flapping: list[NewException] = []
     if journal is not None:
-        if run is not None:
-            journal.exceptions.add(portal, Standing.QUARANTINED, (), at=now)  # writes down which are over by time
         exceptions = dict(journal.exceptions.in_force(portal, snapshot.company_owners, at=now))
         over = journal.exceptions.in_force(portal, at=now).keys() - exceptions.keys()
         evidence = replace(journal.sweeps.evidence(portal, snapshot.mismatches), account=reader.account)
@@ -177,18 +180,15 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, run: int
         case = replace(case, evidence=evidence, exceptions=exceptions, forgiven=journal.exceptions.forgiven(portal))
         flapping = _flapping(case, journal, ground)
         exceptions.update({entry.contact: Standing.QUARANTINED for entry in flapping})
-        if run is not None and flapping:
-            until = now + rules.quarantine
-            quarantined = tuple(journal.exceptions.add(portal, Standing.QUARANTINED, flapping, until, run, at=now))
     plan = make_plan(case, portal=portal, limit=ground.limit)
     _log_unreadable(plan)
-    if journal is not None and run is not None and (respected := _respected(plan, case)):
-        journal.exceptions.add(portal, Standing.RESPECTED, respected, run=run, at=now)
     return Proposal(
         plan=plan,
         population=replace(population, rivals=_rivals(plan, snapshot, reader.account)),
         snapshot=snapshot,
-        quarantined=quarantined,
+        flapping=tuple(flapping),
+        respected=tuple(_respected(plan, case)),
+        judged_at=now,
         backlog=frozenset(mismatch.contact for mismatch in case.evidence.known),
     )
 
@@ -319,7 +319,7 @@ def _flapping(case: Case, journal: Journal, ground: Ground) -> list[NewException
         return []
     now, patience = ground.clock.now(), ground.rules.patience
     # Our answers to earlier changes back; hand-overs that we followed, and undos, are no fight.
-    answers = journal.writes.since(ground.portal, back, now - patience.within, Cause.CHANGED_BACK)
+    answers = journal.writes.since(ground.portal, back, now - patience.within, Cause.CHANGED_BACK, now=now)
     times = {contact: [*answers.get(contact, ()), now] for contact in sorted(back)}
     return [
         _except(back[contact], case, f"changed back {len(moments)} times")

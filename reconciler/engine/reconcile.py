@@ -26,6 +26,7 @@ from reconciler.engine.planning import (
     propose,
     propose_undo,
 )
+from reconciler.engine.quarantine import keep_findings
 from reconciler.engine.recovery import keep_exceptions, settle_open_writes
 from reconciler.engine.run import Finished, Order, Worker
 from reconciler.engine.summary import Progress, log_end, report_of
@@ -105,7 +106,8 @@ def _named(worker: Worker, order: Order) -> Order:
 
 def _run(worker: Worker, order: Order, run: int, progress: Progress) -> Status:
     settle_open_writes(worker, order.reading)
-    progress.proposal = proposal = _propose(worker, order, run, progress.started)
+    proposal = keep_findings(worker, _propose(worker, order, run, progress.started), run)
+    progress.proposal = proposal
     worker.journal.remember_users(worker.portal, (proposal.snapshot.users or {}).values())
     try:
         if order.approve:
@@ -131,7 +133,7 @@ def _propose(worker: Worker, order: Order, run: int, started: float) -> Proposal
     ground = Ground(portal=worker.portal, clock=worker.clock, rules=worker.rules, scope=order.scope, limit=order.limit)
     until = None if order.seconds is None else started + order.seconds
     slot = Slot(worker.clock, partial(worker.journal.sweeps.keep, worker.portal), until)
-    return propose(Reader(worker.client, order.reading, worker.tactics, slot), worker.journal, ground, run=run)
+    return propose(Reader(worker.client, order.reading, worker.tactics, slot), worker.journal, ground, resume=True)
 
 
 def require_verified_owners(proposal: Proposal) -> None:

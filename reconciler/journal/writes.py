@@ -34,19 +34,21 @@ _written = and_(
     .where(tables.run.c.id == _change.c.run_id, tables.run.c.portal_id == rows.KEY_OF_PORTAL)
     .exists(),
 )
-_quarantine_released = (
-    select(func.max(tables.exception.c.released_at))
+#: Also of one that is over by time, whether a run has written that down or not.
+_quarantine_ended = (
+    select(func.max(func.coalesce(tables.exception.c.released_at, tables.exception.c.expires_at)))
     .where(
         tables.exception.c.portal_id == rows.KEY_OF_PORTAL,
         tables.exception.c.contact_id == _change.c.contact_id,
         tables.exception.c.kind == Standing.QUARANTINED.value,
+        or_(tables.exception.c.released_at.is_not(None), tables.exception.c.expires_at <= rows.NOW),
     )
     .scalar_subquery()
 )
 _SINCE = (
     select(_change.c.contact_id, _change.c.settled_at)
     .where(_written, _change.c.contact_id.in_(rows.CHOSEN), _change.c.settled_at >= bindparam("moment"))
-    .where(or_(_quarantine_released.is_(None), _change.c.settled_at > _quarantine_released))
+    .where(or_(_quarantine_ended.is_(None), _change.c.settled_at > _quarantine_ended))
     .order_by(_change.c.settled_at)
 )
 _SINCE_BY_CAUSE = _SINCE.where(_change.c.cause == bindparam("cause"))
@@ -78,14 +80,14 @@ class Writes:
         self._database = database
 
     def since(
-        self, portal: str, contacts: Iterable[int], moment: datetime, cause: Cause | None = None
+        self, portal: str, contacts: Iterable[int], moment: datetime, cause: Cause | None = None, *, now: datetime
     ) -> Mapping[int, list[datetime]]:
         """Return when we wrote these contacts, from `moment` on (by our clock), oldest first; for one cause, or any.
 
-        What led to a quarantine that was released does not count again: it would be back after the next write.
+        What led to a quarantine that is over `now` does not count again: it would be back after the next write.
         """
         query, which = (_SINCE, {}) if cause is None else (_SINCE_BY_CAUSE, {"cause": cause.value})
-        asked = {"portal": portal, "chosen": rows.as_set(contacts), "moment": moment, **which}
+        asked = {"portal": portal, "chosen": rows.as_set(contacts), "moment": moment, "now": now, **which}
         moments: dict[int, list[datetime]] = defaultdict(list)
         with self._database.reading() as connection:
             for row in connection.execute(query, asked):

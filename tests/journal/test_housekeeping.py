@@ -346,7 +346,7 @@ def told(journal: Journal, clock: VirtualClock) -> dict[str, Any]:
     back = [mismatch(contact) for contact in range(1, 5)]
     return {
         "written": journal.sweeps.evidence(PORTAL, back).written,
-        "lately": journal.writes.since(PORTAL, range(1, 5), clock.now() - timedelta(days=30)),
+        "lately": journal.writes.since(PORTAL, range(1, 5), clock.now() - timedelta(days=30), now=clock.now()),
         "contacts": {contact: journal.writes.to_undo(PORTAL, contact=contact) for contact in range(1, 5)},
         "runs": {run: journal.writes.to_undo(PORTAL, run=run) for run in numbers(journal) if run},
     }

@@ -110,10 +110,10 @@ def test_our_writes_are_counted_by_contact_from_a_moment_on(journal: Journal, cl
         run_of(journal, change(1, after=after), change(2, after=after))
         run_of(journal, change(1, after=after), portal="other")
         run_of(journal, change(1, after=after), result=Result.CONFLICT)
-    assert journal.writes.since(PORTAL, [1, 3], moments[1]) == {1: moments[1:]}
-    assert journal.writes.since(PORTAL, [1, 2], moments[0]) == {1: moments, 2: moments}
-    assert journal.writes.since(PORTAL, [], moments[0]) == {}
-    assert journal.writes.since(PORTAL, [1], clock.now() + timedelta(seconds=1)) == {}
+    assert journal.writes.since(PORTAL, [1, 3], moments[1], now=clock.now()) == {1: moments[1:]}
+    assert journal.writes.since(PORTAL, [1, 2], moments[0], now=clock.now()) == {1: moments, 2: moments}
+    assert journal.writes.since(PORTAL, [], moments[0], now=clock.now()) == {}
+    assert journal.writes.since(PORTAL, [1], clock.now() + timedelta(seconds=1), now=clock.now()) == {}
 
 
 def test_what_led_to_a_released_quarantine_does_not_count_again(journal: Journal, clock: VirtualClock) -> None:
@@ -124,12 +124,25 @@ def test_what_led_to_a_released_quarantine_does_not_count_again(journal: Journal
         clock.sleep(60)
     journal.exceptions.add(PORTAL, Standing.QUARANTINED, [NewException(contact=1)])
     journal.exceptions.add(PORTAL, Standing.RESPECTED, [NewException(contact=2)])
-    assert len(journal.writes.since(PORTAL, [1], began)[1]) == 3
+    assert len(journal.writes.since(PORTAL, [1], began, now=clock.now())[1]) == 3
     journal.exceptions.release(PORTAL, [1, 2], by="anna")
-    assert set(journal.writes.since(PORTAL, [1, 2], began)) == {2}
+    assert set(journal.writes.since(PORTAL, [1, 2], began, now=clock.now())) == {2}
     clock.sleep(60)
     run_of(journal, change(1, after=5))
-    assert journal.writes.since(PORTAL, [1], began) == {1: [clock.now()]}
+    assert journal.writes.since(PORTAL, [1], began, now=clock.now()) == {1: [clock.now()]}
+
+
+def test_what_led_to_a_quarantine_that_is_over_by_time_does_not_count_again(
+    journal: Journal, clock: VirtualClock
+) -> None:
+    """Also before a run has written down that it is over: a plan writes nothing, and says what a run would do."""
+    began = clock.now()
+    run_of(journal, change(1, after=2))
+    clock.sleep(60)
+    over = clock.now() + timedelta(hours=1)
+    journal.exceptions.add(PORTAL, Standing.QUARANTINED, [NewException(contact=1)], over)
+    assert set(journal.writes.since(PORTAL, [1], began, now=over - timedelta(seconds=1))) == {1}
+    assert journal.writes.since(PORTAL, [1], began, now=over) == {}
 
 
 # What can be taken back
