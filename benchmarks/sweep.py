@@ -30,7 +30,7 @@ from reconciler.reporting.build import run_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.core.model import Snapshot
+    from reconciler.core.snapshot import Snapshot
     from reconciler.journal.store import Journal
     from reconciler.settings.model import Settings
 

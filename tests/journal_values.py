@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.companies import Refresh
-from reconciler.core.model import Change, Mismatch, Outcome, Result, Snapshot
+from reconciler.core.model import Change, Mismatch, Outcome, Result
+from reconciler.core.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

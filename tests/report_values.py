@@ -18,7 +18,6 @@ from reconciler.core.model import (
     Result,
     Rule,
     RunReport,
-    Snapshot,
     Standing,
     Status,
     Usage,
@@ -28,6 +27,7 @@ from reconciler.core.plan import make_plan
 from reconciler.core.policy import Case
 from reconciler.core.rules.follow_parent import Evidence
 from reconciler.core.rules.undo import Left, Obstacle
+from reconciler.core.snapshot import Snapshot
 from reconciler.reporting.build import Report, Row, plan_report, run_report, undo_report
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)

@@ -16,7 +16,7 @@ from reconciler.clock import SystemClock
 from reconciler.core.model import Status
 from reconciler.core.redaction import Redactor
 from reconciler.journal.store import open_journal
-from reconciler.portal.rest.questions import Beside
+from reconciler.portal.rest.question import Beside
 from reconciler.service.scheduler import Schedule, Service
 from reconciler.telemetry import logs
 

@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from reconciler.cli import help_texts as manual
 from reconciler.cli.backup import backup
 from reconciler.cli.exceptions import exceptions
+from reconciler.cli.launch import run_with
 
 # typer reads the annotations when the program starts.
 from reconciler.cli.options import (
@@ -61,7 +62,6 @@ from reconciler.cli.options import (
     merged,
     number,
     run_name,
-    run_with,
     shape_of,
     work_list,
 )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli.options import Config, Json, Logs, Verbose, merged, run_with
+from reconciler.cli.launch import run_with
+from reconciler.cli.options import Config, Json, Logs, Verbose, merged
 
 if TYPE_CHECKING:
     from reconciler.cli.context import Shell

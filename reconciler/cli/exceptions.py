@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import help_texts as manual
+from reconciler.cli.launch import run_with
 
 # typer reads the annotations when the program starts.
 from reconciler.cli.options import (
@@ -25,7 +26,6 @@ from reconciler.cli.options import (
     Yes,
     merged,
     positive,
-    run_with,
 )
 
 exceptions = typer.Typer(cls=Group, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})

@@ -5,17 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from reconciler import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.cli.context import Shell
 
 #: How a plan or a run is written into a file whose name ends so.
 ENDINGS = {"": "text", ".txt": "text", ".json": "json", ".md": "markdown", ".csv": "csv"}
@@ -251,13 +246,6 @@ def merged(ctx: typer.Context, config: Path | None, json: bool, log_format: LogF
         log_format=log_format or before.log_format,
         verbose=verbose or before.verbose,
     )
-
-
-def run_with(common: Common, work: Callable[[Shell], int]) -> None:
-    """Do the work and end with its exit code."""
-    from reconciler.cli.context import Shell
-
-    raise typer.Exit(Shell(common).guard(work))
 
 
 def shape_of(common: Common, wanted: Format | None, output: Path | None) -> Format:

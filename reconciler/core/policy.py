@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
-    from reconciler.core.model import Department, Snapshot
+    from reconciler.core.model import Department
+    from reconciler.core.snapshot import Snapshot
 
 #: Causes that lie with the contact, not with its company.
 CONTACT_SIDE = frozenset({Cause.CHANGED_BACK, Cause.CONTACT_CHANGED, Cause.CONTACT_CREATED})

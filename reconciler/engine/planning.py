@@ -10,11 +10,12 @@ import structlog
 
 from reconciler.core.flapping import Patience, flaps
 from reconciler.core.guard import GuardLimits, Population
-from reconciler.core.model import Cause, Change, Mismatch, Snapshot, Standing
+from reconciler.core.model import Cause, Change, Mismatch, Standing
 from reconciler.core.plan import Plan, make_plan
 from reconciler.core.policy import Case, DismissedOwner, MultiCompany, Policies, fit
 from reconciler.core.rules.follow_parent import cause_of
 from reconciler.core.rules.undo import Left, Obstacle, restore
+from reconciler.core.snapshot import Snapshot
 from reconciler.errors import MissingScopeError, UsageError
 from reconciler.journal.records import Known, NewException, NothingToUndo, OurWrites
 from reconciler.journal.rows import Links

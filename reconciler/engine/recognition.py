@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reconciler.portal.read.first_users import QUESTION, registered
-from reconciler.portal.rest.questions import Question
+from reconciler.portal.rest.question import Question
 
 if TYPE_CHECKING:
     from reconciler.clock import Clock

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
 
     from reconciler.core.companies import Refresh
-    from reconciler.core.model import Snapshot
+    from reconciler.core.snapshot import Snapshot
 
 #: Kinds of `sweep_progress`: a sweep of companies and contacts; a read of all companies; a look at what changed of
 #: them; the comparison of contacts, while it is under way.

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from reconciler.clock import Clock
     from reconciler.core.companies import Halfway
-    from reconciler.core.model import Cause, Mismatch, Snapshot
+    from reconciler.core.model import Cause, Mismatch
+    from reconciler.core.snapshot import Snapshot
     from reconciler.journal.database import Database
     from reconciler.journal.records import Known, StandingDrift
 

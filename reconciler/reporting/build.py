@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
     from typing import TextIO
 
-    from reconciler.core.model import Skip, Snapshot, Usage
+    from reconciler.core.model import Skip, Usage
     from reconciler.core.plan import Plan
     from reconciler.core.rules.undo import Left
+    from reconciler.core.snapshot import Snapshot
 
 __all__ = ["SIDE_EFFECTS", "Format", "Report", "Row", "as_json", "json_text", "plan_report", "render", "run_json"]
 __all__ += ["run_report", "summary_line", "undo_report", "write"]

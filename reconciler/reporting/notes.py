@@ -12,9 +12,10 @@ from reconciler.reporting.wording import NOT_COMPARED, counted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.core.model import Snapshot, User
+    from reconciler.core.model import User
     from reconciler.core.plan import Plan
     from reconciler.core.rules.undo import Left
+    from reconciler.core.snapshot import Snapshot
 
 #: Contacts named in a sentence.
 _NAMED = 10

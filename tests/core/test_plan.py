@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.model import Cause, Change, Mismatch, Snapshot, Standing, User
+from reconciler.core.model import Cause, Change, Mismatch, Standing, User
 from reconciler.core.plan import Plan, make_plan
 from reconciler.core.policy import Case, DismissedOwner, Policies
+from reconciler.core.snapshot import Snapshot
 
 USERS = {number: User(id=number, name=f"U{number}", active=number != 5, employee=number != 6) for number in range(1, 8)}
 

@@ -17,7 +17,6 @@ from reconciler.core.model import (
     Mismatch,
     Rule,
     Skip,
-    Snapshot,
     Standing,
     User,
 )
@@ -33,6 +32,7 @@ from reconciler.core.policy import (
     judge,
 )
 from reconciler.core.rules.follow_parent import Evidence
+from reconciler.core.snapshot import Snapshot
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LAST_SWEEP = NOW - timedelta(minutes=10)

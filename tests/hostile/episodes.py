@@ -40,7 +40,7 @@ from reconciler.settings.address import parse_webhook
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reconciler.core.model import Snapshot
+    from reconciler.core.snapshot import Snapshot
     from reconciler.portal.rest.batch_codec import Answer, BatchAnswer, Command
 
 WEBHOOK = parse_webhook("https://acme.bitrix24.ru/rest/1/simulatedtoken0/")

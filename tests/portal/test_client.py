@@ -37,7 +37,7 @@ from reconciler.portal.rest import connection as line_module
 from reconciler.portal.rest.batch_codec import Answer, Command, fresh_nonce
 from reconciler.portal.rest.connection import http_client
 from reconciler.portal.rest.error_codes import LONGEST
-from reconciler.portal.rest.questions import Question
+from reconciler.portal.rest.question import Question
 from reconciler.simulator.costs import CostModel, Profile
 from reconciler.simulator.http import Request, Response
 from reconciler.simulator.meters import LeakyBucket

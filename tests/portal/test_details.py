@@ -13,7 +13,7 @@ from support.portal_line import Line
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.companies import Strategy
-from reconciler.core.model import CompanyDetail, ContactDetail, Department, Names, Snapshot, User
+from reconciler.core.model import CompanyDetail, ContactDetail, Department, Names, User
 from reconciler.core.policy import fit
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError, ServerFaultError, UsageError
 from reconciler.portal.read.details import Wants
@@ -28,6 +28,7 @@ from reconciler.simulator.php import PhpArray
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.core.snapshot import Snapshot
     from reconciler.simulator.calls import Call, Site
 
 BEGAN = datetime.fromtimestamp(START, UTC)

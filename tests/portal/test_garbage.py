@@ -10,7 +10,8 @@ import pytest
 from support.world import World
 
 from reconciler.core.companies import Roster, Strategy
-from reconciler.core.model import Snapshot, Status
+from reconciler.core.model import Status
+from reconciler.core.snapshot import Snapshot
 from reconciler.portal.read.companies import Looking
 from reconciler.portal.read.comparing import Comparison
 from reconciler.portal.read.drift import DriftQuery

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from reconciler.core.companies import Roster, Strategy
-    from reconciler.core.model import Snapshot
+    from reconciler.core.snapshot import Snapshot
     from reconciler.engine.planning import Proposal
     from reconciler.portal.read.sweep import Scope
 

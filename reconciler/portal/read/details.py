@@ -43,7 +43,8 @@ from reconciler.portal.entities import (
 )
 from reconciler.portal.read.people import People, Structure, full_name
 from reconciler.portal.rest.batch_codec import Command, identifier, label, readable_identifier, readable_moment
-from reconciler.portal.rest.questions import Question, ask, by_id, give_up, groups, rows
+from reconciler.portal.rest.question import Question
+from reconciler.portal.rest.questions import ask, by_id, give_up, groups, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -9,7 +9,8 @@ from reconciler.core.model import Names
 from reconciler.portal.entities import COMPANY_LIST, CONTACT_LIST
 from reconciler.portal.read.people import full_name
 from reconciler.portal.rest.batch_codec import label
-from reconciler.portal.rest.questions import Question, ask, by_id, give_up, groups, rows
+from reconciler.portal.rest.question import Question
+from reconciler.portal.rest.questions import ask, by_id, give_up, groups, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

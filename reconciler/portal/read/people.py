@@ -9,7 +9,8 @@ from reconciler.core.model import Department, User
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError
 from reconciler.portal.entities import DEPARTMENT_LIST, ID, PAGE, USER_LIST
 from reconciler.portal.rest.batch_codec import Command, identifier, label, readable_identifier
-from reconciler.portal.rest.questions import Question, ask, groups, rows
+from reconciler.portal.rest.question import Question
+from reconciler.portal.rest.questions import ask, groups, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -24,7 +24,8 @@ from reconciler.portal.entities import (
 from reconciler.portal.read.details import DEPARTMENT_PAGES
 from reconciler.portal.read.people import Structure, command_for, users_in
 from reconciler.portal.rest.batch_codec import Command, text
-from reconciler.portal.rest.questions import Question, ask, by_id, groups, rows
+from reconciler.portal.rest.question import Question
+from reconciler.portal.rest.questions import ask, by_id, groups, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

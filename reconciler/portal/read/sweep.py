@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.core.companies import Halfway, Refresh, Roster, Strategy, cheaper, groups
-from reconciler.core.model import Snapshot
+from reconciler.core.snapshot import Snapshot
 from reconciler.errors import UsageError
 from reconciler.portal.entities import BATCH_COMMANDS
 from reconciler.portal.read.companies import LOOK_COMMANDS, Looking, gone, listing, moved, survey

@@ -32,7 +32,7 @@ from reconciler.portal.rest.connection import Line
 from reconciler.portal.rest.departure import Departure
 from reconciler.portal.rest.error_codes import slows_down
 from reconciler.portal.rest.listener import Deaf
-from reconciler.portal.rest.questions import Beside
+from reconciler.portal.rest.question import Beside
 
 if TYPE_CHECKING:
     import random

@@ -11,7 +11,8 @@ from reconciler.core.check import ContactRow
 from reconciler.errors import NotJsonError
 from reconciler.portal.entities import COMPANY, CONTACT_LIST, MODIFIED, OWNER
 from reconciler.portal.rest.batch_codec import identifier, readable_moment
-from reconciler.portal.rest.questions import Question, ask, by_id, give_up, groups, rows
+from reconciler.portal.rest.question import Question
+from reconciler.portal.rest.questions import ask, by_id, give_up, groups, rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
