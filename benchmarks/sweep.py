@@ -19,7 +19,7 @@ from reconciler.cli.context import Shell
 from reconciler.cli.options import Common
 from reconciler.core.companies import Refresh
 from reconciler.core.model import Cause, Change, Outcome, Result, RunReport, Standing, Status
-from reconciler.engine.planning import Ground, Proposal, propose, rules_of
+from reconciler.engine.planning import PlannedRun, PlanRequest, propose, rules_of
 from reconciler.engine.wiring import connect
 from reconciler.journal.records import NewException
 from reconciler.journal.store import open_journal
@@ -64,10 +64,10 @@ only_companies = {only_companies}
 """
 
 
-def look(shell: Shell, settings: Settings, journal: Journal | None) -> tuple[Proposal, RunReport]:
+def look(shell: Shell, settings: Settings, journal: Journal | None) -> tuple[PlannedRun, RunReport]:
     """Sweep the portal that the settings name, and plan."""
     with connect(settings, shell.clock) as client:
-        ground = Ground(portal=settings.portal.key, clock=shell.clock, rules=rules_of(settings))
+        ground = PlanRequest(portal=settings.portal.key, clock=shell.clock, rules=rules_of(settings))
         proposal = propose(Reader(client, lambda *_: None), journal, ground)
         plan, snapshot = proposal.plan, proposal.snapshot
         report = RunReport(

@@ -23,7 +23,7 @@ from reconciler.core.guard import GuardLimits
 from reconciler.core.model import Result
 from reconciler.engine.planning import Rules, Undo
 from reconciler.engine.reconcile import reconcile
-from reconciler.engine.run import Order, Worker
+from reconciler.engine.run import RunContext, RunRequest
 from reconciler.journal.store import open_journal
 from reconciler.portal.rest.batch_limits import Limits
 from reconciler.portal.rest.client import Client
@@ -82,9 +82,9 @@ def measure(contacts: int, folder: Path) -> tuple[Measured, Measured]:
     )
     everything = GuardLimits(changes=_ALL, share=1.0, gained=_ALL, lost=_ALL)
     with client, open_journal(f"sqlite:///{folder}/journal.sqlite3", clock) as journal:
-        worker = Worker(portal="portal", client=client, journal=journal, clock=clock, rules=Rules(guard=everything))
+        worker = RunContext(portal="portal", client=client, journal=journal, clock=clock, rules=Rules(guard=everything))
 
-        def run(order: Order) -> Measured:
+        def run(order: RunRequest) -> Measured:
             began = time.process_time() - line.portal_seconds
             report = reconcile(worker, order).report
             return Measured(
@@ -93,8 +93,8 @@ def measure(contacts: int, folder: Path) -> tuple[Measured, Measured]:
                 cpu_seconds=time.process_time() - line.portal_seconds - began,
             )
 
-        forward = run(Order(command="once"))
-        return forward, run(Order(command="undo", undo=Undo(run=1)))
+        forward = run(RunRequest(command="once"))
+        return forward, run(RunRequest(command="undo", undo=Undo(run=1)))
 
 
 def complaints(forward: Measured, back: Measured) -> list[str]:

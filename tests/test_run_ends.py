@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from support.world import Exchange, World
 
-    from reconciler.engine.planning import Proposal
+    from reconciler.engine.planning import PlannedRun
 
 
 class Killed(BaseException):
@@ -135,7 +135,7 @@ def test_many_open_intents_are_settled_in_pieces(make_world: Callable[..., World
     world.drift(80)
     changes = []
 
-    def keep(proposal: Proposal, _: object) -> Consent:
+    def keep(proposal: PlannedRun, _: object) -> Consent:
         changes.extend(proposal.plan.changes)
         return Consent.NOTHING
 
@@ -299,7 +299,7 @@ def test_a_second_run_at_the_same_time(make_world: Callable[..., World]) -> None
     world.drift(10)
     refused: list[LeaseHeldError] = []
 
-    def second(_proposal: Proposal, _: object) -> Consent:
+    def second(_proposal: PlannedRun, _: object) -> Consent:
         with pytest.raises(LeaseHeldError) as caught:
             world.run(lease_wait=3.0)
         refused.append(caught.value)
@@ -325,7 +325,7 @@ def test_a_journal_that_fails_in_mid_run(make_world: Callable[..., World]) -> No
     world = make_world()
     world.drift(10)
 
-    def break_journal(_proposal: Proposal, _refusal: object) -> Consent:
+    def break_journal(_proposal: PlannedRun, _refusal: object) -> Consent:
         world.close()
         world.journal.path.unlink()
         world.journal.path.mkdir()

@@ -13,7 +13,7 @@ from support.portal_fixture import ADMIN, ANN, BOB
 
 from reconciler.clock import SystemClock, VirtualClock
 from reconciler.core.redaction import Redactor
-from reconciler.service.notifier import Herald
+from reconciler.service.notifier import Notifier
 from reconciler.service.scheduler import Service
 from reconciler.settings.policy import Notify
 from reconciler.telemetry import logs
@@ -46,7 +46,7 @@ def lines(log: io.StringIO) -> list[dict[str, Any]]:
 
 def service_of(world: World) -> Service:
     """Make a service that tells an administrator."""
-    herald = Herald(world.worker, Notify(users=[ADMIN]), str)
+    herald = Notifier(world.worker, Notify(users=[ADMIN]), str)
     return Service(world.worker, herald.hear, interval=600)
 
 

@@ -13,8 +13,8 @@ from support.world import CLEO, CONTACT_UPDATE, change, total
 from reconciler.core.model import Cause, Result, RunReport, Standing, Status
 from reconciler.core.plan import digest
 from reconciler.engine.reconcile import reconcile
-from reconciler.engine.run import Consent, Worker
-from reconciler.engine.run import Order as RunOrder
+from reconciler.engine.run import Consent, RunContext
+from reconciler.engine.run import RunRequest as RunOrder
 from reconciler.engine.wiring import chunk_limits, connect
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError, UsageError
 from reconciler.portal.read.sweep import Scope
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from support.world import World
 
-    from reconciler.engine.planning import Proposal
+    from reconciler.engine.planning import PlannedRun
 
 
 def test_a_complete_run(make_world: Callable[..., World]) -> None:
@@ -133,7 +133,7 @@ def test_a_refused_plan(make_world: Callable[..., World]) -> None:
     world.drift(12)
     shown: list[tuple[int, int, object]] = []
 
-    def confirm(proposal: Proposal, refusal: object) -> Consent:
+    def confirm(proposal: PlannedRun, refusal: object) -> Consent:
         shown.append((len(proposal.plan.changes), proposal.snapshot.contacts, refusal))
         return Consent.NOTHING
 
@@ -281,7 +281,7 @@ def test_the_worker_that_settings_describe(make_world: Callable[..., World]) -> 
     )
     assert chunk_limits(settings) == ChunkLimits(start=3, most=7, target_seconds=5)
     with connect(settings, world.clock, InProcessTransport(world.witness)) as client:
-        worker = Worker(portal="portal", client=client, journal=world.journal, clock=world.clock)
+        worker = RunContext(portal="portal", client=client, journal=world.journal, clock=world.clock)
         assert reconcile(worker, RunOrder(command="test")).report.status is Status.APPLIED
         assert client.throttle.delay(2) == 0
         assert client.budget.affordable(CONTACT_UPDATE) > 25

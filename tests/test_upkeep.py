@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from reconciler.clock import Clock
 from reconciler.engine.reconcile import reconcile
-from reconciler.engine.run import Order
+from reconciler.engine.run import RunRequest
 from reconciler.journal.store import open_journal
 from reconciler.service.pruning import Upkeep
 
@@ -101,5 +101,5 @@ def test_one_run_under_a_clock_that_is_years_ahead_removes_no_history(world: Wor
     with open_journal(f"sqlite:///{world.journal.path}", ahead) as journal:
         worker = replace(world.worker, clock=ahead, journal=journal)
         upkeep = Upkeep(worker, 365)
-        upkeep.hear(reconcile(worker, Order(command="service")))
+        upkeep.hear(reconcile(worker, RunRequest(command="service")))
     assert len(world.journal.runs(100)) == kept + 1

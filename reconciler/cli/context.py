@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from reconciler.cli.options import Common, Format
-    from reconciler.engine.run import Worker
+    from reconciler.engine.run import RunContext
     from reconciler.portal.rest.client import Client
     from reconciler.reporting.build import Report
     from reconciler.settings.model import Settings
@@ -111,11 +111,11 @@ class Shell:
         return connect(settings, self.clock, patient=not self._brief)
 
     @contextmanager
-    def worker(self, settings: Settings) -> Iterator[Worker]:
+    def worker(self, settings: Settings) -> Iterator[RunContext]:
         """Give the worker that the settings describe."""
         from reconciler.engine.planning import rules_of
         from reconciler.engine.recognition import Recognition
-        from reconciler.engine.run import Worker
+        from reconciler.engine.run import RunContext
         from reconciler.engine.wiring import chunk_limits, tactics
         from reconciler.journal.store import open_journal
 
@@ -124,7 +124,7 @@ class Shell:
             client = stack.enter_context(self.connect(settings))
             journal = stack.enter_context(open_journal(settings.journal.url, self.clock))
             webhook = settings.portal.webhook()
-            yield Worker(
+            yield RunContext(
                 portal=settings.portal.key,
                 recognise=Recognition(
                     client, journal.portals, name=settings.portal.key, webhook=webhook, clock=self.clock

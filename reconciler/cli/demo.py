@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.core.model import Cause, Result, Status
 from reconciler.engine.reconcile import reconcile
-from reconciler.engine.run import Consent, Order, Worker
+from reconciler.engine.run import Consent, RunContext, RunRequest
 from reconciler.engine.wiring import connect
 from reconciler.errors import Stopped
 from reconciler.journal.store import open_journal
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from reconciler.clock import Clock
     from reconciler.core.model import RunReport
-    from reconciler.engine.planning import Proposal
-    from reconciler.engine.run import Finished, Refusal
+    from reconciler.engine.planning import PlannedRun
+    from reconciler.engine.run import Refusal, RunResult
     from reconciler.reporting.build import Report
     from reconciler.simulator.portal import Portal
     from reconciler.telemetry.progress import Meter
@@ -74,11 +74,11 @@ def tell(
             }
         )
 
-        def sweep() -> Finished:
+        def sweep() -> RunResult:
             began = clock.monotonic()
             with connect(settings, clock) as client, open_journal(settings.journal.url, clock) as journal:
 
-                def confirm(proposal: Proposal, refusal: Refusal | None) -> Consent:
+                def confirm(proposal: PlannedRun, refusal: Refusal | None) -> Consent:
                     nonlocal warned
                     usage = replace(client.usage, duration_seconds=clock.monotonic() - began)
                     # Without links to cards: the portal is gone before anybody could open one.
@@ -90,8 +90,8 @@ def tell(
                         say(f"{_sentence(refusal.sentence)}\n\nThe administrator of this story says yes.")
                     return Consent.ALL
 
-                worker = Worker(portal="demo", client=client, journal=journal, clock=clock)
-                order = Order(command="demo", confirm=confirm, reading=progress.read, writing=progress.write)
+                worker = RunContext(portal="demo", client=client, journal=journal, clock=clock)
+                order = RunRequest(command="demo", confirm=confirm, reading=progress.read, writing=progress.write)
                 finished = reconcile(worker, order)
             if finished.failure is not None:
                 raise finished.failure
@@ -143,7 +143,7 @@ def _hand_over(portal: Portal) -> str:
     return f"A manager hands {found['title']} over to {found['name']}; nobody thinks of its contacts."
 
 
-def _totals(sweeps: list[Finished], portal: Portal, say: Callable[[str], None]) -> dict[str, Any]:
+def _totals(sweeps: list[RunResult], portal: Portal, say: Callable[[str], None]) -> dict[str, Any]:
     """Sum the runs up, and let the portal itself say what is left."""
     reports = [sweep.report for sweep in sweeps]
     plans = [sweep.proposal.plan for sweep in sweeps if sweep.proposal is not None]

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from reconciler.cli.context import Shell
     from reconciler.cli.options import Filters, Format
     from reconciler.core.model import Usage
-    from reconciler.engine.planning import Proposal, Undo
-    from reconciler.engine.run import Consent, Finished, Order, Refusal, Worker
+    from reconciler.engine.planning import PlannedRun, Undo
+    from reconciler.engine.run import Consent, Refusal, RunContext, RunRequest, RunResult
     from reconciler.journal.store import Journal
     from reconciler.reporting.build import Report
     from reconciler.settings.model import Settings
@@ -54,10 +54,10 @@ _ROWS_TO_ASK = 20
 
 def once(shell: Shell, filters: Filters, *, yes: bool, approve: str, accept_portal: bool = False) -> int:
     """Sweep, ask where there is somebody to ask, fix, and say what came of it."""
-    from reconciler.engine.run import Order
+    from reconciler.engine.run import RunRequest
     from reconciler.portal.read.sweep import Scope
 
-    order = Order(
+    order = RunRequest(
         command="once",
         scope=Scope(companies=filters.companies, owners=filters.owners),
         limit=filters.limit,
@@ -69,27 +69,29 @@ def once(shell: Shell, filters: Filters, *, yes: bool, approve: str, accept_port
 
 def undo(shell: Shell, what: Undo, *, yes: bool, approve: str, accept_portal: bool = False) -> int:
     """Put back what a run changed, or what we changed of a contact or a company, where it still stands."""
-    from reconciler.engine.run import Order
+    from reconciler.engine.run import RunRequest
 
-    return carry_out(shell, Order(command="undo", undo=what, approve=approve, accept_portal=accept_portal), yes=yes)
+    return carry_out(
+        shell, RunRequest(command="undo", undo=what, approve=approve, accept_portal=accept_portal), yes=yes
+    )
 
 
-def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
+def carry_out(shell: Shell, order: RunRequest, *, yes: bool) -> int:
     """Run once by order, after a question or with `--yes`; return the exit code. Raises UsageError without either."""
     from reconciler.engine.reconcile import reconcile
     from reconciler.engine.run import Consent
     from reconciler.portal.read.sweep import Scope
-    from reconciler.service.notifier import Herald
+    from reconciler.service.notifier import Notifier
     from reconciler.service.pruning import Upkeep
 
     stream = None if yes else shell.asking(f"{order.command if order.undo else '--once'} asks before it writes")
     settings = shell.settings()
 
-    def work() -> Finished:
+    def work() -> RunResult:
         began = shell.clock.monotonic()
         with shell.worker(settings) as worker, shell.progress() as progress:
 
-            def confirm(proposal: Proposal, refusal: Refusal | None) -> Consent:
+            def confirm(proposal: PlannedRun, refusal: Refusal | None) -> Consent:
                 if stream is None:
                     return Consent.PASSING  # `--yes` does not lift the guard
                 usage = replace(worker.client.usage, duration_seconds=shell.clock.monotonic() - began)
@@ -97,7 +99,7 @@ def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
                     report = _proposed(proposal, worker, usage)
                     return _confirm(shell, report, proposal, refusal, stream)
 
-            herald = Herald(worker, settings.notify, shell.redact)
+            herald = Notifier(worker, settings.notify, shell.redact)
             finished = reconcile(worker, replace(order, confirm=confirm, reading=progress.read, writing=progress.write))
             if order.undo is None and order.scope == Scope():
                 herald.hear(finished)
@@ -119,7 +121,7 @@ def carry_out(shell: Shell, order: Order, *, yes: bool) -> int:
     raise failure
 
 
-def _ended_json(finished: Finished) -> dict[str, Any]:
+def _ended_json(finished: RunResult) -> dict[str, Any]:
     """Return the run for scripts; with what was refused, so that they can approve it, and what an undo leaves."""
     from reconciler.reporting.refusal import refusal_json
     from reconciler.reporting.to_json import as_json
@@ -136,7 +138,7 @@ def _ended_json(finished: Finished) -> dict[str, Any]:
     return document
 
 
-def _ended_text(finished: Finished, order: Order) -> str:
+def _ended_text(finished: RunResult, order: RunRequest) -> str:
     """Return the run in a sentence; an undo also lists what it leaves as it is, and why."""
     report = replace(finished.report, error=None)
     if order.undo is None:
@@ -145,7 +147,7 @@ def _ended_text(finished: Finished, order: Order) -> str:
     return "\n".join([_sentence(undo_line(report)), *left_lines(left)])
 
 
-def _proposed(proposal: Proposal, worker: Worker, usage: Usage) -> Report:
+def _proposed(proposal: PlannedRun, worker: RunContext, usage: Usage) -> Report:
     """Return the document of what is proposed."""
     plan, snapshot, origin = proposal.plan, proposal.snapshot, worker.client.origin
     if proposal.undo is None:
@@ -153,7 +155,7 @@ def _proposed(proposal: Proposal, worker: Worker, usage: Usage) -> Report:
     return _undo_report(proposal, proposal.undo, origin=origin, usage=usage)
 
 
-def _undo_report(proposal: Proposal, undo: Undo, *, origin: str, usage: Usage) -> Report:
+def _undo_report(proposal: PlannedRun, undo: Undo, *, origin: str, usage: Usage) -> Report:
     plan, snapshot = proposal.plan, proposal.snapshot
     return undo_report(
         plan.changes,
@@ -172,7 +174,7 @@ def _sentence(line: str) -> str:
     return f"{line[:1].upper()}{line[1:]}."
 
 
-def _confirm(shell: Shell, report: Report, proposal: Proposal, refusal: Refusal | None, stream: TextIO) -> Consent:
+def _confirm(shell: Shell, report: Report, proposal: PlannedRun, refusal: Refusal | None, stream: TextIO) -> Consent:
     """Show the plan, and what the guard says of it, and ask: first for what passes, then for what is held back."""
     from reconciler.engine.run import Consent
     from reconciler.reporting.refusal import refusal_text
@@ -202,7 +204,7 @@ def serve(shell: Shell) -> int:
     from reconciler.service.health import Watch
     from reconciler.service.heartbeat import beat_file
     from reconciler.service.http import pages
-    from reconciler.service.notifier import Herald
+    from reconciler.service.notifier import Notifier
     from reconciler.service.pruning import Upkeep
     from reconciler.service.scheduler import Service
 
@@ -219,10 +221,10 @@ def serve(shell: Shell) -> int:
                 last_success=journal.last_success(worker.portal),
                 last_attempt=journal.last_attempt(worker.portal),
             )
-            herald = Herald(worker, settings.notify, shell.redact)
+            herald = Notifier(worker, settings.notify, shell.redact)
             upkeep = Upkeep(worker, settings.journal.keep_days)
 
-            def hear(finished: Finished) -> None:
+            def hear(finished: RunResult) -> None:
                 herald.hear(finished)
                 upkeep.hear(finished)
 
@@ -237,7 +239,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
     """Sweep and show the plan, and what the guard would say of it; write nothing. `standing`: its work list only."""
     from reconciler.cli.exclusion_checks import void_exclusions
     from reconciler.engine.approval import agreed_to_missing, require_companies
-    from reconciler.engine.planning import Ground, propose, rules_of
+    from reconciler.engine.planning import PlanRequest, propose, rules_of
     from reconciler.engine.wiring import tactics
     from reconciler.journal.store import open_journal
     from reconciler.portal.read.sweep import Reader, Scope
@@ -253,7 +255,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
             journal = None
             with suppress(NoRunYetError):
                 journal = stack.enter_context(open_journal(settings.journal.url, shell.clock, read_only=True))
-            ground = Ground(
+            ground = PlanRequest(
                 portal=settings.portal.key,
                 clock=shell.clock,
                 rules=rules_of(settings),
@@ -280,7 +282,7 @@ def plan(shell: Shell, shape: Format, output: Path | None, filters: Filters, *, 
     return 0
 
 
-def _what_the_guard_says(proposal: Proposal, journal: Journal | None, settings: Settings) -> list[str]:
+def _what_the_guard_says(proposal: PlannedRun, journal: Journal | None, settings: Settings) -> list[str]:
     from reconciler.core.plan import digest
     from reconciler.engine.approval import judge
     from reconciler.reporting.refusal import refusal_sentence

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class FlapLimit:
     """How often we write a contact that somebody changes back."""
 
     times: int = 3
     within: timedelta = timedelta(days=1)
 
 
-def flaps(moments: Sequence[datetime], now: datetime, patience: Patience) -> bool:
+def flaps(moments: Sequence[datetime], now: datetime, patience: FlapLimit) -> bool:
     """Tell whether a contact that was changed back at these moments has had enough of it lately."""
     return sum(now - at <= patience.within for at in moments) >= patience.times

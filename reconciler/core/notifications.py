@@ -53,7 +53,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matter:
+class Notification:
     """Something to tell a person."""
 
     kind: Kind
@@ -86,7 +86,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class RunSummary:
     """What a run over the whole portal has to say. One that somebody stopped has nothing to say."""
 
     #: Whether it read the portal as a whole.
@@ -130,7 +130,7 @@ class State:
 
     portal: str
     #: What nobody could be told yet; a later matter of a kind takes the place of the earlier one.
-    waiting: Mapping[Kind, Matter] = field(default_factory=dict)
+    waiting: Mapping[Kind, Notification] = field(default_factory=dict)
     #: When the first of the runs ended that could not read the portal; None: the last one could.
     failing_since: datetime | None = None
     failing_told: bool = False
@@ -144,21 +144,21 @@ def locks_out(failure: Exception | None) -> bool:
     return isinstance(failure, AuthorizationError | BlockedError | MovedError)
 
 
-def hear(state: State, news: News, now: datetime) -> State:
+def hear(state: State, news: RunSummary, now: datetime) -> State:
     """Take in what a run had to say when it ended, `now`. What there is to tell stands in `waiting`."""
     for rule in (_lockout, _reading, _refusal, _quarantine, _backfill):
         state = rule(state, news, now)
     return state
 
 
-def delivered(state: State, matter: Matter) -> State:
+def delivered(state: State, matter: Notification) -> State:
     """Note that somebody was told."""
     if state.waiting.get(matter.kind) != matter:
         return state
     return _without(state, matter.kind)
 
 
-def replay(portal: str, runs: Iterable[tuple[News, datetime]]) -> State:
+def replay(portal: str, runs: Iterable[tuple[RunSummary, datetime]]) -> State:
     """Return the state after these runs, the oldest first, with the time at which each ended."""
     state = State(portal=portal)
     for news, ended in runs:
@@ -166,7 +166,7 @@ def replay(portal: str, runs: Iterable[tuple[News, datetime]]) -> State:
     return replace(state, waiting={})
 
 
-def _lockout(state: State, news: News, now: datetime) -> State:
+def _lockout(state: State, news: RunSummary, now: datetime) -> State:
     if news.locked_out and not state.locked_out:
         state = _tell(state, Kind.AUTHORIZATION_LOST, now, "The portal does not let the worker in", news.failure)
         return replace(state, locked_out=True)
@@ -184,7 +184,7 @@ def _lockout(state: State, news: News, now: datetime) -> State:
     return state
 
 
-def _reading(state: State, news: News, now: datetime) -> State:
+def _reading(state: State, news: RunSummary, now: datetime) -> State:
     if news.complete:
         return replace(_without(state, Kind.INCOMPLETE), failing_since=None, failing_told=False)
     since = state.failing_since or now
@@ -197,7 +197,7 @@ def _reading(state: State, news: News, now: datetime) -> State:
     return replace(told, failing_told=True)
 
 
-def _refusal(state: State, news: News, now: datetime) -> State:
+def _refusal(state: State, news: RunSummary, now: datetime) -> State:
     refusal, told = news.refusal, state.refused
     if refusal is None:
         return replace(_without(state, Kind.REFUSED), refused=None) if news.complete else state
@@ -217,7 +217,7 @@ def _refusal(state: State, news: News, now: datetime) -> State:
     return replace(state, refused=Told(digest=refusal.digest, changes=refusal.changes, at=now))
 
 
-def _quarantine(state: State, news: News, now: datetime) -> State:
+def _quarantine(state: State, news: RunSummary, now: datetime) -> State:
     if not news.quarantined:
         return state
     waiting = state.waiting.get(Kind.QUARANTINED)
@@ -236,7 +236,7 @@ def _quarantine(state: State, news: News, now: datetime) -> State:
     )
 
 
-def _backfill(state: State, news: News, now: datetime) -> State:
+def _backfill(state: State, news: RunSummary, now: datetime) -> State:
     backfill = state.backfill
     if backfill is None and news.let_through >= BACKFILL:
         backfill = Backfill(since=now)
@@ -263,7 +263,7 @@ def _tell(
     digest: str = "",
     contacts: tuple[int, ...] = (),
 ) -> State:
-    matter = Matter(
+    matter = Notification(
         kind=kind,
         portal=state.portal,
         at=now,

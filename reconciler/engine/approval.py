@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.core.guard import GuardLimits, Population
-    from reconciler.engine.planning import Proposal
-    from reconciler.engine.run import Order, Worker
+    from reconciler.engine.planning import PlannedRun
+    from reconciler.engine.run import RunContext, RunRequest
     from reconciler.journal.store import Journal
 
 log = structlog.get_logger("reconciler.gate")
@@ -47,7 +47,7 @@ def who() -> str:
 
 
 def judge(
-    journal: Journal | None, portal: str, proposal: Proposal, limits: GuardLimits
+    journal: Journal | None, portal: str, proposal: PlannedRun, limits: GuardLimits
 ) -> tuple[Sequence[Change], Verdict]:
     """Return which changes were approved before, and what the guard says of the rest. `journal` None: there is none."""
     if journal is None:
@@ -67,7 +67,7 @@ def _waiting(journal: Journal, portal: str) -> set[tuple[int, int, int, int]]:
     return set()
 
 
-def let_through(worker: Worker, order: Order, run: int, proposal: Proposal) -> Passage:
+def let_through(worker: RunContext, order: RunRequest, run: int, proposal: PlannedRun) -> Passage:
     """Decide by the drawing above; what is held back is stored, so that it can be approved later."""
     journal, portal = worker.journal, worker.portal
     approved, verdict = judge(journal, portal, proposal, worker.rules.guard)
@@ -85,7 +85,7 @@ def let_through(worker: Worker, order: Order, run: int, proposal: Proposal) -> P
     return Passage(through=through, refusal=refusal, approvals=journal.approvals.in_force(portal))
 
 
-def approve(worker: Worker, prefix: str, proposal: Proposal, run: int) -> None:
+def approve(worker: RunContext, prefix: str, proposal: PlannedRun, run: int) -> None:
     """Let a set of changes through: one that was held back earlier, or of the present plan. Raises UsageError.
 
     Of the plan there are two: all of it, and what the guard would hold back.
@@ -108,7 +108,7 @@ def approve(worker: Worker, prefix: str, proposal: Proposal, run: int) -> None:
         raise UsageError(f"{prefix} cannot be approved: {obstacle.sentence}")
 
 
-def believed(worker: Worker, proposal: Proposal) -> bool:
+def believed(worker: RunContext, proposal: PlannedRun) -> bool:
     """Tell whether the next sweep may be compared with this one: no companies are missing, or somebody agreed to it."""
     missing = proposal.population.missing > worker.rules.guard.companies
     return not missing or agreed_to_missing(worker.journal, worker.portal)
@@ -138,7 +138,7 @@ def require_companies(population: Population, limits: GuardLimits, *, agreed: bo
     )
 
 
-def review(worker: Worker, left: Sequence[Change]) -> None:
+def review(worker: RunContext, left: Sequence[Change]) -> None:
     """Close the approvals that are used up, or not wanted any more after a sweep of the whole portal.
 
     `left` are the changes of its plan that are not done.
@@ -153,7 +153,7 @@ def review(worker: Worker, left: Sequence[Change]) -> None:
     approvals.review(worker.portal, [*left, *of_undos])
 
 
-def _refuse(worker: Worker, order: Order, run: int, proposal: Proposal, verdict: Verdict) -> Refusal:
+def _refuse(worker: RunContext, order: RunRequest, run: int, proposal: PlannedRun, verdict: Verdict) -> Refusal:
     """Store what is held back."""
     names = {user.id: user.name for user in (proposal.snapshot.users or {}).values()}
     digest = changes_digest(worker.portal, [change.key for change in verdict.held])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from reconciler.core.flapping import Patience, flaps
+from reconciler.core.flapping import FlapLimit, flaps
 from reconciler.core.guard import GuardLimits, Population
 from reconciler.core.model import Cause, Change, Mismatch, Standing
 from reconciler.core.plan import Plan, make_plan
@@ -19,7 +19,7 @@ from reconciler.core.snapshot import Snapshot
 from reconciler.errors import MissingScopeError, UsageError
 from reconciler.journal.records import Known, NewException, NothingToUndo, OurWrites
 from reconciler.journal.rows import Links
-from reconciler.portal.read.details import Wants
+from reconciler.portal.read.details import DetailOptions
 from reconciler.portal.read.people import read_users
 from reconciler.portal.read.sweep import Scope
 from reconciler.portal.write.looks import look_at_all
@@ -56,7 +56,7 @@ class Rules:
 
     policies: Policies = field(default_factory=Policies)
     guard: GuardLimits = field(default_factory=GuardLimits)
-    patience: Patience = field(default_factory=Patience)
+    patience: FlapLimit = field(default_factory=FlapLimit)
     #: How long a contact stays in quarantine.
     quarantine: timedelta = timedelta(days=7)
     #: How long an approval lasts.
@@ -66,9 +66,9 @@ class Rules:
     company_field: str = ""
 
     @property
-    def wants(self) -> Wants:
+    def wants(self) -> DetailOptions:
         """What must be read of drifted contacts to judge by these rules."""
-        return Wants(
+        return DetailOptions(
             contact_field=self.contact_field,
             company_field=self.company_field,
             links=self.policies.multi_company is MultiCompany.REPORT,
@@ -109,7 +109,7 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class PlanRequest:
     """What a plan is about, and what decides it."""
 
     #: The portal's name in the journal.
@@ -122,7 +122,7 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class PlannedRun:
     """A plan, and what the guard and the journal need besides."""
 
     plan: Plan
@@ -151,7 +151,7 @@ class Proposal:
         return Links(undoes=self.undoes)
 
 
-def propose(reader: Reader, journal: Journal | None, ground: Ground, *, resume: bool = False) -> Proposal:
+def propose(reader: Reader, journal: Journal | None, ground: PlanRequest, *, resume: bool = False) -> PlannedRun:
     """Sweep, and plan by all that is known. `journal` None: there is none yet, so nothing is known.
 
     Nothing is written to the journal. `resume`: go on with a sweep that was broken off.
@@ -183,7 +183,7 @@ def propose(reader: Reader, journal: Journal | None, ground: Ground, *, resume: 
         exceptions.update({entry.contact: Standing.QUARANTINED for entry in flapping})
     plan = make_plan(case, portal=portal, limit=ground.limit)
     _log_unreadable(plan)
-    return Proposal(
+    return PlannedRun(
         plan=plan,
         population=replace(population, rivals=_rivals(plan, snapshot, reader.account)),
         snapshot=snapshot,
@@ -226,7 +226,7 @@ def fresh_first(changes: Sequence[Change], backlog: Collection[int]) -> list[Cha
     )
 
 
-def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, run: int, clock: Clock) -> Proposal:
+def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, run: int, clock: Clock) -> PlannedRun:
     """Plan to put back, in this `run`, what stands as we left it.
 
     Raises UsageError where there is nothing, and MissingScopeError where nobody can tell who still works there: to call
@@ -246,7 +246,7 @@ def propose_undo(client: Client, journal: Journal, *, portal: str, undo: Undo, r
         raise MissingScopeError(NO_USER_SCOPE)
     changes, left = restore(applied, contacts, users, journal.exceptions.kept(portal, contacts))
     snapshot = Snapshot(taken_at=clock.now(), roster={}, contacts=0, mismatches=(), outside_roster=0, users=users)
-    return Proposal(
+    return PlannedRun(
         plan=Plan(portal=portal, changes=changes, skips=()),
         population=Population(contacts=0, companies=0),
         snapshot=snapshot,
@@ -308,7 +308,7 @@ def _rivals(plan: Plan, snapshot: Snapshot, account: int) -> frozenset[int]:
     )
 
 
-def _flapping(case: Case, journal: Journal, ground: Ground) -> list[NewException]:
+def _flapping(case: Case, journal: Journal, ground: PlanRequest) -> list[NewException]:
     """Return the contacts that somebody has changed back often enough."""
     details = case.snapshot.contact_details
     back = {

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from reconciler.core.model import Standing
 
 if TYPE_CHECKING:
-    from reconciler.engine.planning import Proposal
-    from reconciler.engine.run import Worker
+    from reconciler.engine.planning import PlannedRun
+    from reconciler.engine.run import RunContext
 
 
-def keep_findings(worker: Worker, proposal: Proposal, run: int) -> Proposal:
+def keep_findings(worker: RunContext, proposal: PlannedRun, run: int) -> PlannedRun:
     """Add the exceptions that a plan asks for, and end those whose time is over; return the plan with the new ones."""
     now = proposal.judged_at
     if now is None:

@@ -20,15 +20,15 @@ from reconciler.core.model import Outcome, Result, Status, Usage
 from reconciler.engine.approval import approve, believed, let_through, require_companies, review
 from reconciler.engine.planning import (
     NO_USER_SCOPE,
-    Ground,
-    Proposal,
+    PlannedRun,
+    PlanRequest,
     fresh_first,
     propose,
     propose_undo,
 )
 from reconciler.engine.quarantine import keep_findings
 from reconciler.engine.recovery import keep_exceptions, settle_open_writes
-from reconciler.engine.run import Finished, Order, Worker
+from reconciler.engine.run import RunContext, RunRequest, RunResult
 from reconciler.engine.summary import Progress, log_end, report_of
 from reconciler.errors import (
     IncompleteReadError,
@@ -59,7 +59,7 @@ _UNDONE = (Result.DENIED, Result.FAILED, Result.UNKNOWN)
 _DONE = frozenset({Result.APPLIED, Result.ALREADY, Result.GONE})
 
 
-def reconcile(worker: Worker, order: Order) -> Finished:
+def reconcile(worker: RunContext, order: RunRequest) -> RunResult:
     """Run once. Raises LeaseHeldError, PortalChangedError and JournalError; any other failure is in the result."""
     with worker.journal.lease(order.lease_wait):
         worker.recognise(order.accept_portal)
@@ -85,7 +85,7 @@ def reconcile(worker: Worker, order: Order) -> Finished:
         forget_frames(failure)
         if isinstance(failure, PortalChangedError):
             raise failure  # nobody there is to be sent a notice about it
-        return Finished(
+        return RunResult(
             report=report,
             failure=failure,
             proposal=progress.proposal,
@@ -94,7 +94,7 @@ def reconcile(worker: Worker, order: Order) -> Finished:
         )
 
 
-def _named(worker: Worker, order: Order) -> Order:
+def _named(worker: RunContext, order: RunRequest) -> RunRequest:
     """Put its number in the place of `latest`: before this run begins, which would be the latest. Raises UsageError."""
     if order.undo is None or not order.undo.latest:
         return order
@@ -104,7 +104,7 @@ def _named(worker: Worker, order: Order) -> Order:
     return replace(order, undo=replace(order.undo, run=latest.report.run, latest=False))
 
 
-def _run(worker: Worker, order: Order, run: int, progress: Progress) -> Status:
+def _run(worker: RunContext, order: RunRequest, run: int, progress: Progress) -> Status:
     settle_open_writes(worker, order.reading)
     proposal = keep_findings(worker, _propose(worker, order, run, progress.started), run)
     progress.proposal = proposal
@@ -125,24 +125,26 @@ def _run(worker: Worker, order: Order, run: int, progress: Progress) -> Status:
     return Status.PARTIAL if any(progress.outcomes[result] for result in _UNDONE) else Status.APPLIED
 
 
-def _propose(worker: Worker, order: Order, run: int, started: float) -> Proposal:
+def _propose(worker: RunContext, order: RunRequest, run: int, started: float) -> PlannedRun:
     if order.undo is not None:
         return propose_undo(
             worker.client, worker.journal, portal=worker.portal, undo=order.undo, run=run, clock=worker.clock
         )
-    ground = Ground(portal=worker.portal, clock=worker.clock, rules=worker.rules, scope=order.scope, limit=order.limit)
+    ground = PlanRequest(
+        portal=worker.portal, clock=worker.clock, rules=worker.rules, scope=order.scope, limit=order.limit
+    )
     until = None if order.seconds is None else started + order.seconds
     slot = Slot(worker.clock, partial(worker.journal.sweeps.keep, worker.portal), until)
     return propose(Reader(worker.client, order.reading, worker.tactics, slot), worker.journal, ground, resume=True)
 
 
-def require_verified_owners(proposal: Proposal) -> None:
+def require_verified_owners(proposal: PlannedRun) -> None:
     """Refuse a plan whose new owners could not be looked up. Raises MissingScopeError."""
     if not proposal.plan.owners_verified:
         raise MissingScopeError(NO_USER_SCOPE)
 
 
-def _apply(worker: Worker, order: Order, run: int, proposal: Proposal, progress: Progress) -> None:
+def _apply(worker: RunContext, order: RunRequest, run: int, proposal: PlannedRun, progress: Progress) -> None:
     """Write what was let through, fresh before old (DESIGN 5), until the slot is over."""
     through = progress.passage.through
     if not through:
@@ -172,7 +174,7 @@ def _apply(worker: Worker, order: Order, run: int, proposal: Proposal, progress:
     log.info("run.gap", longest_seconds_between_precondition_and_write=round(writer.longest_gap, 3))
 
 
-def _remember(worker: Worker, order: Order, progress: Progress) -> None:
+def _remember(worker: RunContext, order: RunRequest, progress: Progress) -> None:
     """Keep what a complete sweep of the whole portal has found, for the next one to judge by."""
     proposal = progress.proposal
     if proposal is None or order.undo is not None or order.scope != Scope() or order.limit is not None:
@@ -185,7 +187,7 @@ def _remember(worker: Worker, order: Order, progress: Progress) -> None:
 
 
 def _left(
-    proposal: Proposal, settled: Mapping[int, Result], verdict: Verdict | None = None
+    proposal: PlannedRun, settled: Mapping[int, Result], verdict: Verdict | None = None
 ) -> Iterator[tuple[Mismatch, str, Cause]]:
     """Yield the drift that is left, with the reason; `verdict` is the guard's."""
     held = {change.contact for change in verdict.held} if verdict and not verdict.is_doubt else set()

@@ -15,7 +15,7 @@ from reconciler.portal.write.writer import SETTLED_SECONDS, settle_open
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from reconciler.engine.run import Worker
+    from reconciler.engine.run import RunContext
 
 log = structlog.get_logger("reconciler.run")
 
@@ -23,7 +23,7 @@ log = structlog.get_logger("reconciler.run")
 _HELD = frozenset({Result.APPLIED, Result.ALREADY})
 
 
-def settle_open_writes(worker: Worker, told: Callable[[str, int, int], None]) -> None:
+def settle_open_writes(worker: RunContext, told: Callable[[str, int, int], None]) -> None:
     """Find out, by reading, what became of the writes that an earlier run left open (DESIGN 6)."""
     intents = worker.journal.open_intents(worker.portal)
     if not intents:
@@ -40,7 +40,7 @@ def settle_open_writes(worker: Worker, told: Callable[[str, int, int], None]) ->
         log.info("run.settled", settled_run=run, **Counter(outcome.result.value for outcome in outcomes))
 
 
-def keep_exceptions(worker: Worker, run: int, outcomes: Iterable[Outcome], put_forward: Collection[int]) -> None:
+def keep_exceptions(worker: RunContext, run: int, outcomes: Iterable[Outcome], put_forward: Collection[int]) -> None:
     """Leave alone what was taken back, and no longer that whose undo was; `put_forward` are contacts of the latter.
 
     Before the outcomes are stored: after a crash in between, what is still open is settled, and this done again.

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.engine.planning import Rules
-from reconciler.portal.read.sweep import Scope, Tactics
+from reconciler.portal.read.sweep import Scope, SweepOptions
 from reconciler.portal.write.writer import ChunkLimits
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from reconciler.clock import Clock
     from reconciler.core.guard import Verdict
     from reconciler.core.model import Change, RunReport
-    from reconciler.engine.planning import Proposal, Undo
+    from reconciler.engine.planning import PlannedRun, Undo
     from reconciler.errors import ReconcilerError
     from reconciler.journal.store import Journal
     from reconciler.portal.rest.client import Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
+class RunContext:
     """What a run needs: a portal, a journal, the rules and the time."""
 
     #: The portal's name in the journal (DESIGN 8).
@@ -33,7 +33,7 @@ class Worker:
     clock: Clock
     rules: Rules = field(default_factory=Rules)
     chunks: ChunkLimits = field(default_factory=ChunkLimits)
-    tactics: Tactics = field(default_factory=Tactics)
+    tactics: SweepOptions = field(default_factory=SweepOptions)
     #: Compares the portal with the journal, also in the next request; True accepts what differs. PortalChangedError.
     recognise: Callable[[bool], None] = lambda _accept: None
 
@@ -72,7 +72,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class RunRequest:
     """What a run shall do."""
 
     command: str
@@ -90,7 +90,7 @@ class Order:
     #: Length of the slot: after so many seconds the next chunk is left to the next run. None: all is written.
     seconds: float | None = None
     #: Asked before the first write: what of the proposal may be written. By default nobody is there to approve.
-    confirm: Callable[[Proposal, Refusal | None], Consent] = lambda _proposal, _refusal: Consent.PASSING
+    confirm: Callable[[PlannedRun, Refusal | None], Consent] = lambda _proposal, _refusal: Consent.PASSING
     #: Told how far reading is: what, IDs covered, IDs in all.
     reading: Callable[[str, int, int], None] = lambda _noun, _done, _total: None
     #: Told how far writing is: changes settled, changes in all.
@@ -98,13 +98,13 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class RunResult:
     """How a run ended, and what there is to say of it."""
 
     report: RunReport
     #: The error that ended it early.
     failure: ReconcilerError | None = None
-    proposal: Proposal | None = None
+    proposal: PlannedRun | None = None
     refusal: Refusal | None = None
     #: Changes that the guard or an approval let through.
     let_through: int = 0

@@ -12,7 +12,7 @@ from reconciler.core.model import Result, RunReport, Status, Usage
 from reconciler.engine.run import Passage
 
 if TYPE_CHECKING:
-    from reconciler.engine.planning import Proposal
+    from reconciler.engine.planning import PlannedRun
     from reconciler.engine.run import Refusal
     from reconciler.errors import ReconcilerError
 
@@ -24,7 +24,7 @@ class Progress:
 
     def __init__(self, started: float) -> None:
         self.started = started
-        self.proposal: Proposal | None = None
+        self.proposal: PlannedRun | None = None
         self.passage = Passage()
         #: Contact -> what became of its change.
         self.settled: dict[int, Result] = {}

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.core.companies import Strategy
-from reconciler.portal.read.sweep import Tactics
+from reconciler.portal.read.sweep import SweepOptions
 from reconciler.portal.rest.batch_limits import Limits
 from reconciler.portal.rest.client import Client
 from reconciler.portal.rest.connection import http_client
@@ -61,8 +61,8 @@ def chunk_limits(settings: Settings) -> ChunkLimits:
     return ChunkLimits(start=start, most=most, target_seconds=seconds, conditional=settings.write.conditional)
 
 
-def tactics(settings: Settings) -> Tactics:
+def tactics(settings: Settings) -> SweepOptions:
     """Return how sweeps read by the settings."""
     sweep = settings.sweep
     strategy = None if sweep.strategy == "auto" else Strategy(sweep.strategy)
-    return Tactics(strategy=strategy, relist=timedelta(hours=sweep.relist_hours))
+    return SweepOptions(strategy=strategy, relist=timedelta(hours=sweep.relist_hours))

@@ -18,7 +18,7 @@ from reconciler.portal.rest.batch_codec import Answer, Command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.core.notifications import Matter
+    from reconciler.core.notifications import Notification
     from reconciler.portal.rest.client import Client
 
 log = structlog.get_logger("reconciler.portal")
@@ -32,7 +32,7 @@ LONGEST = 2_000
 _HARMLESS = str.maketrans("[]<>", "()‹›")  # noqa: RUF001 - they shall look alike
 
 
-def notify(client: Client, users: Sequence[int], matters: Sequence[Matter]) -> dict[str, str]:
+def notify(client: Client, users: Sequence[int], matters: Sequence[Notification]) -> dict[str, str]:
     """Tell each of the users each matter; return, by tag, why some matters reached none of them.
 
     Failures are logged and never raised; only `Stopped` is, while it waits for its turn at the portal.
@@ -51,7 +51,7 @@ def notify(client: Client, users: Sequence[int], matters: Sequence[Matter]) -> d
     return {tag: reason for tag, reason in reasons.items() if tag not in reached}
 
 
-def _send(client: Client, notices: Sequence[tuple[Matter, int]]) -> list[str]:
+def _send(client: Client, notices: Sequence[tuple[Notification, int]]) -> list[str]:
     """Send a batch of notices once; return for each why it failed, empty where it did not."""
     try:
         answers = client.send([_command(matter, user) for matter, user in notices]).answers
@@ -60,7 +60,7 @@ def _send(client: Client, notices: Sequence[tuple[Matter, int]]) -> list[str]:
     return [_judge(answer) for answer in answers]
 
 
-def _command(matter: Matter, user: int) -> Command:
+def _command(matter: Notification, user: int) -> Command:
     message = f"[B]{bb_safe(matter.title)}[/B][BR]{bb_safe(matter.sentence)}"
     return Command(
         NOTICE_ADD,

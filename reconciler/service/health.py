@@ -13,7 +13,7 @@ import structlog
 
 from reconciler.core.model import Status
 from reconciler.core.notifications import locks_out
-from reconciler.portal.rest.listener import Deaf
+from reconciler.portal.rest.listener import NullListener
 from reconciler.reporting.wording import lasting
 from reconciler.service import heartbeat
 from reconciler.telemetry.systemd import notify
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.clock import Clock
-    from reconciler.engine.run import Finished
+    from reconciler.engine.run import RunResult
     from reconciler.errors import PortalError
     from reconciler.portal.rest.listener import Listener
 
@@ -84,7 +84,7 @@ class Watch:
         self.started_at, self.last_attempt = self._clock.monotonic(), self._clock.now()
         self.running = True
 
-    def ended(self, finished: Finished) -> None:
+    def ended(self, finished: RunResult) -> None:
         """Note how a run ended."""
         if finished.report.status in COMPLETE:
             self._success_at, self.last_success = self._clock.monotonic(), self._clock.now()
@@ -190,13 +190,13 @@ class Watch:
         self._was_ready = ready
 
 
-class Pulse:
+class LivenessListener:
     """Listens to the client for the watch: by its requests a run that works is told from one that hangs."""
 
     def __init__(self, watch: Watch, other: Listener | None = None) -> None:
         """`other` hears the same."""
         self._watch = watch
-        self._other = other or Deaf()
+        self._other = other or NullListener()
 
     def held_back(self, seconds: float) -> None:
         self._watch.moved()

@@ -22,7 +22,7 @@ from reconciler.portal.entities import COMPANY_LIST, CONTACT_LIST, CONTACT_UPDAT
 from reconciler.reporting.build import render
 from reconciler.reporting.held_back import for_a_page
 from reconciler.reporting.to_html import page_policy
-from reconciler.service.health import Pulse
+from reconciler.service.health import LivenessListener
 from reconciler.telemetry.metrics import CONTENT_TYPE, Metrics, Readings
 from reconciler.web.server import Page, Site, serve
 from reconciler.web.status import MONTH, MOST_CHANGES, MOST_EXCEPTIONS, MOST_RUNS, Present, status_page
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reconciler.core.model import Cause
-    from reconciler.engine.run import Finished, Worker
+    from reconciler.engine.run import RunContext, RunResult
     from reconciler.journal.store import Journal
     from reconciler.service.health import Watch
     from reconciler.settings.model import Settings
@@ -47,12 +47,12 @@ MOST_LISTED = 10_000
 
 
 @contextmanager
-def pages(settings: Settings, worker: Worker, watch: Watch, redact: Callable[[str], str]) -> Iterator[Tally | None]:
+def pages(settings: Settings, worker: RunContext, watch: Watch, redact: Callable[[str], str]) -> Iterator[Tally | None]:
     """Serve the pages until the block is left, where the settings want them; yield what counts the runs.
 
     Raises UsageError where the address is taken.
     """
-    worker.client.listener = Pulse(watch)
+    worker.client.listener = LivenessListener(watch)
     if not settings.web.enabled:
         yield None
         return
@@ -60,7 +60,7 @@ def pages(settings: Settings, worker: Worker, watch: Watch, redact: Callable[[st
     with open_journal(settings.journal.url, worker.clock) as journal:
         view = View(worker, journal, watch, metrics, redact)
         with serve(view.site, address=web.address, port=web.port, allowed_hosts=web.allowed_hosts) as port:
-            worker.client.listener = Pulse(watch, metrics)
+            worker.client.listener = LivenessListener(watch, metrics)
             log.info("web.started", address=web.address, port=port)
             yield Tally(metrics)
 
@@ -74,7 +74,7 @@ class Tally:
     def begun(self) -> None:
         self._metrics.run_began()
 
-    def ended(self, finished: Finished) -> None:
+    def ended(self, finished: RunResult) -> None:
         drift: Counter[tuple[str, Cause]] | None = None
         if finished.proposal is not None:
             plan = finished.proposal.plan
@@ -90,7 +90,7 @@ class View:
     """Answers the pages' questions, one at a time each."""
 
     def __init__(
-        self, worker: Worker, journal: Journal, watch: Watch, metrics: Metrics, redact: Callable[[str], str]
+        self, worker: RunContext, journal: Journal, watch: Watch, metrics: Metrics, redact: Callable[[str], str]
     ) -> None:
         self._portal, self._client, self._clock = worker.portal, worker.client, worker.clock
         self._journal = journal

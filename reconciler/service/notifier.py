@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from reconciler.engine.run import Finished, Worker
+    from reconciler.engine.run import RunContext, RunResult
     from reconciler.errors import ReconcilerError
     from reconciler.journal.records import RunRecord
     from reconciler.settings.policy import Notify
@@ -35,10 +35,10 @@ _MEMORY = timedelta(days=1)
 _RUNS_A_DAY = 500
 
 
-class Herald:
+class Notifier:
     """Remembers what was told, and tells the rest."""
 
-    def __init__(self, worker: Worker, settings: Notify, redact: Callable[[str], str]) -> None:
+    def __init__(self, worker: RunContext, settings: Notify, redact: Callable[[str], str]) -> None:
         self._worker = worker
         self._settings = settings
         self._redact = redact
@@ -48,7 +48,7 @@ class Herald:
         #: The error of the last run before this start: what locked us out then was told then.
         self._told_before = next((run.report.error for run in runs if run.finished_at is not None), None)
 
-    def hear(self, finished: Finished) -> None:
+    def hear(self, finished: RunResult) -> None:
         """Take in how a run over the whole portal ended, and tell what there is to tell."""
         if finished.report.status is not Status.STOPPED:
             news = _news(finished)
@@ -82,11 +82,11 @@ def _is_barred(failure: ReconcilerError | None) -> bool:
     return matters.locks_out(failure) and not isinstance(failure, MissingScopeError)
 
 
-def _news(finished: Finished) -> matters.News:
+def _news(finished: RunResult) -> matters.RunSummary:
     report, refusal = finished.report, finished.refusal
     undone = sum(report.outcomes.get(result, 0) for result in Result if result not in {Result.APPLIED, Result.ALREADY})
     settled = sum(report.outcomes.values())
-    return matters.News(
+    return matters.RunSummary(
         complete=report.status in COMPLETE,
         failure=str(finished.failure or ""),
         locked_out=matters.locks_out(finished.failure),
@@ -101,7 +101,7 @@ def _news(finished: Finished) -> matters.News:
     )
 
 
-def _replayed(runs: Iterator[RunRecord], since: datetime) -> Iterator[tuple[matters.News, datetime]]:
+def _replayed(runs: Iterator[RunRecord], since: datetime) -> Iterator[tuple[matters.RunSummary, datetime]]:
     """Yield what the journal's runs had to say.
 
     Of a refusal it keeps the digest of the whole plan, which is another one where part of it was approved; then the
@@ -115,7 +115,7 @@ def _replayed(runs: Iterator[RunRecord], since: datetime) -> Iterator[tuple[matt
         settled, planned = sum(report.outcomes.values()), report.drift - report.standing
         written = report.outcomes.get(Result.APPLIED, 0)
         yield (
-            matters.News(
+            matters.RunSummary(
                 complete=complete,
                 failure="" if complete else report.error or "",
                 refusal=matters.Refusal(digest=report.digest, changes=planned - settled, sentence=report.error or "")

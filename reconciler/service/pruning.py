@@ -12,7 +12,7 @@ import structlog
 from reconciler.errors import JournalError, LeaseHeldError, Stopped
 
 if TYPE_CHECKING:
-    from reconciler.engine.run import Finished, Worker
+    from reconciler.engine.run import RunContext, RunResult
 
 log = structlog.get_logger("reconciler.upkeep")
 
@@ -23,12 +23,12 @@ _DAY = 86_400.0
 class Upkeep:
     """Prunes a worker's journal after its first run, and then once a day."""
 
-    def __init__(self, worker: Worker, keep_days: float) -> None:
+    def __init__(self, worker: RunContext, keep_days: float) -> None:
         self._worker = worker
         self._keep = timedelta(days=keep_days)
         self._next = worker.clock.monotonic()
 
-    def hear(self, finished: Finished) -> None:
+    def hear(self, finished: RunResult) -> None:
         """Prune when it is time. Whatever comes of it, the schedule goes on, and the run keeps its own exit code.
 
         Only after a run that heard the portal's time: our clock alone may be years ahead, and what is gone is gone.

@@ -17,7 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from reconciler.engine.reconcile import reconcile
-from reconciler.engine.run import Order, Worker
+from reconciler.engine.run import RunContext, RunRequest
 from reconciler.errors import LeaseHeldError, PortalChangedError, ReconcilerError, Stopped
 from reconciler.service.health import Watch
 from reconciler.telemetry.logs import context
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from reconciler.clock import Clock
-    from reconciler.engine.run import Finished
+    from reconciler.engine.run import RunResult
 
 log = structlog.get_logger("reconciler.service")
 
@@ -58,7 +58,7 @@ class Tally(Protocol):
         """Count a run that begins."""
         ...
 
-    def ended(self, finished: Finished) -> None:
+    def ended(self, finished: RunResult) -> None:
         """Count a run that could tell how it ended."""
         ...
 
@@ -72,8 +72,8 @@ class Service:
 
     def __init__(
         self,
-        worker: Worker,
-        hear: Callable[[Finished], None],
+        worker: RunContext,
+        hear: Callable[[RunResult], None],
         *,
         interval: float,
         watch: Watch | None = None,
@@ -91,11 +91,11 @@ class Service:
         self.watch.begun()
         if self._tally:
             self._tally.begun()
-        finished: Finished | None = None
+        finished: RunResult | None = None
         failed = ""
         try:
             self._worker.clock.sleep(0)  # one that waited for its turn may come after the end was asked for
-            finished = reconcile(self._worker, Order(command="service", seconds=self._interval))
+            finished = reconcile(self._worker, RunRequest(command="service", seconds=self._interval))
             self._take_in(finished)
         except Stopped:
             log.info("service.stopped_early")
@@ -116,7 +116,7 @@ class Service:
                 self._tally.failed(failed)
             self.watch.over()
 
-    def _take_in(self, finished: Finished) -> None:
+    def _take_in(self, finished: RunResult) -> None:
         self.watch.ended(finished)
         with context(run=finished.report.run):
             if self._tally:

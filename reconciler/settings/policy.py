@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticS
 from pydantic_core import core_schema
 from pydantic_settings import NoDecode
 
-from reconciler.core.flapping import Patience
+from reconciler.core.flapping import FlapLimit
 from reconciler.core.guard import GuardLimits
 from reconciler.core.ids import IdSet
 from reconciler.core.policy import DismissedOwner, MultiCompany, PersonEdit, Policies, Scope
@@ -103,9 +103,9 @@ class Policy(Section):
         )
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> FlapLimit:
         """When a contact that is changed back goes into quarantine."""
-        return Patience(times=self.quarantine_times, within=timedelta(hours=self.quarantine_hours))
+        return FlapLimit(times=self.quarantine_times, within=timedelta(hours=self.quarantine_hours))
 
 
 class Guard(Section):

@@ -22,7 +22,7 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from reconciler.core.notifications import Matter
+    from reconciler.core.notifications import Notification
 
 log = structlog.get_logger("reconciler.events")
 
@@ -57,7 +57,7 @@ def why_unusable(program: str) -> str:
     return "" if shutil.which(interpreter) else f"begins with #!{interpreter}, which is not there"
 
 
-def event_of(matter: Matter) -> dict[str, Any]:
+def event_of(matter: Notification) -> dict[str, Any]:
     """Return a matter as the JSON object that the command reads."""
     return {
         "schema": 1,

@@ -11,11 +11,11 @@ from chaos.scene import BOT, DAN, GONE, LEAVER, OWNERS, TOKEN
 from support.world import CONTACT_UPDATE
 
 from reconciler.core.companies import Strategy
-from reconciler.core.flapping import Patience
+from reconciler.core.flapping import FlapLimit
 from reconciler.core.guard import GuardLimits
 from reconciler.core.policy import DismissedOwner, MultiCompany, PersonEdit, Policies, Scope
 from reconciler.engine.planning import Rules
-from reconciler.portal.read.sweep import Tactics
+from reconciler.portal.read.sweep import SweepOptions
 from reconciler.portal.write.writer import ChunkLimits
 from reconciler.simulator.costs import Profile
 from reconciler.simulator.errors import ANY_TIME
@@ -59,7 +59,7 @@ class Setup:
     # The worker
     rules: Rules
     chunks: ChunkLimits
-    tactics: Tactics
+    tactics: SweepOptions
     lanes: int
     #: Whether requests and answers are held up on their way, to beyond the time-out, and whether the process of the
     #: worker is stopped for a while and goes on.
@@ -124,10 +124,10 @@ def draw(random: Random, seed: int) -> Setup:
         rules=Rules(
             policies=policies,
             guard=guard,
-            patience=Patience(times=random.choice([2, 3, 3]), within=timedelta(hours=24)),
+            patience=FlapLimit(times=random.choice([2, 3, 3]), within=timedelta(hours=24)),
         ),
         chunks=ChunkLimits(start=random.choice([1, 3, 10]), most=random.choice([10, 25])),
-        tactics=Tactics(strategy=strategy),
+        tactics=SweepOptions(strategy=strategy),
         lanes=random.choice([1, 1, 2, 3]),
     )
 

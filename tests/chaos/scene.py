@@ -21,7 +21,7 @@ from support.world import CLEO, COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, shar
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.engine.reconcile import reconcile
-from reconciler.engine.run import Finished, Order, Worker
+from reconciler.engine.run import RunContext, RunRequest, RunResult
 from reconciler.errors import LeaseHeldError, ReconcilerError, Stopped
 from reconciler.journal.store import Journal, open_journal
 from reconciler.portal.rest.batch_limits import Limits
@@ -146,7 +146,7 @@ class Run:
     contacts: int = 0
     #: Whether a complete sweep came before it.
     swept_before: bool = False
-    finished: Finished | None = None
+    finished: RunResult | None = None
     failure: BaseException | None = None
     deeds: list[Deed] = field(default_factory=list)
 
@@ -280,7 +280,7 @@ class Home:
         share_statements(self.journal)
         # Once for each transaction. An event of the engine itself would make each of its statements dearer.
         event.listen(self.journal._database.engine.pool, "checkout", self._began)
-        self.worker = Worker(
+        self.worker = RunContext(
             portal="portal",
             client=client,
             journal=self.journal,
@@ -350,7 +350,7 @@ class Home:
         self.busy = True
         self.journal.begin = begins  # type: ignore[method-assign] # to know when the lease is ours
         try:
-            run.finished = reconcile(self.worker, Order(**({"command": "chaos", "lease_wait": 0.0} | order)))
+            run.finished = reconcile(self.worker, RunRequest(**({"command": "chaos", "lease_wait": 0.0} | order)))
         except LeaseHeldError as error:
             scene.sentence(error)
             return None

@@ -10,9 +10,9 @@ import pytest
 
 from reconciler.core.notifications import (
     Kind,
-    Matter,
-    News,
+    Notification,
     Refusal,
+    RunSummary,
     State,
     delivered,
     hear,
@@ -29,18 +29,18 @@ from reconciler.errors import (
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-FINE = News(complete=True)
-BROKEN = News(complete=False, failure="the portal did not answer in time")
-LOCKED = News(complete=False, failure="the portal does not know this webhook", locked_out=True)
+FINE = RunSummary(complete=True)
+BROKEN = RunSummary(complete=False, failure="the portal did not answer in time")
+LOCKED = RunSummary(complete=False, failure="the portal does not know this webhook", locked_out=True)
 
 
-def refused(digest: str = "a", changes: int = 2_000, **more: Any) -> News:
+def refused(digest: str = "a", changes: int = 2_000, **more: Any) -> RunSummary:
     """Make a run whose plan was refused."""
     sentence = f"{changes} changes are more than 1000; reconciler approve {digest}"
-    return News(complete=True, refusal=Refusal(digest=digest, changes=changes, sentence=sentence, **more))
+    return RunSummary(complete=True, refusal=Refusal(digest=digest, changes=changes, sentence=sentence, **more))
 
 
-def told(*runs: News | tuple[News, float], minutes: float = 10) -> list[list[str]]:
+def told(*runs: RunSummary | tuple[RunSummary, float], minutes: float = 10) -> list[list[str]]:
     """Return what is told after each run; they end ten minutes apart unless they say how long after the one before."""
     state = State(portal="acme")
     now = START
@@ -111,14 +111,14 @@ def test_reading(runs: list[Any], expected: list[list[str]]) -> None:
     assert told(*runs) == expected
 
 
-def flapped(*contacts: int) -> News:
+def flapped(*contacts: int) -> RunSummary:
     """Make a run that put contacts into quarantine."""
-    return News(complete=True, quarantined=contacts)
+    return RunSummary(complete=True, quarantined=contacts)
 
 
-def slot(through: int, left: int, *, complete: bool = True, undone: int = 0) -> News:
+def slot(through: int, left: int, *, complete: bool = True, undone: int = 0) -> RunSummary:
     """Make a run that carried out a part of what was let through."""
-    return News(complete=complete, let_through=through, written=through - left - undone, undone=undone, left=left)
+    return RunSummary(complete=complete, let_through=through, written=through - left - undone, undone=undone, left=left)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_quarantine_and_backfill(runs: list[Any], expected: list[list[str]]) -> 
     assert told(*runs) == expected
 
 
-def after(*runs: News) -> State:
+def after(*runs: RunSummary) -> State:
     """Return the state when nobody could be told."""
     state = State(portal="acme")
     for number, run in enumerate(runs):
@@ -148,7 +148,7 @@ def after(*runs: News) -> State:
 def test_a_refusal_in_words() -> None:
     """The guard's own sentence, its numbers and the digest to approve; one tag for each portal and kind."""
     matter = after(refused(numbers={"limit": 1_000})).waiting[Kind.REFUSED]
-    assert matter == Matter(
+    assert matter == Notification(
         kind=Kind.REFUSED,
         portal="acme",
         at=START,
@@ -192,7 +192,7 @@ def test_a_refusal_in_words() -> None:
         ),
     ],
 )
-def test_words(runs: list[News], kind: Kind, title: str, sentence: str) -> None:
+def test_words(runs: list[RunSummary], kind: Kind, title: str, sentence: str) -> None:
     """A title of a few words, and a sentence with the numbers."""
     matter = after(*runs).waiting[kind]
     assert title in matter.title

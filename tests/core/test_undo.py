@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.check import ContactRow
-from reconciler.core.flapping import Patience, flaps
+from reconciler.core.flapping import FlapLimit, flaps
 from reconciler.core.model import Change, Rule, User
 from reconciler.core.rules.undo import Left, Obstacle, restore, unrestorable
 
@@ -99,4 +99,4 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 )
 def test_flaps(hours: list[int], expected: bool) -> None:
     """Three of our writes within a day are enough."""
-    assert flaps([NOW - timedelta(hours=h) for h in hours], NOW, Patience()) is expected
+    assert flaps([NOW - timedelta(hours=h) for h in hours], NOW, FlapLimit()) is expected

@@ -16,7 +16,7 @@ from reconciler.core.companies import Strategy
 from reconciler.core.model import RunReport, Status
 from reconciler.engine.run import Consent
 from reconciler.journal.database import create_file, make_engine, open_file, transaction
-from reconciler.portal.read.sweep import Tactics
+from reconciler.portal.read.sweep import SweepOptions
 from reconciler.portal.write.writer import ChunkLimits
 from reconciler.simulator.costs import Profile
 
@@ -116,7 +116,7 @@ def _owners(number: int) -> Callable[[TrustWorld], None]:
 
 #: Asked in two rounds, and where the portal is slow, they are more than a minute apart.
 _slow_portal = _owners(55)
-_SLOW: dict[str, Any] = {"profile": Profile(read=1.5), "tactics": Tactics(strategy=Strategy.DRIFT)}
+_SLOW: dict[str, Any] = {"profile": Profile(read=1.5), "tactics": SweepOptions(strategy=Strategy.DRIFT)}
 
 
 def _sweep_slowly(world: TrustWorld) -> None:

@@ -19,13 +19,13 @@ from support.portal_fixture import ANN
 from support.world import MEMORY, audit
 
 from reconciler.engine.reconcile import reconcile
-from reconciler.engine.run import Order
+from reconciler.engine.run import RunRequest
 from reconciler.journal.tables import metadata
 
 if TYPE_CHECKING:
     from faults.line import FaultWorld
 
-    from reconciler.engine.run import Finished
+    from reconciler.engine.run import RunResult
 
 #: Written nowhere: the webhook is a password.
 TOKEN = "simulatedtoken0"
@@ -77,9 +77,9 @@ def _play(world: FaultWorld, order: dict[str, Any], phase: Phase, fault: Fault, 
     )
 
 
-def _run(world: FaultWorld, order: dict[str, Any]) -> Finished:
+def _run(world: FaultWorld, order: dict[str, Any]) -> RunResult:
     """Run, and leave it to the caller to hold the portal's own record against the journal."""
-    return reconcile(world.worker, Order(**({"command": "test", "lease_wait": 0.0} | order)))
+    return reconcile(world.worker, RunRequest(**({"command": "test", "lease_wait": 0.0} | order)))
 
 
 def _next_run(world: FaultWorld, order: dict[str, Any]) -> str:
@@ -154,7 +154,7 @@ def _arm(world: FaultWorld, phase: Phase, fault: Fault) -> None:
     world.witness.before = begin
 
 
-def _planned(finished: Finished, written: list[Any]) -> None:
+def _planned(finished: RunResult, written: list[Any]) -> None:
     """Nothing is written that the plan did not say."""
     if finished.proposal is None:
         assert written == []
@@ -171,6 +171,6 @@ def _seen(world: FaultWorld) -> None:
         assert after in shown, f"contact {contact} was never read back"
 
 
-def _quiet(finished: Finished) -> None:
+def _quiet(finished: RunResult) -> None:
     assert TOKEN not in repr(finished)
     assert TOKEN not in str(finished.failure)

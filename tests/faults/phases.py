@@ -14,7 +14,7 @@ from support.world import COMPANY_LIST, CONTACT_LIST, CONTACT_UPDATE, MEMORY
 
 from reconciler.core.companies import Strategy
 from reconciler.engine.planning import Undo
-from reconciler.portal.read.sweep import Tactics
+from reconciler.portal.read.sweep import SweepOptions
 from reconciler.portal.write.writer import ChunkLimits
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def world_of(story: str, folder: Path) -> tuple[FaultWorld, dict[str, Any]]:
 
 def _new(story: str, folder: Path, **options: Any) -> FaultWorld:
     strategy = Strategy.PAGES if story == "pages" else Strategy.DRIFT
-    chunks, tactics = ChunkLimits(start=CHUNK, most=CHUNK), Tactics(strategy=strategy)
+    chunks, tactics = ChunkLimits(start=CHUNK, most=CHUNK), SweepOptions(strategy=strategy)
     return FaultWorld(folder, chunks=chunks, tactics=tactics, **options)
 
 

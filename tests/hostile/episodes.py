@@ -19,16 +19,16 @@ from hostile.answers import FLAG, NEW, UPDATE, TinyPortal, honest, hostile
 from reconciler.clock import VirtualClock
 from reconciler.core.companies import Roster, Strategy
 from reconciler.core.model import Change, Mismatch, Outcome, Result, Rule
-from reconciler.core.notifications import Kind, Matter
+from reconciler.core.notifications import Kind, Notification
 from reconciler.core.plan import make_plan
 from reconciler.core.policy import Case, DismissedOwner, MultiCompany, Policies
 from reconciler.errors import PortalError, ReconcilerError
 from reconciler.portal.diagnosis import diagnose
 from reconciler.portal.entities import BATCH_COMMANDS
 from reconciler.portal.notices import notify
-from reconciler.portal.read.details import Wants
+from reconciler.portal.read.details import DetailOptions
 from reconciler.portal.read.people import read_users
-from reconciler.portal.read.sweep import Reader, Scope, Tactics
+from reconciler.portal.read.sweep import Reader, Scope, SweepOptions
 from reconciler.portal.rest.batch_codec import Found
 from reconciler.portal.rest.batch_limits import Limits
 from reconciler.portal.rest.client import Client
@@ -201,7 +201,7 @@ def episode(seed: int) -> int:
 
 def _sweeps(random: Random, client: TamperedClient, clock: VirtualClock) -> None:
     """Look at the portal, perhaps knowing it already; write what the look calls for."""
-    wants = Wants(
+    wants = DetailOptions(
         contact_field=FLAG if random.random() < 0.3 else "",
         company_field=FLAG if random.random() < 0.3 else "",
         links=random.random() < 0.6,
@@ -209,7 +209,9 @@ def _sweeps(random: Random, client: TamperedClient, clock: VirtualClock) -> None
         successor=random.choice((0, 3)),
     )
     strategy = random.choice((None, None, Strategy.DRIFT, Strategy.PAGES))
-    reader = Reader(client, lambda *_: None, Tactics(strategy=strategy, relist=timedelta(hours=random.choice((1, 6)))))
+    reader = Reader(
+        client, lambda *_: None, SweepOptions(strategy=strategy, relist=timedelta(hours=random.choice((1, 6))))
+    )
     scope = random.choice(
         (Scope(), Scope(), Scope(), Scope(companies=(5,)), Scope(owners=(2,)), Scope(companies=(5,), owners=(1,)))
     )
@@ -288,7 +290,7 @@ def _checks(random: Random, client: TamperedClient, clock: VirtualClock) -> None
         _sound(finding, "finding")
         if len(finding.sentence) > 20_000:
             raise Broken("a finding of a whole page")
-    matter = Matter(kind=next(iter(Kind)), portal="acme", at=clock.now(), title="T", sentence="S")
+    matter = Notification(kind=next(iter(Kind)), portal="acme", at=clock.now(), title="T", sentence="S")
     _sound(notify(client, [1, random.randint(2, 9)], [matter]), "notices")
 
 

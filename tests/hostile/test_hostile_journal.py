@@ -15,7 +15,7 @@ from support.world import CLEO, MEMORY, World
 
 from reconciler.clock import VirtualClock
 from reconciler.engine.reconcile import reconcile
-from reconciler.engine.run import Order
+from reconciler.engine.run import RunRequest
 from reconciler.errors import JournalError
 from reconciler.journal.store import Journal, open_journal
 from reconciler.journal.tables import metadata
@@ -188,6 +188,6 @@ def test_a_run_does_not_write_by_an_edited_row(make_world: Callable[..., World])
         connection.commit()
     before = len(world.portal.history)
     world.office.database.write("UPDATE company SET assigned_by_id = ?", (CLEO,))
-    finished = reconcile(world.worker, Order(command="test", lease_wait=0.0))
+    finished = reconcile(world.worker, RunRequest(command="test", lease_wait=0.0))
     assert isinstance(finished.failure, JournalError)
     assert len(world.portal.history) == before

@@ -14,7 +14,7 @@ from hostile.answers import hostile
 from support.world import CLEO
 
 from reconciler.engine.reconcile import reconcile
-from reconciler.engine.run import Order
+from reconciler.engine.run import RunRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def test_a_whole_run_against_a_portal_that_lies(make_world: Callable[..., World]
     world.office.database.write("UPDATE company SET assigned_by_id = ?", (CLEO,))
     world.witness.reword = spoilt
     for _ in range(3):
-        finished = reconcile(world.worker, Order(command="test", lease_wait=0.0))
+        finished = reconcile(world.worker, RunRequest(command="test", lease_wait=0.0))
         assert finished.report.run is not None
     kept = [row for record in world.journal.runs() for row in world.journal.changes(record.report.run or 0)]
     written = {(edit.id, edit.after) for edit in world.portal.history if edit.source == "rest"}

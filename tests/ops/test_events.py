@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from reconciler.core.notifications import Kind, Matter
+from reconciler.core.notifications import Kind, Notification
 from reconciler.core.redaction import Redactor
 from reconciler.telemetry.event_command import event_of, run_on_event
 
@@ -35,7 +35,7 @@ def run(command: list[str], event: dict[str, Any] | None = None, seconds: float 
 
 def test_the_event_of_a_matter() -> None:
     """A flat object with the schema's number."""
-    matter = Matter(
+    matter = Notification(
         kind=Kind.QUARANTINED,
         portal="acme",
         at=datetime(2026, 1, 1, tzinfo=UTC),

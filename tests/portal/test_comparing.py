@@ -14,9 +14,9 @@ from reconciler.core.companies import Group, Halfway, Strategy, groups
 from reconciler.errors import IncompleteReadError, PausedError, UsageError
 from reconciler.portal.read.checkpoint import KEEP_SECONDS, Slot
 from reconciler.portal.read.comparing import Comparison, count_contacts
-from reconciler.portal.read.details import Wants
+from reconciler.portal.read.details import DetailOptions
 from reconciler.portal.read.drift import DriftQuery
-from reconciler.portal.read.sweep import Reader, Scope, Tactics
+from reconciler.portal.read.sweep import Reader, Scope, SweepOptions
 from reconciler.simulator.costs import CostModel, Profile
 
 BODY = 512_000
@@ -34,7 +34,7 @@ def filled(companies: int = 3, contacts: int = 130, **options: Any) -> Line:
 
 def sweep(line: Line, strategy: Strategy = Strategy.DRIFT, **more: Any) -> Any:
     """Look once."""
-    return Reader(line.client, lambda *_: None, Tactics(strategy=strategy), **more).sweep(Scope())
+    return Reader(line.client, lambda *_: None, SweepOptions(strategy=strategy), **more).sweep(Scope())
 
 
 @pytest.mark.parametrize(("contacts", "commands"), [(49, 1), (50, 2), (51, 2), (99, 3), (101, 3), (130, 3)])
@@ -92,7 +92,7 @@ def test_a_contact_without_a_company_among_the_linked_ones() -> None:
 def test_a_row_without_the_yes_no_field() -> None:
     """F2: names that the portal does not know are dropped from the answer."""
     with pytest.raises(UsageError, match="the portal has no field UF_CRM_NONE"):
-        Reader(filled().client, lambda *_: None).sweep(Scope(), Wants(contact_field="UF_CRM_NONE"))
+        Reader(filled().client, lambda *_: None).sweep(Scope(), DetailOptions(contact_field="UF_CRM_NONE"))
 
 
 def test_contacts_without_an_owner_are_found() -> None:

@@ -16,9 +16,9 @@ from reconciler.core.companies import Strategy
 from reconciler.core.model import CompanyDetail, ContactDetail, Department, Names, User
 from reconciler.core.policy import fit
 from reconciler.errors import IncompleteReadError, MissingScopeError, PortalError, ServerFaultError, UsageError
-from reconciler.portal.read.details import Wants
+from reconciler.portal.read.details import DetailOptions
 from reconciler.portal.read.people import read_users
-from reconciler.portal.read.sweep import Reader, Scope, Tactics
+from reconciler.portal.read.sweep import Reader, Scope, SweepOptions
 from reconciler.reporting.build import names_of
 from reconciler.simulator import bindings
 from reconciler.simulator.calls import Result
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 BEGAN = datetime.fromtimestamp(START, UTC)
 FIELD = "UF_CRM_OWNER_FIXED"
-LINKS = Wants(links=True)
-HEADS = Wants(heads=True)
+LINKS = DetailOptions(links=True)
+HEADS = DetailOptions(heads=True)
 ALL_SCOPES = ("crm", "user", "department")
 TLS = httpx.create_ssl_context(trust_env=False)
 ITEMS, LINKS_OF_ONE = "crm.item.list", "crm.contact.company.items.get"
@@ -74,12 +74,14 @@ def line(**options: Any) -> Line:
     return made
 
 
-def sweep(on: Line, wants: Wants | None = None, **scope: Any) -> Snapshot:
+def sweep(on: Line, wants: DetailOptions | None = None, **scope: Any) -> Snapshot:
     """Look at a portal page by page: so nothing is known of drifted contacts before they are looked at closer."""
-    return Reader(on.client, lambda *_: None, Tactics(strategy=Strategy.PAGES)).sweep(Scope(**scope), wants or Wants())
+    return Reader(on.client, lambda *_: None, SweepOptions(strategy=Strategy.PAGES)).sweep(
+        Scope(**scope), wants or DetailOptions()
+    )
 
 
-def requests(on: Line, wants: Wants | None = None) -> int:
+def requests(on: Line, wants: DetailOptions | None = None) -> int:
     """Return how many requests a sweep takes."""
     before = on.stats["requests"]
     sweep(on, wants)
@@ -139,13 +141,15 @@ def test_only_drift_is_looked_at() -> None:
 @pytest.mark.parametrize(
     ("wants", "extra"),
     [
-        pytest.param(Wants(), 0, id="names-and-dates"),
+        pytest.param(DetailOptions(), 0, id="names-and-dates"),
         pytest.param(LINKS, 0, id="links"),
-        pytest.param(Wants(links=True, contact_field=FIELD, company_field=FIELD, successor=ADMIN), 0, id="fields"),
-        pytest.param(Wants(links=True, heads=True), 1, id="heads-of-a-dismissed-owner"),
+        pytest.param(
+            DetailOptions(links=True, contact_field=FIELD, company_field=FIELD, successor=ADMIN), 0, id="fields"
+        ),
+        pytest.param(DetailOptions(links=True, heads=True), 1, id="heads-of-a-dismissed-owner"),
     ],
 )
-def test_five_hundred_drifted_contacts_take_one_request(wants: Wants, extra: int) -> None:
+def test_five_hundred_drifted_contacts_take_one_request(wants: DetailOptions, extra: int) -> None:
     """Details ride with the users; only the heads of departments need a request of their own."""
     office = line(scopes=ALL_SCOPES)
     office.office.user(9, active=0)
@@ -181,7 +185,7 @@ def test_yes_no_fields(table: str, value: str | None, flagged: bool) -> None:
     office = line()
     number = {"contact": 1, "company": 5}[table]
     office.office.database.write(f"UPDATE {table} SET uf_crm_owner_fixed = ? WHERE id = ?", (value, number))  # noqa: S608
-    snapshot = sweep(office, Wants(contact_field=FIELD, company_field=FIELD))
+    snapshot = sweep(office, DetailOptions(contact_field=FIELD, company_field=FIELD))
     found = {"contact": snapshot.contact_details[1].flagged, "company": snapshot.company_details[5].flagged}
     other = "company" if table == "contact" else "contact"
     assert found == {table: flagged, other: False}
@@ -191,15 +195,17 @@ def test_yes_no_fields(table: str, value: str | None, flagged: bool) -> None:
     ("wants", "sentence"),
     [
         pytest.param(
-            Wants(contact_field="UF_CRM_TYPO"), r"no field UF_CRM_TYPO; check policy.leave_contact", id="typo"
+            DetailOptions(contact_field="UF_CRM_TYPO"), r"no field UF_CRM_TYPO; check policy.leave_contact", id="typo"
         ),
         pytest.param(
-            Wants(company_field="UF_CRM_TYPO"), r"no field UF_CRM_TYPO; check policy.leave_comp", id="company"
+            DetailOptions(company_field="UF_CRM_TYPO"), r"no field UF_CRM_TYPO; check policy.leave_comp", id="company"
         ),
-        pytest.param(Wants(contact_field="NAME"), r"NAME is no yes/no field; check policy.leave_contact", id="text"),
+        pytest.param(
+            DetailOptions(contact_field="NAME"), r"NAME is no yes/no field; check policy.leave_contact", id="text"
+        ),
     ],
 )
-def test_a_field_that_is_none(wants: Wants, sentence: str) -> None:
+def test_a_field_that_is_none(wants: DetailOptions, sentence: str) -> None:
     """The portal drops an unknown name without a word, and then nobody would be left alone (F2)."""
     with pytest.raises(UsageError, match=sentence):
         sweep(line(), wants)
@@ -429,7 +435,7 @@ def test_users_that_may_not_be_read() -> None:
 
 def test_the_successor_is_known() -> None:
     """The policy judges whether he or she may own records."""
-    users = sweep(line(), Wants(successor=ADMIN)).users
+    users = sweep(line(), DetailOptions(successor=ADMIN)).users
     assert users is not None
     assert users[ADMIN].active
 

@@ -12,10 +12,10 @@ from support.world import World
 from reconciler.core.companies import Roster, Strategy
 from reconciler.core.model import Status
 from reconciler.core.snapshot import Snapshot
-from reconciler.portal.read.companies import Looking
+from reconciler.portal.read.companies import CompanyChangeReader
 from reconciler.portal.read.comparing import Comparison
 from reconciler.portal.read.drift import DriftQuery
-from reconciler.portal.read.sweep import Tactics
+from reconciler.portal.read.sweep import SweepOptions
 from reconciler.portal.read.windows import Listing, Queue, Window
 from reconciler.portal.rest.batch_codec import Answer, Command
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: What holds a poll's data, or refers to something that does.
 HEAVY = (
-    Answer, Command, Comparison, DriftQuery, Listing, Looking, Queue, Roster, Snapshot, Window,
+    Answer, Command, Comparison, DriftQuery, Listing, CompanyChangeReader, Queue, Roster, Snapshot, Window,
     httpx.Request, httpx.Response,
 )  # fmt: skip
 
@@ -60,7 +60,7 @@ def world(folder: Path, **options: Any) -> World:
 @pytest.mark.parametrize("strategy", Strategy)
 def test_a_quiet_poll_leaves_nothing_behind(tmp_path: Path, strategy: Strategy) -> None:
     """Companies, windows, commands, requests and answers go with the last reference to them."""
-    made = world(tmp_path, tactics=Tactics(strategy=strategy))
+    made = world(tmp_path, tactics=SweepOptions(strategy=strategy))
     gc.collect()
     made.run()
     assert circles() == []

@@ -12,7 +12,7 @@ from support.portal_fixture import ANN, BOB, Office
 from support.portal_line import Line, Script, batch_answer
 
 from reconciler.clock import Timeline, VirtualClock
-from reconciler.core.notifications import Kind, Matter
+from reconciler.core.notifications import Kind, Notification
 from reconciler.errors import Stopped
 from reconciler.portal.notices import CLIENT_ID, LONGEST, bb_safe, notify
 from reconciler.simulator.meters import LeakyBucket
@@ -25,9 +25,11 @@ def line(**options: Any) -> Line:
     return Line(Office(clock=VirtualClock(Timeline()), **({"scopes": SCOPES} | options)))
 
 
-def matter(kind: Kind = Kind.REFUSED, sentence: str = "1,200 changes wait", portal: str = "acme") -> Matter:
+def matter(kind: Kind = Kind.REFUSED, sentence: str = "1,200 changes wait", portal: str = "acme") -> Notification:
     """Make something to tell."""
-    return Matter(kind=kind, portal=portal, at=datetime(2026, 1, 1, tzinfo=UTC), title="Approval", sentence=sentence)
+    return Notification(
+        kind=kind, portal=portal, at=datetime(2026, 1, 1, tzinfo=UTC), title="Approval", sentence=sentence
+    )
 
 
 def bells(office: Line) -> list[tuple[int, str]]:

@@ -13,7 +13,7 @@ from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.companies import Strategy
 from reconciler.core.model import Mismatch, User
 from reconciler.errors import IncompleteReadError, MissingScopeError, UsageError
-from reconciler.portal.read.sweep import Reader, Scope, Tactics
+from reconciler.portal.read.sweep import Reader, Scope, SweepOptions
 
 EVE = 9
 
@@ -34,7 +34,7 @@ def line(**options: Any) -> Line:
 
 def sweep(wire: Line, scope: Scope | None = None, strategy: Strategy | None = None) -> Any:
     """Look once."""
-    return Reader(wire.client, lambda *_: None, Tactics(strategy=strategy)).sweep(scope or Scope())
+    return Reader(wire.client, lambda *_: None, SweepOptions(strategy=strategy)).sweep(scope or Scope())
 
 
 DRIFT = (
@@ -296,5 +296,5 @@ def test_the_highest_id_only_plans_the_windows() -> None:
 def test_progress(strategy: Strategy, contacts: tuple[str, int, int]) -> None:
     """What, how far, and how far in all."""
     told: list[tuple[str, int, int]] = []
-    Reader(line().client, lambda *seen: told.append(seen), Tactics(strategy=strategy)).sweep(Scope())
+    Reader(line().client, lambda *seen: told.append(seen), SweepOptions(strategy=strategy)).sweep(Scope())
     assert told == [("companies", 7, 7), contacts]

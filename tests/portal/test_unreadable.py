@@ -14,7 +14,7 @@ from reconciler.core.model import Department
 from reconciler.errors import IncompleteReadError
 from reconciler.portal.entities import COMPANY_LIST, CONTACT_LIST, DEPARTMENT_LIST
 from reconciler.portal.read.people import Structure
-from reconciler.portal.read.sweep import Reader, Scope, Tactics
+from reconciler.portal.read.sweep import Reader, Scope, SweepOptions
 from reconciler.portal.rest.questions import ask
 from reconciler.simulator.transport import InProcessTransport
 
@@ -50,7 +50,7 @@ def spoilt(line: Line, method: str, number: int, **fields: Any) -> Line:
 
 def sweep(line: Line, strategy: Strategy = Strategy.DRIFT) -> Any:
     """Look once."""
-    return Reader(line.client, lambda *_: None, Tactics(strategy=strategy)).sweep(Scope())
+    return Reader(line.client, lambda *_: None, SweepOptions(strategy=strategy)).sweep(Scope())
 
 
 ZERO_DATE = "-0001-11-30T00:00:00+02:30"

@@ -13,7 +13,7 @@ from support.portal_line import Line, Script, batch_answer, client_on
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.errors import DeniedError, IncompleteReadError, NotJsonError, ServerFaultError
 from reconciler.portal.entities import COMPANY, CONTACT_LIST, ID, OWNER
-from reconciler.portal.read.details import Wants
+from reconciler.portal.read.details import DetailOptions
 from reconciler.portal.read.sweep import Reader, Scope
 from reconciler.portal.read.windows import Listing, WindowReader
 from reconciler.portal.rest.batch_codec import identifier
@@ -117,7 +117,7 @@ def test_what_a_sweep_costs(gaps: float, without_company: float, requests: int, 
     spec = SeedSpec(companies=2_000, contacts=10_000, gaps=gaps, without_company=without_company)
     portal = build(spec, clock=VirtualClock(timeline), limits="cloud")
     client = client_on(InProcessTransport(portal), VirtualClock(timeline), burst=50, per_second=2, operating=480)
-    snapshot = Reader(client, lambda *_: None).sweep(Scope(), Wants(links=True))
+    snapshot = Reader(client, lambda *_: None).sweep(Scope(), DetailOptions(links=True))
     assert (len(snapshot.roster), snapshot.contacts) == (2_000, spec.linked)
     assert len(snapshot.mismatches) == portal.drift() == spec.drifted
     assert (client.usage.requests, client.usage.commands) == (requests, commands)

@@ -13,10 +13,10 @@ from support.world import CLEO, MEMORY, template
 
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Mismatch, Standing
-from reconciler.engine.planning import Ground, Rules, propose
+from reconciler.engine.planning import PlanRequest, Rules, propose
 from reconciler.engine.reconcile import _left
 from reconciler.journal.store import open_journal
-from reconciler.portal.read.sweep import Reader, Tactics
+from reconciler.portal.read.sweep import Reader, SweepOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from reconciler.core.companies import Roster, Strategy
     from reconciler.core.snapshot import Snapshot
-    from reconciler.engine.planning import Proposal
+    from reconciler.engine.planning import PlannedRun
     from reconciler.portal.read.sweep import Scope
 
 #: Eve was dismissed; nobody has the number 99.
@@ -66,14 +66,14 @@ class Watcher:
     def __init__(self, of: Office, strategy: Strategy | None = None, lanes: int = 1, **tactics: Any) -> None:
         self.line = Line(of, lanes=lanes, attempts=3)
         self.rules = Rules()
-        self._tactics = Tactics(strategy=strategy, **tactics)
+        self._tactics = SweepOptions(strategy=strategy, **tactics)
         self._folder = TemporaryDirectory(dir=MEMORY)
         file = shutil.copy(template(), Path(self._folder.name) / "journal.db")
         self.journal = open_journal(f"sqlite:///{file}", self.line.clock)
 
-    def look(self) -> Proposal:
+    def look(self) -> PlannedRun:
         """Sweep, plan and remember."""
-        ground = Ground(portal="portal", clock=self.line.clock, rules=self.rules)
+        ground = PlanRequest(portal="portal", clock=self.line.clock, rules=self.rules)
         reader = Reader(self.line.client, lambda *_: None, self._tactics)
         proposal = propose(reader, self.journal, ground)
         self.journal.sweeps.remember("portal", proposal.snapshot, _left(proposal, {}))
@@ -102,7 +102,7 @@ class Watcher:
         self._folder.cleanup()
 
 
-def seen(proposal: Proposal) -> dict[str, Any]:
+def seen(proposal: PlannedRun) -> dict[str, Any]:
     """Return what must not depend on how the portal was read."""
     plan = proposal.plan
     return {
@@ -113,7 +113,7 @@ def seen(proposal: Proposal) -> dict[str, Any]:
     }
 
 
-def waiting(proposal: Proposal) -> set[int]:
+def waiting(proposal: PlannedRun) -> set[int]:
     """Return the contacts that wait, because a company has vanished."""
     return {skip.mismatch.contact for skip in proposal.plan.skips if skip.reason is Standing.COMPANY_VANISHED}
 

@@ -12,12 +12,12 @@ from support.world import CLEO, World
 
 from reconciler.engine.planning import Undo, rules_of
 from reconciler.engine.reconcile import reconcile
-from reconciler.engine.run import Order
+from reconciler.engine.run import RunRequest
 from reconciler.settings.model import Settings
 
 if TYPE_CHECKING:
     from reconciler.core.model import Cause
-    from reconciler.engine.run import Finished
+    from reconciler.engine.run import RunResult
     from reconciler.journal.records import ApprovalRecord, NoApproval
 
 #: An employee who owns nothing yet, and a director.
@@ -43,17 +43,17 @@ class TrustWorld(World):
         self.settings = Settings(**sections)
         self.worker = replace(self.worker, rules=rules_of(self.settings))
 
-    def tick(self, **order: Any) -> Finished:
+    def tick(self, **order: Any) -> RunResult:
         """Run once, as the service does every ten minutes."""
         began = self.clock.monotonic()
         finished = self.run(**({"seconds": SLOT} | order))
         self.pass_time(began + SLOT - self.clock.monotonic())
         return finished
 
-    def quick_tick(self, **order: Any) -> Finished:
+    def quick_tick(self, **order: Any) -> RunResult:
         """Run once without holding each write against the portal's record, which costs more than the run."""
         began = self.clock.monotonic()
-        finished = reconcile(self.worker, Order(**({"command": "service", "seconds": SLOT} | order)))
+        finished = reconcile(self.worker, RunRequest(**({"command": "service", "seconds": SLOT} | order)))
         self.pass_time(began + SLOT - self.clock.monotonic())
         return finished
 
@@ -92,7 +92,7 @@ class TrustWorld(World):
         """Say yes, as `reconciler approve` does."""
         return self.journal.approvals.approve("portal", digest, by="Ada", how="on the command line")
 
-    def undo(self, **what: Any) -> Finished:
+    def undo(self, **what: Any) -> RunResult:
         """Take something back."""
         approve = what.pop("approve", "")
         return self.run(command="undo", undo=Undo(**what), approve=approve)
@@ -102,7 +102,7 @@ class TrustWorld(World):
         entries = self.journal.exceptions.entries("portal")
         self.journal.exceptions.release("portal", [entry.id for entry in entries], "Ada")
 
-    def causes(self, finished: Finished) -> dict[int, Cause]:
+    def causes(self, finished: RunResult) -> dict[int, Cause]:
         """Return contact -> cause, of what was planned and of what was left alone."""
         assert finished.proposal is not None
         plan = finished.proposal.plan
@@ -110,7 +110,7 @@ class TrustWorld(World):
             skip.mismatch.contact: skip.cause for skip in plan.skips
         }
 
-    def reasons(self, finished: Finished) -> dict[int, str]:
+    def reasons(self, finished: RunResult) -> dict[int, str]:
         """Return contact -> why it was left alone."""
         assert finished.proposal is not None
         return {skip.mismatch.contact: skip.reason.value for skip in finished.proposal.plan.skips}

@@ -21,9 +21,9 @@ from support.portal_fixture import ANN, BOB, Office
 from reconciler.clock import Timeline, VirtualClock
 from reconciler.core.model import Result
 from reconciler.engine.reconcile import reconcile
-from reconciler.engine.run import Finished, Order, Worker
+from reconciler.engine.run import RunContext, RunRequest, RunResult
 from reconciler.journal.store import Journal, open_journal
-from reconciler.portal.read.sweep import Tactics
+from reconciler.portal.read.sweep import SweepOptions
 from reconciler.portal.rest.batch_limits import Limits
 from reconciler.portal.rest.client import Client
 from reconciler.portal.rest.connection import http_client
@@ -160,7 +160,7 @@ class World:
         margin: float = 0.2,
         attempts: int = 6,
         lanes: int = 1,
-        tactics: Tactics | None = None,
+        tactics: SweepOptions | None = None,
         timeline: Timeline | None = None,
         **options: Any,
     ) -> None:
@@ -183,7 +183,7 @@ class World:
         self._margin = margin
         self._limits = Limits(attempts=attempts, read_timeout=read_timeout, lanes=lanes)
         self._chunks = chunks or ChunkLimits()
-        self._tactics = tactics or Tactics()
+        self._tactics = tactics or SweepOptions()
         if not goes_on:
             shutil.copy(template(), folder / "journal.db")
         self.start()
@@ -204,7 +204,7 @@ class World:
         )
         self.journal: Journal = open_journal(f"sqlite:///{self._folder / 'journal.db'}", self.clock)
         share_statements(self.journal)
-        self.worker = Worker(
+        self.worker = RunContext(
             portal="portal",
             client=client,
             journal=self.journal,
@@ -237,9 +237,9 @@ class World:
         """Let something happen at a moment of the future."""
         self.witness.clock.call_later(seconds, action)
 
-    def run(self, **order: Any) -> Finished:
+    def run(self, **order: Any) -> RunResult:
         """Run once, and hold the portal's own record against the journal."""
-        finished = reconcile(self.worker, Order(**({"command": "test", "lease_wait": 0.0} | order)))
+        finished = reconcile(self.worker, RunRequest(**({"command": "test", "lease_wait": 0.0} | order)))
         audit(self)
         return finished
 
@@ -324,7 +324,7 @@ def change(contact: int, company: int = 101, before: int = ANN, after: int = BOB
     return Change(contact=contact, company=company, before=before, after=after)
 
 
-def total(finished: Finished) -> int:
+def total(finished: RunResult) -> int:
     """Add the outcomes of a run up."""
     return sum(finished.report.outcomes.get(result, 0) for result in Result)
 

@@ -15,18 +15,18 @@ from support.world import CLEO, World, audit
 from reconciler.core.companies import Strategy
 from reconciler.core.model import Cause, Standing, Status
 from reconciler.core.policy import Policies
-from reconciler.engine.planning import Ground, Rules, propose
+from reconciler.engine.planning import PlanRequest, Rules, propose
 from reconciler.engine.reconcile import reconcile
-from reconciler.engine.run import Order
+from reconciler.engine.run import RunRequest
 from reconciler.journal import tables
-from reconciler.portal.read.sweep import Reader, Tactics
+from reconciler.portal.read.sweep import Reader, SweepOptions
 from reconciler.simulator.costs import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.core.companies import Halfway
-    from reconciler.engine.run import Finished
+    from reconciler.engine.run import RunResult
 
 OWNERS, COMPANIES, CONTACTS = 120, 3600, 4800
 #: Each command takes a second, and fifty of them are a request: a slot is over after the first one.
@@ -44,7 +44,7 @@ def large(make_world: Callable[..., World]) -> Callable[..., World]:
     """Return what makes a portal of 80 pages of companies and 120 owners, where five contacts drift."""
 
     def make(strategy: Strategy, **options: object) -> World:
-        tactics = Tactics(strategy=strategy)
+        tactics = SweepOptions(strategy=strategy)
         world = make_world(**{"profile": Profile(read=1.0), "limits": "self-hosted", "tactics": tactics} | options)
         for owner in range(1000, 1000 + OWNERS):
             world.office.user(owner)
@@ -80,9 +80,9 @@ def sightings(world: World) -> int:
         return int(connection.execute(select(func.count()).select_from(tables.sighting)).scalar_one())
 
 
-def slot(world: World, seconds: float | None = SLOT) -> Finished:
+def slot(world: World, seconds: float | None = SLOT) -> RunResult:
     """Run as the service does, and let ten minutes pass."""
-    finished = reconcile(world.worker, Order(command="service", seconds=seconds))
+    finished = reconcile(world.worker, RunRequest(command="service", seconds=seconds))
     world.clock.sleep(600)
     return finished
 
@@ -101,7 +101,7 @@ def until(world: World, phase: str) -> None:
 
 def to_the_end(
     world: World, between: Callable[[], object] = lambda: None, seconds: float | None = SLOT
-) -> list[Finished]:
+) -> list[RunResult]:
     """Run until a sweep comes to its end."""
     runs = []
     for _ in range(12):
@@ -112,7 +112,7 @@ def to_the_end(
     raise AssertionError("the sweep never came to its end")
 
 
-def drift_of(finished: Finished) -> set[int]:
+def drift_of(finished: RunResult) -> set[int]:
     """Return the contacts that a sweep found."""
     assert finished.proposal is not None
     return {mismatch.contact for mismatch in finished.proposal.snapshot.mismatches}
@@ -314,7 +314,7 @@ def test_a_plan_that_is_only_shown_neither_goes_on_nor_keeps(
     world = large(strategy)
     until(world, phase)
     before = halfway(world)
-    ground = Ground(portal="portal", clock=world.clock)
+    ground = PlanRequest(portal="portal", clock=world.clock)
     reader = Reader(world.worker.client, lambda *_: None, world.worker.tactics)
     proposal = propose(reader, world.journal, ground)
     assert set(proposal.snapshot.mismatches) == truth(world.office)

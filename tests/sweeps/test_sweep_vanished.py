@@ -12,7 +12,7 @@ from support.world import CLEO
 
 from reconciler.core.companies import Strategy
 from reconciler.core.model import Status
-from reconciler.portal.read.sweep import Tactics
+from reconciler.portal.read.sweep import SweepOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def delete(people: People) -> None:
 @pytest.fixture(params=[Strategy.DRIFT, Strategy.PAGES], ids=["drift", "pages"])
 def world(request: pytest.FixtureRequest, make_world: Callable[..., World]) -> World:
     """Return a portal in order: three contacts of Ann's company 101, two of Bob's company 102; swept once."""
-    made = make_world(tactics=Tactics(strategy=request.param, relist=timedelta(hours=1)))
+    made = make_world(tactics=SweepOptions(strategy=request.param, relist=timedelta(hours=1)))
     for company, owner in ((101, ANN), (102, BOB), (103, CLEO)):
         made.office.company(company, owner)
     for company in range(1, 11):  # so that the guard finds nothing in one that is missing

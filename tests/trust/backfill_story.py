@@ -5,7 +5,7 @@ from __future__ import annotations
 from support.trust import ANN, BOB, CLEO, DORA, SLOT, TrustWorld
 
 from reconciler.core.model import Cause, Result, Status
-from reconciler.service.notifier import Herald
+from reconciler.service.notifier import Notifier
 from reconciler.settings.policy import Notify
 
 #: Contacts of a company in the backlog.
@@ -39,7 +39,7 @@ class Story:
     def run(self) -> None:
         """Tell it, and hold that nothing was lost, done twice, or told twice."""
         world = self.world
-        herald = Herald(world.worker, Notify(users=[1]), str)
+        herald = Notifier(world.worker, Notify(users=[1]), str)
         refused = world.quick_tick()
         herald.hear(refused)
         assert refused.report.status is Status.REFUSED
@@ -51,7 +51,7 @@ class Story:
             self.people_act(slot)
             if slot == self.restart_at:
                 world.restart()
-                herald = Herald(world.worker, Notify(users=[1]), str)
+                herald = Notifier(world.worker, Notify(users=[1]), str)
             began = world.clock.monotonic()
             finished = world.quick_tick()
             herald.hear(finished)

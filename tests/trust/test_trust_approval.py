@@ -15,7 +15,7 @@ from reconciler.journal.records import ApprovalState, NoApproval
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.engine.run import Finished
+    from reconciler.engine.run import RunResult
 
 GUARD = {"guard": {"changes": 4}}
 
@@ -27,7 +27,7 @@ def state(world: TrustWorld, digest: str) -> ApprovalState:
     return found.state
 
 
-def refusal(finished: Finished) -> str:
+def refusal(finished: RunResult) -> str:
     """Return the digest of what was refused."""
     assert finished.report.status is Status.REFUSED
     assert finished.refusal is not None
@@ -213,8 +213,8 @@ def test_a_yes_at_the_terminal_lets_a_refused_plan_through(trust: Callable[..., 
 
 
 def _digest_of(world: TrustWorld) -> str:
-    from reconciler.engine.planning import Ground, propose  # noqa: PLC0415
+    from reconciler.engine.planning import PlanRequest, propose  # noqa: PLC0415
     from reconciler.portal.read.sweep import Reader  # noqa: PLC0415
 
-    ground = Ground(portal="portal", clock=world.clock, rules=world.worker.rules)
+    ground = PlanRequest(portal="portal", clock=world.clock, rules=world.worker.rules)
     return propose(Reader(world.worker.client, lambda *_: None), None, ground).plan.digest

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from support.trust import TrustWorld
     from support.world import Exchange
 
-    from reconciler.engine.run import Finished
+    from reconciler.engine.run import RunResult
 
 
 def hide(world: TrustWorld, share: float, *, hidden: bool = True) -> None:
@@ -37,7 +37,7 @@ def readings(world: TrustWorld) -> int:
     return sum(exchange.surveys for exchange in world.witness.exchanges)
 
 
-def refused(world: TrustWorld, finished: Finished, *limits: Limit) -> None:
+def refused(world: TrustWorld, finished: RunResult, *limits: Limit) -> None:
     """Hold that nothing was written, and that the refusal waits for approval with its numbers."""
     assert finished.report.status is Status.REFUSED
     assert finished.refusal is not None

@@ -10,14 +10,14 @@ from support.trust import ADMIN, ANN, BOB, CLEO, SLOT, TrustWorld
 
 from reconciler.core import notifications as matters
 from reconciler.core.model import Status
-from reconciler.service.notifier import Herald
+from reconciler.service.notifier import Notifier
 from reconciler.settings.policy import Notify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from reconciler.engine.run import Finished
+    from reconciler.engine.run import RunResult
 
 
 class Office:
@@ -26,14 +26,14 @@ class Office:
     def __init__(self, world: TrustWorld, **notify: Any) -> None:
         self.world = world
         self.notify = Notify(**({"users": [ADMIN]} | notify))
-        self.herald = Herald(world.worker, self.notify, str)
+        self.herald = Notifier(world.worker, self.notify, str)
 
     def restart(self) -> None:
         """End the process and start another one."""
         self.world.restart()
-        self.herald = Herald(self.world.worker, self.notify, str)
+        self.herald = Notifier(self.world.worker, self.notify, str)
 
-    def tick(self, times: int = 1) -> Finished:
+    def tick(self, times: int = 1) -> RunResult:
         """Sweep, and tell what there is to tell."""
         for _ in range(times):
             finished = self.world.quick_tick()

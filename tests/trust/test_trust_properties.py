@@ -13,12 +13,12 @@ from support.trust import ANN, BOB, CLEO, TrustWorld
 from support.world import MEMORY
 
 from reconciler.core.model import Result, Rule, Standing, Status
-from reconciler.engine.planning import Ground, propose
+from reconciler.engine.planning import PlanRequest, propose
 from reconciler.portal.read.sweep import Reader
 
 if TYPE_CHECKING:
     from reconciler.core.plan import Plan
-    from reconciler.engine.run import Finished
+    from reconciler.engine.run import RunResult
     from reconciler.journal.records import ChangeRecord
 
 GUARD = 3
@@ -133,7 +133,7 @@ class Portal(RuleBasedStateMachine):
 
     # Inside
 
-    def guarded(self, finished: Finished, written: set[int], approved: set[tuple[int, int, int, int]]) -> None:
+    def guarded(self, finished: RunResult, written: set[int], approved: set[tuple[int, int, int, int]]) -> None:
         """Hold what was written against the guard and the approvals from before."""
         if finished.proposal is None:
             assert not written
@@ -157,7 +157,7 @@ class Portal(RuleBasedStateMachine):
     def plan(self) -> Plan:
         """Plan, as `reconciler plan` does."""
         world = self.world
-        ground = Ground(portal="portal", clock=world.clock, rules=world.worker.rules)
+        ground = PlanRequest(portal="portal", clock=world.clock, rules=world.worker.rules)
         return propose(Reader(world.worker.client, lambda *_: None), world.journal, ground).plan
 
     def plan_leaves(self, contact: int) -> bool:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from support.world import Exchange
 
-    from reconciler.engine.planning import Proposal
-    from reconciler.engine.run import Finished
+    from reconciler.engine.planning import PlannedRun
+    from reconciler.engine.run import RunResult
 
 
-def obstacles(finished: Finished) -> dict[int, Obstacle]:
+def obstacles(finished: RunResult) -> dict[int, Obstacle]:
     """Return contact -> why it is not put back."""
     assert finished.proposal is not None
     return {left.change.contact: left.obstacle for left in finished.proposal.left}
@@ -123,7 +123,7 @@ def test_what_a_person_keeps_is_not_put_back(trust: Callable[..., TrustWorld]) -
     world.tick()
     keep(world, 1)
 
-    def agree(_proposal: Proposal, _refusal: object) -> Consent:
+    def agree(_proposal: PlannedRun, _refusal: object) -> Consent:
         keep(world, 2)
         return Consent.PASSING
 

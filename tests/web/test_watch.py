@@ -19,9 +19,9 @@ from reconciler.core.model import Status
 from reconciler.core.redaction import Redactor
 from reconciler.errors import JournalError, UnreachableError
 from reconciler.service import heartbeat
-from reconciler.service.health import Pulse, Watch
+from reconciler.service.health import LivenessListener, Watch
 from reconciler.service.http import Tally, View
-from reconciler.service.notifier import Herald
+from reconciler.service.notifier import Notifier
 from reconciler.service.scheduler import Service
 from reconciler.settings.policy import Notify
 from reconciler.telemetry import logs
@@ -64,8 +64,8 @@ class Shop:
             last_attempt=journal.last_attempt("portal"),
         )
         metrics = Metrics()
-        client.listener = Pulse(self.watch, metrics)
-        herald = Herald(world.worker, Notify(**notify), str)
+        client.listener = LivenessListener(self.watch, metrics)
+        herald = Notifier(world.worker, Notify(**notify), str)
         self.service = Service(world.worker, herald.hear, interval=SLOT, watch=self.watch, tally=Tally(metrics))
         self.view = View(world.worker, journal, self.watch, metrics, Redactor(["simulatedtoken0"]).text)
 
@@ -223,7 +223,7 @@ def test_a_run_that_hangs_is_not_alive_and_a_long_one_is() -> None:
     """What counts is that answers come: a backfill takes hours."""
     clock = VirtualClock()
     watch = Watch(clock, interval=SLOT)
-    pulse = Pulse(watch)
+    pulse = LivenessListener(watch)
     signs = (
         lambda: pulse.held_back(1.0),
         lambda: pulse.budget_waited("batch", 300.0),

@@ -168,7 +168,7 @@ class _Newest:
         return found, [Window(self.listing, after=self.after)] if len(found) == PAGE else []
 
 
-class Looking:
+class CompanyChangeReader:
     """Looks at what changed since the roster was refreshed; other questions may travel along."""
 
     def __init__(self, client: Client, roster: Roster, *, relist: timedelta | None, field: str) -> None:

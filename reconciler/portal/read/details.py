@@ -66,7 +66,7 @@ _YES, _NO = frozenset({"Y", "1", "TRUE"}), frozenset({"N", "0", "FALSE", "", "NO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wants:
+class DetailOptions:
     """What the policies in force ask for besides names, dates and owners."""
 
     #: A yes/no field of contacts, and one of companies (`UF_CRM_...`); empty for none.
@@ -90,7 +90,9 @@ class Details:
     departments: Mapping[int, Department] = field(default_factory=dict)
 
 
-def read_details(client: Client, mismatches: Sequence[Mismatch], wants: Wants, known: Details | None = None) -> Details:
+def read_details(
+    client: Client, mismatches: Sequence[Mismatch], wants: DetailOptions, known: Details | None = None
+) -> Details:
     """Ask for all there is to know of drifted contacts, their companies, and the people concerned.
 
     `known` is what the sweep has come by already. Raises IncompleteReadError for answers that are not whole,
@@ -182,7 +184,7 @@ def company_detail(row: Mapping[str, Any], field: str) -> CompanyDetail:
 class _Inquiry:
     """Gathers the answers."""
 
-    def __init__(self, client: Client, mismatches: Sequence[Mismatch], wants: Wants, known: Details) -> None:
+    def __init__(self, client: Client, mismatches: Sequence[Mismatch], wants: DetailOptions, known: Details) -> None:
         self._client = client
         self._wants = wants
         self._company_of = {mismatch.contact: mismatch.company for mismatch in mismatches}

@@ -19,9 +19,9 @@ from reconciler.core.companies import Halfway, Refresh, Roster, Strategy, cheape
 from reconciler.core.snapshot import Snapshot
 from reconciler.errors import UsageError
 from reconciler.portal.entities import BATCH_COMMANDS
-from reconciler.portal.read.companies import LOOK_COMMANDS, Looking, gone, listing, moved, survey
+from reconciler.portal.read.companies import LOOK_COMMANDS, CompanyChangeReader, gone, listing, moved, survey
 from reconciler.portal.read.comparing import Comparison, count_contacts
-from reconciler.portal.read.details import Details, Wants, read_details, read_owners
+from reconciler.portal.read.details import DetailOptions, Details, read_details, read_owners
 from reconciler.portal.read.windows import WindowReader
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from reconciler.portal.read.companies import Survey
     from reconciler.portal.rest.client import Client
 
-NOTHING_MORE = Wants()
+NOTHING_MORE = DetailOptions()
 #: A sweep that was broken off so long ago is begun anew.
 STALE = timedelta(days=1)
 
@@ -49,7 +49,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tactics:
+class SweepOptions:
     """How a sweep reads."""
 
     #: None: the cheaper one.
@@ -65,7 +65,7 @@ class Reader:
         self,
         client: Client,
         progress: Callable[[str, int, int], None],
-        tactics: Tactics | None = None,
+        tactics: SweepOptions | None = None,
         slot: Slot | None = None,
     ) -> None:
         """`progress` is told what is read, how many are covered, and how many there are.
@@ -74,7 +74,7 @@ class Reader:
         """
         self._client = client
         self._progress = progress
-        self._tactics = tactics or Tactics()
+        self._tactics = tactics or SweepOptions()
         self._slot = slot
 
     @property
@@ -85,7 +85,7 @@ class Reader:
     def sweep(
         self,
         scope: Scope,
-        wants: Wants = NOTHING_MORE,
+        wants: DetailOptions = NOTHING_MORE,
         roster: Roster | None = None,
         halfway: Halfway | None = None,
     ) -> Snapshot:
@@ -104,7 +104,7 @@ class Reader:
             # A sweep that goes on over hours would else read all companies again and again.
             relist = None if comparing else self._tactics.relist
             early = [] if comparing else self._early(roster)
-            looking = Looking(self._client, roster, relist=relist, field=wants.company_field)
+            looking = CompanyChangeReader(self._client, roster, relist=relist, field=wants.company_field)
             self._client.beside.let_wait()
             refresh = looking.look(comparison.along(early), comparison.take)
         if refresh is None:
@@ -145,7 +145,7 @@ class Reader:
             seconds=comparison.seconds,
         )
 
-    def _part(self, scope: Scope, wants: Wants) -> Snapshot:
+    def _part(self, scope: Scope, wants: DetailOptions) -> Snapshot:
         """Sweep some companies alone: they are read anew, and the roster is neither asked nor told."""
         seen = survey(self._client)
         highest = None if scope.companies else seen.highest_company
@@ -201,7 +201,7 @@ class Reader:
                 self._slot.keep(so_far, reader.position / highest / 2)
         if after:  # what an earlier run has read may have changed since; which are gone, the next look will tell
             so_far_known = Roster(owners=owners, refreshed_at=began, listed_at=seen.at)
-            looking = Looking(self._client, so_far_known, relist=None, field="")
+            looking = CompanyChangeReader(self._client, so_far_known, relist=None, field="")
             looking.look((), lambda _: None)
             owners = looking.owners
         known = roster.owners if roster else {}
@@ -258,7 +258,7 @@ class Reader:
             return roster.outside
         return max(0, refresh.contacts - count_contacts(self._client, refresh.owners))
 
-    def _details(self, comparison: Comparison, wants: Wants, refresh: Refresh | None = None) -> Details:
+    def _details(self, comparison: Comparison, wants: DetailOptions, refresh: Refresh | None = None) -> Details:
         """Look closer at what drifted, as far as that is not known yet."""
         known = Details(contacts=comparison.details, companies=refresh.details if refresh else {})
         return read_details(self._client, comparison.mismatches, wants, known)

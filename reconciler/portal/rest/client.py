@@ -31,7 +31,7 @@ from reconciler.portal.rest.batch_codec import Answer, BatchAnswer, Command, bat
 from reconciler.portal.rest.connection import Line
 from reconciler.portal.rest.departure import Departure
 from reconciler.portal.rest.error_codes import slows_down
-from reconciler.portal.rest.listener import Deaf
+from reconciler.portal.rest.listener import NullListener
 from reconciler.portal.rest.question import Beside
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Client:
         #: Seconds by which its clock was ahead of ours then, less what that answer took.
         self.ahead: float | None = None
         #: Told of each request, from whichever lane; whoever wants to know takes its place.
-        self.listener: Listener = Deaf()
+        self.listener: Listener = NullListener()
         #: Within how many seconds the portal must answer for the first time; None: as always.
         self.first_answer_seconds: float | None = None
         self.beside = Beside()

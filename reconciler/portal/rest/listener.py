@@ -30,7 +30,7 @@ class Listener(Protocol):
         ...
 
 
-class Deaf:
+class NullListener:
     """Nobody listens."""
 
     def held_back(self, seconds: float) -> None: ...
