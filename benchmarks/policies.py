@@ -77,7 +77,7 @@ class Figures:
 
     size: Size
     what: str
-    #: The worker's own counts, by the names of DESIGN 10.
+    #: The worker's own counts, by the names in its JSON.
     run: dict[str, Any]
     stats: dict[str, Any]
     #: From the start of the process to its end.

@@ -1,6 +1,6 @@
 """Every error a user can meet, as one tree.
 
-The command line turns each into its sentence and its exit code (DESIGN 10); nothing else prints errors.
+The command line turns each into its sentence and its exit code; nothing else prints errors.
 A library's error is wrapped once, where it is raised, and kept as the cause.
 
 ::

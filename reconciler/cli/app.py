@@ -1,4 +1,4 @@
-"""The command line (DESIGN 10): a contract that scripts rely on.
+"""The command line: a contract that scripts rely on.
 
 Only options stand here. What a command does is in `reconciler.cli.run`, imported when it runs, so that `--help`
 and a mistyped option answer at once.

@@ -1,6 +1,6 @@
 """What all commands share: settings, logs, a worker to hand, words for people and exit codes.
 
-`Shell.guard` is the one place where an error becomes a sentence (DESIGN 10). Importing this module is cheap: a mistyped
+`Shell.guard` is the one place where an error becomes a sentence. Importing this module is cheap: a mistyped
 option is told before a library is loaded.
 """
 

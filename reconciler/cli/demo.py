@@ -60,7 +60,7 @@ def tell(
     width: int,
     color: bool,
 ) -> dict[str, Any]:
-    """Play the story; `say` gets each paragraph. Return the totals of DESIGN 10."""
+    """Play the story; `say` gets each paragraph. Return the totals, as `demo --json` shows them."""
     seed = SeedSpec(**spec)
     say(f"A portal with\n\n{_listed(describe(seed), width)}")
     time = MovingClock()

@@ -1,4 +1,4 @@
-"""The roster, and the two ways to compare a portal with it (DESIGN 4).
+"""The roster, and the two ways to compare a portal with it.
 
 strategy  asks                                                         costs
 ========  ===========================================================  =============================================

@@ -9,7 +9,7 @@ somebody loses too many contacts            the same                            
 companies are missing                       fewer than in the last complete sweep           20 %
 another installation is at work             changes back by the webhook's own account       2
 
-The last rule is for a second installation with a journal of its own, which no lease keeps out (DESIGN 8): what our
+The last rule is for a second installation with a journal of its own, which no lease keeps out: what our
 account wrote and our journal does not know, somebody else wrote with it.
 
 That a person hands companies over is no accident, so what follows from it is not held against anybody. What was

@@ -1,4 +1,4 @@
-"""The values the program speaks in (DESIGN 2), frozen and free of any library.
+"""The values the program speaks in, frozen and free of any library.
 
 Identifiers are the portal's own positive integers; times are aware and come from the portal's clock.
 """
@@ -59,7 +59,7 @@ _STANDING_SENTENCES = {
 
 
 class Cause(StrEnum):
-    """Why a contact drifted, as far as a poller can know (DESIGN 2)."""
+    """Why a contact drifted, as far as a poller can know."""
 
     CHANGED_BACK = "changed_back"
     COMPANY_OWNER_CHANGED = "company_owner_changed"
@@ -191,7 +191,7 @@ class Change:
 
     @property
     def key(self) -> tuple[int, int, int, int]:
-        """What a digest and an approval are made of (DESIGN 8): no cause, no time."""
+        """What a digest and an approval are made of: no cause, no time."""
         return self.contact, self.company, self.before, self.after
 
     @property
@@ -245,7 +245,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """One run in numbers: a row of the journal, a line of the log, an answer for scripts (DESIGN 10)."""
+    """One run in numbers: a row of the journal, a line of the log, an answer for scripts."""
 
     run: int | None
     status: Status

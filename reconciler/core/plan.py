@@ -47,7 +47,7 @@ class Plan:
 
 
 def digest(portal: str, keys: Iterable[tuple[int, int, int, int]]) -> str:
-    """SHA-256 over the portal and the changes, the same whatever their order (DESIGN 8)."""
+    """SHA-256 over the portal and the changes, the same whatever their order."""
     rows = sorted(list(key) for key in keys)
     return hashlib.sha256(json.dumps([portal, rows], separators=(",", ":")).encode()).hexdigest()
 

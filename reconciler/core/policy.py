@@ -87,7 +87,7 @@ class MultiCompany(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """The rules in force; the defaults are those of DESIGN 7."""
+    """The rules in force, by default those of the settings' defaults."""
 
     scope: Scope = Scope.ALL
     person_edit: PersonEdit = PersonEdit.OVERWRITE
@@ -251,6 +251,6 @@ def _held_back(mismatch: Mismatch, cause: Cause, case: Case) -> Standing | None:
     # A link that an earlier sweep has seen is still a new one; of what is not known only what has just come up counts.
     fresh = cause is Cause.UNKNOWN and mismatch not in case.evidence.known
     if (fresh or cause is Cause.NEWLY_LINKED) and mismatch.owner in case.snapshot.vanished_owners:
-        # Deleted or merged by mistake, perhaps: what becomes of its contacts waits for one more look (DESIGN 4.2).
+        # Deleted or merged by mistake, perhaps: what becomes of its contacts waits for one more look.
         return Standing.COMPANY_VANISHED
     return None

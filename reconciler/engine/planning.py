@@ -166,7 +166,7 @@ def propose(reader: Reader, journal: Journal | None, ground: PlanRequest, *, res
     _log_reading(snapshot)
     if population.missing > rules.guard.companies and halfway is None:
         log.warning("plan.suspicious", companies=population.companies, companies_before=before)
-        # Once more in full, before it is believed (DESIGN 7); but where that takes several runs, it would never end.
+        # Once more in full, before it is believed; but where that takes several runs, it would never end.
         snapshot = reader.sweep(ground.scope, rules.wants, roster and roster.outdated)
         population = _population(snapshot, before)
     case = Case(snapshot=snapshot, policies=rules.policies)

@@ -145,7 +145,7 @@ def require_verified_owners(proposal: PlannedRun) -> None:
 
 
 def _apply(worker: RunContext, order: RunRequest, run: int, proposal: PlannedRun, progress: Progress) -> None:
-    """Write what was let through, fresh before old (DESIGN 5), until the slot is over."""
+    """Write what was let through, fresh before old, until the slot is over."""
     through = progress.passage.through
     if not through:
         return

@@ -24,7 +24,7 @@ _HELD = frozenset({Result.APPLIED, Result.ALREADY})
 
 
 def settle_open_writes(worker: RunContext, told: Callable[[str, int, int], None]) -> None:
-    """Find out, by reading, what became of the writes that an earlier run left open (DESIGN 6)."""
+    """Find out, by reading, what became of the writes that an earlier run left open."""
     intents = worker.journal.open_intents(worker.portal)
     if not intents:
         return

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class RunContext:
     """What a run needs: a portal, a journal, the rules and the time."""
 
-    #: The portal's name in the journal (DESIGN 8).
+    #: The portal's name in the journal.
     portal: str
     client: Client
     journal: Journal

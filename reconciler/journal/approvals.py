@@ -1,4 +1,4 @@
-"""Refused sets of changes, and those that somebody let through (DESIGN 7).
+"""Refused sets of changes, and those that somebody let through.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Drift that stands: noted when it appears and when it ends, not 144 times a day (DESIGN 7).
+"""Drift that stands: noted when it appears and when it ends, not 144 times a day.
 
 Its cause stays with it. What was created, linked or edited before the last sweep looks the same in the next one, and
 without this record a backlog would turn into "newly linked" after ten minutes.

@@ -1,4 +1,4 @@
-"""The whole schema of the journal (DESIGN 8), drawn once for all that is planned.
+"""The whole schema of the journal, drawn once for all that is planned.
 
 No name of a contact or a company is stored, and never the webhook: only the portal's own identifiers, which mean
 nothing outside it, and the names of users, which reports need. Columns that may be empty are filled by later features.

@@ -1,4 +1,4 @@
-"""Names of methods and fields, in one place, so that `crm.item.*` can become a second dialect (DESIGN 4.5)."""
+"""Names of methods and fields, in one place, so that `crm.item.*` can become a second dialect."""
 
 from __future__ import annotations
 

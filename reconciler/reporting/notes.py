@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Contacts named in a sentence.
 _NAMED = 10
-#: Stands at the head of every plan (DESIGN 1).
+#: Stands at the head of every plan.
 SIDE_EFFECTS = (
     "Deals, activities and tasks stay with the person who had them, and that person may lose sight of the contact "
     '(roles "own records only").'

@@ -1,6 +1,6 @@
 """A plan, an undo, a run or a set that waits for approval as one value, whatever it is shown as.
 
-Names come from a CRM, where strangers type them (DESIGN 12). They stand here as they came; each format makes them
+Names come from a CRM, where strangers type them. They stand here as they came; each format makes them
 harmless in its own way.
 """
 

@@ -1,4 +1,4 @@
-"""Documents as JSON, for scripts: a contract (DESIGN 10)."""
+"""Documents as JSON, for scripts: a contract."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run_json(report: RunReport) -> dict[str, Any]:
-    """Return a run for scripts: the flat object of DESIGN 10."""
+    """Return a run for scripts: a flat object."""
     document: dict[str, Any] = {
         "schema": 1,
         "run": report.run,

@@ -64,7 +64,7 @@ class Webhook:
 def parse_webhook(text: str, http_hosts: Iterable[str] = ()) -> Webhook:
     """Read a webhook address as people paste it: quoted, without the last slash, or with a method at its end.
 
-    `http://` passes for loopback and for `http_hosts` only (DESIGN 12). Raises `UsageError`.
+    `http://` passes for loopback and for `http_hosts` only. Raises `UsageError`.
     """
     url = _split(text.strip().strip(_QUOTES).strip())
     host, authority = _host(url)

@@ -81,7 +81,7 @@ class LimitsTable(Section):
 
     burst: Annotated[float, Field(ge=2)] | None = None
     per_second: Annotated[float, Field(ge=0.01)] | None = None
-    #: Ten seconds of it are never used (DESIGN 5), so less than that would stop all work.
+    #: Ten seconds of it are never used, so less than that would stop all work.
     operating_seconds: Annotated[float, Field(gt=10)] | None = None
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """How long the portal takes: calibrated from measured SQL (F14) and from recorded answers (F16).
 
-A model only names durations. Who waits, and how, is the portal's affair (DESIGN 11: it sleeps what the model says
-minus what was really spent).
+A model only names durations. Who waits, and how, is the portal's affair: it sleeps what the model says minus what was
+really spent.
 """
 
 from __future__ import annotations

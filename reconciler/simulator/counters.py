@@ -1,4 +1,4 @@
-"""What the portal counts about itself (DESIGN 11)."""
+"""What the portal counts about itself."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class Portal:
             return list(self._executor.site.writes.list)
 
     def stats(self) -> dict[str, Any]:
-        """Return what the portal counted, and how much drift there is now (DESIGN 11)."""
+        """Return what the portal counted, and how much drift there is now."""
         with self.database.lock:
             edits = self._edits
             done = {

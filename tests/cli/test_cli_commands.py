@@ -126,7 +126,7 @@ def test_a_plan_shows_names_links_and_what_it_costs(desk: Desk, portal: Served) 
 
 
 def test_a_plan_is_an_object_with_the_run_s_keys(desk: Desk) -> None:
-    """The contract of DESIGN 10, and how long it took."""
+    """The contract with scripts, and how long it took."""
     document = desk.run("--json", "plan").json
     assert document.keys() >= RUN_KEYS | {"digest", "changes", "skipped"}
     assert (document["schema"], document["run"], document["status"]) == (1, None, "planned")

@@ -102,7 +102,7 @@ def test_a_refused_run_is_an_object_too(strict: Desk, portal: Served) -> None:
 
 
 def test_yes_answers_a_question_and_lifts_no_guard(strict: Desk, portal: Served) -> None:
-    """DESIGN 7: --yes is for the ordinary case."""
+    """--yes is for the ordinary case."""
     assert strict.run("--once", "--yes").code == 3
     assert portal.portal.history == []
 

@@ -99,7 +99,7 @@ def test_planning_after_applying_is_empty(rows: list[Mismatch]) -> None:
 @settings(max_examples=60, deadline=None)
 @given(rows=sweeps())
 def test_no_change_is_a_no_op_or_gives_to_somebody_who_may_not_have_it(rows: list[Mismatch]) -> None:
-    """DESIGN 6: never an owner who is not an active employee, never the owner who is there."""
+    """Never an owner who is not an active employee, never the owner who is there."""
     for change in make_plan(case(*rows), portal="p").changes:
         assert change.before != change.after
         assert USERS[change.after].active
@@ -120,7 +120,7 @@ def test_limit(limit: int | None, changed: list[int], over: int) -> None:
 
 
 def test_digest_is_the_documented_one() -> None:
-    """DESIGN 8: canonical JSON of portal and rows; a script in another language must find the same."""
+    """Canonical JSON of portal and rows; a script in another language must find the same."""
     change = Change(contact=1, company=10, before=7, after=8)
     plan = Plan(portal="p", changes=(change,), skips=())
     # printf '["p",[[1,10,7,8]]]' | sha256sum

@@ -171,7 +171,7 @@ def test_without_details_only_numbers_count() -> None:
     ],
 )
 def test_several_companies(companies: tuple[int, ...], rule: MultiCompany, expected: Standing | Change) -> None:
-    """DESIGN 7: linking from a company's card steals "primary" (F3), so disagreement is shown, not settled."""
+    """Linking from a company's card steals "primary" (F3), so disagreement is shown, not settled."""
     given = case(
         Policies(multi_company=rule),
         roster={10: 8, 11: 9, 12: 8},

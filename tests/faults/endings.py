@@ -192,7 +192,7 @@ def _person(phase: Phase, fault: Fault) -> Told:  # noqa: C901, PLR0911 - a retu
         if at is Instant.UNREAD:
             return Told(status="applied", outcomes={"applied": rest}, written=rest, then="in_sync")
         return _besides("gone", 1, then="in_sync", written_too=at is Instant.WRITTEN)
-    if at is Instant.CHECKED:  # the gap of one request that no check can close (DESIGN 6)
+    if at is Instant.CHECKED:  # the gap of one request that no check can close
         mended = _mended(phase)
         return Told(
             status=mended.status, outcomes=mended.outcomes, written=mended.written, then=mended.then, overruled=1

@@ -43,7 +43,7 @@ def _id(phase: Phase, faults: tuple[Fault, ...]) -> str:
     ("phase", "faults"), [pytest.param(phase, faults, id=_id(phase, faults)) for phase, faults in cells()]
 )
 def test_a_family_of_faults_in_a_phase(phase: Phase, faults: tuple[Fault, ...]) -> None:
-    """DESIGN 6: each fault ends as its rule says; nothing unplanned, unjournalled or unread, nothing left open."""
+    """Each fault ends as its rule says; nothing unplanned, unjournalled or unread, nothing left open."""
     told = {fault.name: play(phase, fault, _ENDS) for fault in faults}
     assert told == {fault.name: ending(phase, fault) for fault in faults}
 
@@ -61,7 +61,7 @@ def test_a_cell_ends_alone_as_among_others() -> None:
 
 
 def test_every_kind_of_fault_is_tried_in_every_phase() -> None:
-    """DESIGN 11, F6: each kind and each row has a cell in each phase that is told in full, or a reason."""
+    """F6: each kind and each row has a cell in each phase that is told in full, or a reason."""
     # A replica that lags fails nothing: tests of the embedded portal have it.
     assert {fault.kind for fault in FAULTS} == (REQUEST_KINDS.keys() | COMMAND_KINDS.keys()) - {"replica_lag"}
     codes = {fault.parameters.get("code") for fault in FAULTS}

@@ -75,7 +75,7 @@ def test_heartbeat_and_copy_are_for_this_user_only_whatever_the_umask(unprivileg
 
 
 def test_the_database_is_as_safe_as_it_should_be(journal: Journal) -> None:
-    """Each connection has the pragmas of DESIGN 8."""
+    """Each connection has the pragmas that durability asks for."""
     with journal._writing() as connection:
         values = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()

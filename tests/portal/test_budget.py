@@ -36,7 +36,7 @@ def test_no_limit() -> None:
 
 
 def test_the_next_calls_are_expected_to_cost_half_as_much_again() -> None:
-    """DESIGN 5: predicted from the cost seen so far, which the portal need not have counted itself."""
+    """Predicted from the cost seen so far, which the portal need not have counted itself."""
     budget = Budget(VirtualClock(), limit=480)
     assert budget.observe(M, told(None, None, duration=2), 0) == 4
     assert budget.cost(M) == 2
@@ -208,7 +208,7 @@ def test_an_exhausted_envelope_stops_all() -> None:
     ],
 )
 def test_a_refusal_teaches_the_limit(limit: float | None, reported: float | None, learned: float | None) -> None:
-    """DESIGN 5: the portal's own figure proves what it allows, less the last call, which was still let through."""
+    """The portal's own figure proves what it allows, less the last call, which was still let through."""
     budget = Budget(clock := VirtualClock(), limit=limit)
     budget.observe(M, told(reported, duration=1), 0)
     budget.exhausted(M)
@@ -427,7 +427,7 @@ def test_a_portal_that_turns_slow_is_read_in_smaller_requests() -> None:
 
 @pytest.mark.parametrize("model", [OperatingModel.DOCS, OperatingModel.BATCH, OperatingModel.FIRST])
 def test_a_lower_limit_is_learned(model: OperatingModel) -> None:
-    """DESIGN 5: refused once, inside the batch or as a whole; asked again later, and not refused a second time."""
+    """Refused once, inside the batch or as a whole; asked again later, and not refused a second time."""
     line = slow_line(model, allowed=200)
     assert len(line.client.read(PAGES[:100])) == 100
     assert line.stats["rejected"]["OPERATION_TIME_LIMIT"] <= 10

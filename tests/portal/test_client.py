@@ -101,7 +101,7 @@ def test_cookies_are_not_kept() -> None:
 
 
 def test_nothing_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """DESIGN 5: neither a proxy nor a password file; a proxy is a setting."""
+    """Neither a proxy nor a password file; a proxy is a setting."""
     netrc = tmp_path / "netrc"
     netrc.write_text(f"machine {HOST} login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -127,7 +127,7 @@ def test_a_proxy_is_a_setting() -> None:
 
 
 def test_tls_is_verified_with_the_bundle_that_was_named(tmp_path: Path) -> None:
-    """DESIGN 12: always, and without a switch; a bundle that is none is a mistake in the settings."""
+    """Always, and without a switch; a bundle that is none is a mistake in the settings."""
     for content in ("", "no certificate"):
         bundle = tmp_path / "ca.pem"
         bundle.write_text(content)
@@ -222,7 +222,7 @@ def test_what_passes_is_repeated(fault: dict[str, Any]) -> None:
     ],
 )
 def test_what_does_not_pass_is_not_repeated(status: int, code: str, kind: type[PortalError]) -> None:
-    """DESIGN 5: never an authorization or argument error, whatever its status."""
+    """Never an authorization or argument error, whatever its status."""
     wire = Line(office(faults=[{"kind": "error", "code": code, "status": status}]))
     with pytest.raises(kind):
         wire.client.read([TIME])
@@ -463,7 +463,7 @@ def test_a_rate_limit_slows_down() -> None:
     ],
 )
 def test_stopped_while_waiting(answer: Any, limits: dict[str, Any]) -> None:
-    """DESIGN 3: no further request leaves, and the wait ends at once."""
+    """No further request leaves, and the wait ends at once."""
     script = Script(answer)
     client = script.client(**limits)
     script.clock.call_later(0.25, script.clock.stop)
@@ -487,7 +487,7 @@ def test_stopped_between_two_batches() -> None:
 
 
 def test_a_read_time_out_in_virtual_time() -> None:
-    """DESIGN 5: 75 s, beyond the portal's own 60; the sentence says what to look at."""
+    """It is 75 s, beyond the portal's own 60; the sentence says what to look at."""
     wire = Line(office(costs=CostModel(Profile(network=200))), attempts=1)
     with pytest.raises(UnreachableError, match=f"{HOST} did not answer in time; is the portal up"):
         wire.client.read([TIME])
@@ -603,7 +603,7 @@ class Narrow:
 @pytest.mark.parametrize("status", [413, 414])
 @pytest.mark.parametrize("limit", [900, 3_000, 8_000])
 def test_a_body_that_is_refused_is_halved(status: int, limit: int) -> None:
-    """DESIGN 4: all is asked in the end, in order, and what was learned is kept."""
+    """All is asked in the end, in order, and what was learned is kept."""
     wire = Line(office())
     server = Narrow(wire.office.portal, limit, status)
     client = client_on(InProcessTransport(server), wire.clock)
@@ -641,7 +641,7 @@ def test_one_command_that_is_too_long_is_told() -> None:
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
 def test_a_write_is_sent_once(answer: Any, kind: type[PortalError]) -> None:
-    """DESIGN 5: whoever writes must look before it tries again."""
+    """Whoever writes must look before it tries again."""
     script = Script(answer)
     with pytest.raises(kind):
         script.client().send([TIME])
@@ -649,7 +649,7 @@ def test_a_write_is_sent_once(answer: Any, kind: type[PortalError]) -> None:
 
 
 def test_the_moment_of_departure_is_behind_the_throttle() -> None:
-    """DESIGN 6: the age of a check is taken when its write leaves, not when it began to wait."""
+    """The age of a check is taken when its write leaves, not when it began to wait."""
     script = Script(batch_answer())
     client = script.client(burst=2, per_second=1)
     for _ in range(3):
@@ -710,7 +710,7 @@ REDIRECTS = [
     ],
 )
 def test_no_error_tells_the_token(answer: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """DESIGN 12: not in a message, a `repr`, a traceback or a log line, whatever goes wrong."""
+    """Not in a message, a `repr`, a traceback or a log line, whatever goes wrong."""
     script = Script(answer)
     client = script.client(attempts=2)
     with pytest.raises(PortalError) as failure:

@@ -58,7 +58,7 @@ def test_a_sweep(strategy: Strategy) -> None:
 
 
 def test_the_time_of_a_sweep_is_the_portals() -> None:
-    """DESIGN 8: watermarks compare with the portal's own clock only."""
+    """Watermarks compare with the portal's own clock only."""
     wire = line()
     wire.office.portal.clock_offset = 3600
     assert sweep(wire).taken_at == datetime(2026, 1, 1, 1, tzinfo=UTC)
@@ -74,7 +74,7 @@ def test_an_empty_portal() -> None:
 
 @pytest.mark.parametrize("strategy", Strategy)
 def test_contacts_of_companies_outside_the_roster_are_counted(strategy: Strategy) -> None:
-    """Own companies and other categories are not ours to correct (F2, DESIGN 7)."""
+    """Own companies and other categories are not ours to correct (F2)."""
     wire = line()
     wire.office.company(50, BOB, is_my_company="Y")
     wire.office.company(51, BOB, category_id=3)

@@ -1,4 +1,4 @@
-"""A renamed portal is followed once, inside its family, with the same request; anything else is told (DESIGN 12)."""
+"""A renamed portal is followed once, inside its family, with the same request; anything else is told."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_a_burst_then_the_rate() -> None:
 
 
 def test_the_smallest_bucket_holds_a_check_and_its_write() -> None:
-    """DESIGN 6: the margin never takes away the second of two requests that belong together."""
+    """The margin never takes away the second of two requests that belong together."""
     clock = VirtualClock()
     paced = throttle(clock, burst=2, margin=0.9)
     assert paced.delay(2) == 0
@@ -190,7 +190,7 @@ def test_others_fill_the_bucket_too() -> None:
 
 
 def test_a_stop_ends_the_wait() -> None:
-    """DESIGN 3: nobody waits for the throttle once the program was asked to end."""
+    """Nobody waits for the throttle once the program was asked to end."""
     clock = VirtualClock()
     paced = throttle(clock, burst=2, per_second=0.01)
     paced.acquire()

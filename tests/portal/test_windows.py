@@ -1,4 +1,4 @@
-"""Reading by windows: all that matches, or an error; never a short list (DESIGN 4.1, 4.4)."""
+"""Reading by windows: all that matches, or an error; never a short list."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def rows(*ids: Any, company: Any = "5") -> list[dict[str, Any]]:
     ],
 )
 def test_an_answer_that_proves_nothing(result: Any, total: int | None, doubt: str) -> None:
-    """DESIGN 4.4: read three times, then given up with what was wrong."""
+    """Read three times, then given up with what was wrong."""
     good = rows(*range(51, 61))
 
     def answer(_request: httpx.Request) -> httpx.Response:

@@ -121,7 +121,7 @@ def test_a_backfill_stays_within_the_budget(
 def test_a_limit_that_the_settings_do_not_know(
     make_world: Callable[..., World], model: OperatingModel, *, ban: bool
 ) -> None:
-    """DESIGN 5: one request is refused, in whole or in part; what it held is written later, and the limit is kept."""
+    """One request is refused, in whole or in part; what it held is written later, and the limit is kept."""
     world = make_world(profile=every(1.0), model=model, ban=ban)
     world.worker.client.budget = Budget(world.clock, limit=560)
     world.drift(1_200, each=50)

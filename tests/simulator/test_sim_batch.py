@@ -287,7 +287,7 @@ def test_outer_refusals_replace_everything(office: Office) -> None:
 
 
 def test_batches_are_counted(office: Office) -> None:
-    """DESIGN 11: a batch is one request with several commands."""
+    """A batch is one request with several commands."""
     office.batch({"a": "profile", "b": "profile", "c": "crm.contact.list"})
     stats = office.portal.stats()
     assert (stats["requests"], stats["batches"]) == (1, 1)

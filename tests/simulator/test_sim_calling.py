@@ -261,7 +261,7 @@ def test_wrong_transport(office: Office) -> None:
 
 
 def test_costs_are_waited_for() -> None:
-    """F16, DESIGN 11: a call takes what the model says; network is on the way, not in the portal's own time."""
+    """F16: a call takes what the model says; network is on the way, not in the portal's own time."""
     costs = CostModel(Profile(read=0.2, request_overhead=0.1, network=0.4))
     office = Office(costs=costs)
     office.contacts(1)

@@ -295,7 +295,7 @@ def test_the_same_script_gives_the_same_trace() -> None:
 
 
 def test_faults_know_the_newer_methods() -> None:
-    """DESIGN 11: `contact` means `crm.item.*` of type 3 too, and short pages are lists of items."""
+    """`contact` means `crm.item.*` of type 3 too, and short pages are lists of items."""
     office = Office(
         faults=[
             {"kind": "command_error", "contact": 2, "code": "X"},

@@ -144,7 +144,7 @@ def test_the_cut_of_a_single_call() -> None:
 
 
 def test_a_person_edits_in_the_meantime() -> None:
-    """DESIGN 11: the portal waits outside its locks, so others get at the data between two commands."""
+    """The portal waits outside its locks, so others get at the data between two commands."""
     office = office_with(read=10)
     seen = []
     office.clock.call_later(15, lambda: office.portal.people.edit_contact(1, ANN, assigned_by_id=BOB))
@@ -155,7 +155,7 @@ def test_a_person_edits_in_the_meantime() -> None:
 
 
 def test_reset() -> None:
-    """DESIGN 11: counters, history, limits and faults start again; the data stay."""
+    """Counters, history, limits and faults start again; the data stay."""
     office = office_with(limit=2, read=3)
     office.call("crm.contact.list")
     office.portal.people.edit_contact(1, ANN, assigned_by_id=BOB)
@@ -172,7 +172,7 @@ def test_reset() -> None:
 
 
 def test_eight_workers() -> None:
-    """DESIGN 11: eight threads at once, readers and writers, and nothing is lost."""
+    """Eight threads at once, readers and writers, and nothing is lost."""
     office = Office(clock=SystemClock())
     office.contacts(40)
 
@@ -189,7 +189,7 @@ def test_eight_workers() -> None:
 
 @pytest.mark.parametrize("key", ["requests", "batches", "commands", "server_seconds", "operating_seconds", "rejected"])
 def test_statistics_have_all_keys(key: str) -> None:
-    """DESIGN 11: the keys of /_sim/stats are there from the start."""
+    """The keys of /_sim/stats are there from the start."""
     stats = Office().portal.stats()
     assert key in stats
     assert {"updates_applied", "noop_updates", "notices", "drift"} <= set(stats)

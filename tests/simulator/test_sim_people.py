@@ -177,7 +177,7 @@ def test_links_are_numbers() -> None:
 
 
 def test_drift_is_counted_as_the_worker_should(office: Office) -> None:
-    """DESIGN 11: drift is standard contacts whose primary company, no own one, has another owner."""
+    """Drift is standard contacts whose primary company, no own one, has another owner."""
     office.company(40, owner=BOB, is_my_company="Y")
     office.company(50, owner=BOB)
     office.contact(2, owner=ANN, company=40)

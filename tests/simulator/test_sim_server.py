@@ -157,7 +157,7 @@ def test_a_body_that_is_too_long_is_refused_and_not_kept(*, chunked: bool) -> No
 
 
 def test_as_many_requests_run_at_a_time_as_there_are_threads() -> None:
-    """DESIGN 11: the others queue, as before a real portal."""
+    """The others queue, as before a real portal."""
     together, running, most = threading.Barrier(2, timeout=10), [0], [0]
     lock = threading.Lock()
 
@@ -249,7 +249,7 @@ def test_a_port_that_is_taken_is_said() -> None:
 
 
 def test_statistics_count_what_was_asked_for() -> None:
-    """DESIGN 11: the keys that benchmarks read."""
+    """The keys that benchmarks read."""
     with served() as (address, client):
         client.post(address.webhook_url + "batch", json={"cmd": {"a": "crm.contact.list", "b": "crm.company.list"}})
         stats = client.get(address.stats_url).json()

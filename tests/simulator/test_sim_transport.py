@@ -86,7 +86,7 @@ def test_an_answer_in_time_costs_what_the_portal_took(timeout: float | None) -> 
 
 
 def test_the_caller_wakes_at_the_time_out_and_the_portal_goes_on() -> None:
-    """F5.3 and DESIGN 3: at second 75 the answer is lost; at second 100 the work is committed all the same."""
+    """F5.3: at second 75 the answer is lost; at second 100 the work is committed all the same."""
     portal = Slow(VirtualClock(), 100)
     with client_of(portal) as client, pytest.raises(httpx.ReadTimeout):
         client.get(URL)
@@ -132,7 +132,7 @@ def test_updates_behind_a_time_out_are_applied_one_by_one() -> None:
 
 
 def test_lanes_with_time_outs_give_the_same_trace_each_time() -> None:
-    """DESIGN 3: four lanes, some of whose requests time out, twice."""
+    """Four lanes, some of whose requests time out, twice."""
 
     def run() -> list[str]:
         clock, trace = VirtualClock(), list[str]()

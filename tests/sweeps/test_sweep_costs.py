@@ -1,4 +1,4 @@
-"""What a sweep costs: in proportion to companies and drift, not to contacts (DESIGN 4)."""
+"""What a sweep costs: in proportion to companies and drift, not to contacts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Approval of changes, not of plans: it outlives slots, restarts and a set that grows (DESIGN 7)."""
+"""Approval of changes, not of plans: it outlives slots, restarts and a set that grows."""
 
 from __future__ import annotations
 

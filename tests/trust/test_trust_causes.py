@@ -1,4 +1,4 @@
-"""Why a contact drifted, over successive sweeps of one portal (DESIGN 2)."""
+"""Why a contact drifted, over successive sweeps of one portal."""
 
 from __future__ import annotations
 

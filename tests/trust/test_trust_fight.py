@@ -1,4 +1,4 @@
-"""Another automation that sets a contact back after each fix: three writes, then peace (DESIGN 7)."""
+"""Another automation that sets a contact back after each fix: three writes, then peace."""
 
 from __future__ import annotations
 

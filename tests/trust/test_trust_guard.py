@@ -1,4 +1,4 @@
-"""Plans that are too large, or rest on a suspicious read, against a portal that really is so (DESIGN 7)."""
+"""Plans that are too large, or rest on a suspicious read, against a portal that really is so."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def test_a_person_who_hands_over_300_companies_is_followed(trust: Callable[..., 
 def test_another_installation_under_the_same_account(
     trust: Callable[..., TrustWorld], contacts: int, stopped: bool
 ) -> None:
-    """DESIGN 8: what the webhook's account changed back, and the journal does not know, another installation wrote."""
+    """What the webhook's account changed back, and the journal does not know, another installation wrote."""
     world = trust()
     world.population(50, 2)
     for contact in range(1, 6):

@@ -1,4 +1,4 @@
-"""Why a contact drifted, as far as somebody who looks every ten minutes can know (DESIGN 2).
+"""Why a contact drifted, as far as somebody who looks every ten minutes can know.
 
 First match wins:
 

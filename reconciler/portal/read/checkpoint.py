@@ -1,4 +1,4 @@
-"""How long a sweep may take, and where it leaves what it has found so far (DESIGN 5)."""
+"""How long a sweep may take, and where it leaves what it has found so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The companies: all of them, or what changed since the last look (DESIGN 4.2).
+"""The companies: all of them, or what changed since the last look.
 
 A look costs three commands. It asks for companies modified since the last one, by the portal's own clock and with an
 overlap, because a row becomes visible some time after its date (F11.14), and that clock may be set; for the newest

@@ -1,4 +1,4 @@
-"""What policies and reports need to know besides the owners: read in bulk, and for drifted contacts alone (DESIGN 7).
+"""What policies and reports need to know besides the owners: read in bulk, and for drifted contacts alone.
 
 All questions of a sweep ride together, fifty IDs in a command and fifty commands in a request:
 

@@ -1,4 +1,4 @@
-"""One sweep: the companies first, then the contacts compared with them; complete, or an error (DESIGN 4).
+"""One sweep: the companies first, then the contacts compared with them; complete, or an error.
 
 ::
 

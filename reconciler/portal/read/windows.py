@@ -1,4 +1,4 @@
-"""Reading whole lists by disjoint windows of IDs, each proven whole by the portal's own count (DESIGN 4.1).
+"""Reading whole lists by disjoint windows of IDs, each proven whole by the portal's own count.
 
 A window asks for `ID > a, ID <= b` with `start=0`, so that the portal counts the rows of just that window: a range
 of the primary key, some fifty rows, half a millisecond (F14). Its answer is believed when it holds exactly

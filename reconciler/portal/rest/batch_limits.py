@@ -16,7 +16,7 @@ class Limits:
     body_bytes: int = 512_000
     #: Longest answer read.
     answer_bytes: int = 50_000_000
-    #: Requests of reads that are under way at the same time; writes are always one stream (DESIGN 3).
+    #: Requests of reads that are under way at the same time; writes are always one stream.
     lanes: int = 1
     #: Whether to try again before the portal has answered for the first time: not when a person waits, because an
     #: address that never worked is wrong more often than the portal is away.

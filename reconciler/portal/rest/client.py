@@ -1,7 +1,7 @@
 """Batches over HTTP: throttled, metered, retried where that is safe, and nothing of the webhook in any message.
 
 A read may be repeated; `Client.read` does so until each of its commands is answered. A write may not: `Client.send`
-makes one attempt and tells what happened, and the writer looks before it tries again (DESIGN 5).
+makes one attempt and tells what happened, and the writer looks before it tries again.
 """
 
 from __future__ import annotations

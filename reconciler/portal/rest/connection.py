@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("reconciler.portal")
 
-#: How a cloud portal's host ends: a rename stays inside the family (DESIGN 12).
+#: How a cloud portal's host ends: a rename stays inside the family.
 _CLOUD = re.compile(r"[a-z0-9-]+\.(?P<family>bitrix24\.[a-z]{2,3}(\.[a-z]{2})?)", re.IGNORECASE)
 
 
@@ -165,7 +165,7 @@ class Line:
         return f"{old} redirects to the same address again and again, as a firewall does that wants a cookie; {way_out}"
 
     def _follow(self, new: httpx.URL) -> None:
-        """Take over the portal's new address, for the same path inside the cloud's family only (F6, DESIGN 12).
+        """Take over the portal's new address, for the same path inside the cloud's family only (F6).
 
         The path tells a rename from a page for people, such as the one where a closed portal's visitors are sent.
         """

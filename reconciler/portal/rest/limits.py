@@ -29,7 +29,7 @@ MINUTE = 60.0
 UNKNOWN_WAIT = 300.0
 #: A call of at most so many seconds is not counted by the portal (F5.2).
 FLOOR = 0.1
-#: Seconds of a method's budget that are never planned for (DESIGN 5).
+#: Seconds of a method's budget that are never planned for.
 RESERVE = 10.0
 #: How long a limit that a refusal taught is believed. To find out costs a refused request, so not often; a portal
 #: whose tariff changed, or where another program ended, is used in full again after so long.

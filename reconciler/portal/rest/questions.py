@@ -1,4 +1,4 @@
-"""Questions in bulk, each asked again where its answer cannot be believed (DESIGN 4.4)."""
+"""Questions in bulk, each asked again where its answer cannot be believed."""
 
 from __future__ import annotations
 

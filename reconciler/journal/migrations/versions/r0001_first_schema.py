@@ -1,4 +1,4 @@
-"""The first schema: all the tables of DESIGN 8.
+"""The first schema: all tables.
 
 Written out, and not made from `tables.py`: that file moves on, a revision never does.
 """
