@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 README = PAGE.read_text(encoding="utf-8")
-PAGES = [PAGE, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+PAGES = [PAGE, CONTRIBUTING, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
 #: Large enough for a company 42 with something to correct, and too small for the guard to count shares.
 SEED = SeedSpec(companies=60, contacts=550, owners=6, drift=0.5)
 #: What a test of a page does not run, and why.
@@ -43,7 +44,7 @@ def commands(page: Path) -> list[str]:
 
 def tour() -> dict[str, str]:
     """Return the one-page tour of the source: the names on the left -> what is said of them."""
-    block = README.split("## The source in one page\n\n```\n")[1].split("```")[0]
+    block = CONTRIBUTING.read_text(encoding="utf-8").split("## The source in one page\n\n```\n")[1].split("```")[0]
     rows: dict[str, str] = {}
     left = ""
     for line in block.splitlines():
@@ -160,6 +161,18 @@ def test_links_lead_somewhere(page: Path) -> None:
     """Every file that a page links to is there."""
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", [CONTRIBUTING, ROOT / "docs" / "extending.md"], ids=lambda page: page.name)
+def test_what_a_page_for_developers_names_is_there(page: Path) -> None:
+    """Files, folders and targets of make."""
+    text = page.read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:reconciler|tests|deploy|docs|benchmarks)/[\w*./-]+)`", text)
+    targets = set(re.findall(r"`make (\w+)", text))
+    assert len(paths) > 8
+    assert targets
+    assert [path for path in paths if not list(ROOT.glob(path.rstrip("/")))] == []
+    assert targets <= set(re.findall(r"(?m)^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
 
 
 def test_the_readme_has_its_example_of_settings() -> None:
