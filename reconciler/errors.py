@@ -45,7 +45,7 @@ class Stopped(Exception):  # noqa: N818 - a request to end is no error
 
 
 class ReconcilerError(Exception):
-    """One sentence that says what is wrong and the way out."""
+    """One sentence that says what is wrong and the next step."""
 
     exit_code = 1
 

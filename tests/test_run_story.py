@@ -159,7 +159,7 @@ def test_progress_is_told(make_world: Callable[..., World]) -> None:
 
 
 def test_without_a_user_scope_nothing_is_written(make_world: Callable[..., World]) -> None:
-    """Owners that cannot be looked up are not written; the sentence names the way out."""
+    """Owners that cannot be looked up are not written; the sentence names the next step."""
     world = make_world(scopes=("crm",))
     world.drift(3)
     finished = world.run()

@@ -223,7 +223,7 @@ def show(
     run_with(common, lambda shell: commands.show(shell, which, shape, output))
 
 
-@app.command(cls=Command, short_help="Show and let through what the guard held back.", epilog=manual.APPROVE_EXAMPLES)
+@app.command(cls=Command, short_help="Show and approve what the guard held back.", epilog=manual.APPROVE_EXAMPLES)
 def approve(
     ctx: typer.Context,
     digest: Annotated[str | None, typer.Argument(metavar="DIGEST", help="Of the plan; without it, what waits.")] = None,
@@ -249,7 +249,9 @@ def approve(
         run_with(common, lambda shell: decisions.approve(shell, digest, yes=yes))
 
 
-@app.command(cls=Command, short_help="Put back what a run changed, where it still stands.", epilog=manual.UNDO_EXAMPLES)
+@app.command(
+    cls=Command, short_help="Restore what a run changed, where nobody changed it since.", epilog=manual.UNDO_EXAMPLES
+)
 def undo(
     ctx: typer.Context,
     run: MaybeRun = None,
@@ -280,7 +282,7 @@ app.add_typer(exceptions, name="exceptions")
 app.command(cls=Command, short_help="Copy the journal into one file.")(backup)
 
 
-@app.command(cls=Command, short_help="Look whether all is right; one line each, with the way out.")
+@app.command(cls=Command, short_help="Check settings, address and rights; one line each.")
 def check(
     ctx: typer.Context,
     *,
@@ -289,7 +291,7 @@ def check(
     log_format: Logs = None,
     verbose: Verbose = False,
 ) -> None:
-    """Look at settings, address, database, clock, rights and side effects: one line each, with the way out.
+    """Look at settings, address, database, clock, rights and side effects: one line each, with the next step.
 
     The portal is only read. A warning is for you to judge; exit code 1 says that something must be put right.
     """

@@ -60,7 +60,7 @@ def show(shell: Shell, filters: ExceptionFilters, *, offline: bool) -> int:
     def text() -> str:
         if not records:
             chosen = any((filters.numbers, filters.kinds, filters.companies, filters.runs))
-            return "No exception in force matches." if chosen else "No contact is left alone for a reason of its own."
+            return "No exception in force matches." if chosen else "There are no exceptions."
         number = shown[0].entry.contact
         hint = (
             f"`reconciler exceptions release {number}` lets contact {number} be corrected again; "

@@ -6,8 +6,8 @@ from __future__ import annotations
 ABOUT = """\
 Keep every Bitrix24 contact with the owner of its company.
 
-Without a command this is the service: it looks at the portal now, then every ten minutes, and gives each contact the
-owner of its company.
+Without a command this is the service: it looks at the portal now, then every ten minutes, and corrects each contact
+whose owner is not its company's.
 
 \b
 Try it, no account needed:
@@ -28,7 +28,7 @@ Exit codes:
   2  wrong usage or settings
   3  held back by the guard, or refused by you when asked; or the portal is at another address
      now, is another one, or has a new name (--accept-portal); nothing of that is written
-  4  finished, but some changes were denied, failed, or nobody knows
+  4  finished, but some changes were denied or failed, or their result is unknown
   5  another run is at work on the same journal
 """
 PLAN_EXAMPLES = """\
@@ -103,8 +103,8 @@ Example:
   reconciler exceptions add 15 16 --reason "key accounts, stay with Ada"
 """
 HEALTH_NOTES = """\
-Alive is a service whose heart beats (a file beside the journal), whose runs begin when they are due, and whose run
-under way gets on. Whether it does its work is another question: /readyz of its pages. Exit code 0: alive, 1: not.
+The service is alive when its heartbeat file beside the journal is fresh, its runs begin on time and the current run
+makes progress. Whether it is ready is another question: see /readyz. Exit code 0: alive, 1: not alive.
 
 \b
 In a Dockerfile:

@@ -163,7 +163,7 @@ def _version(wanted: bool) -> None:
 
 
 Config = Annotated[Path | None, _file("--config", "Settings; default: ./config.toml where there is one.")]
-Unused = Annotated[Path | None, _file("--config", "Taken as everywhere, and not looked at.")]
+Unused = Annotated[Path | None, _file("--config", "Accepted like everywhere, and not used.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Logs = Annotated[LogFormat | None, _choice("--log-format", LogFormat, "Default: console on a terminal, else json.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log all there is, and show tracebacks.")]

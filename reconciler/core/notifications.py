@@ -61,7 +61,7 @@ class Notification:
     at: datetime
     #: A few words.
     title: str
-    #: What happened, and the way out.
+    #: What happened, and the next step.
     sentence: str
     numbers: Mapping[str, float] = field(default_factory=dict)
     #: Of the refused plan.
@@ -80,7 +80,7 @@ class Refusal:
 
     digest: str
     changes: int
-    #: The numbers, the limits, who would gain and lose most, and the way out.
+    #: The numbers, the limits, who would gain and lose most, and the next step.
     sentence: str
     numbers: Mapping[str, float] = field(default_factory=dict)
 

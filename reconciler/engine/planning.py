@@ -43,7 +43,7 @@ _NAMED = 10
 _FRESH = frozenset({Cause.COMPANY_OWNER_CHANGED, Cause.CONTACT_CREATED, Cause.NEWLY_LINKED})
 
 
-#: Why nothing is written where users cannot be looked up, and the way out.
+#: Why nothing is written where users cannot be looked up, and the next step.
 NO_USER_SCOPE = (
     "the webhook has no user scope, so nobody can tell whether the new owners still work there, and nothing "
     "was written; add the scope user_basic (or user) to the webhook in the portal"

@@ -1,6 +1,6 @@
 """What `reconciler check` asks the portal: is the webhook good for the job, and what will its writes set off.
 
-Each finding is one sentence with the way out. The portal is only read.
+Each finding is one sentence with the next step. The portal is only read.
 """
 
 from __future__ import annotations

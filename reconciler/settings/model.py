@@ -306,7 +306,7 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any] | None = None)
 
     `path` None: RECONCILER_CONFIG, else ./config.toml where there is one. `overrides` are the flags, nested
     (`{"log": {"level": "debug"}}`) or dotted (`{"log.level": "debug"}`); None means not given.
-    Raises `UsageError`: one sentence with the setting's name, where it stands and the way out; never its value.
+    Raises `UsageError`: one sentence with the setting's name, where it stands and the next step; never its value.
     """
     layers = sources.collect(Settings, path, overrides or {})
     try:

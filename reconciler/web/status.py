@@ -202,7 +202,7 @@ def _times(present: Present, zone: tzinfo | None) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
-    """A refused set, with its numbers and the way out."""
+    """A refused set, with its numbers and the next step."""
 
     count: int
     since: datetime

@@ -1,4 +1,4 @@
-"""Bad input: one clear sentence each, the way out, the right exit code, and never the token."""
+"""Bad input: one clear sentence each, the next step, the right exit code, and never the token."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def forms() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("row", "form"), list(forms()))
 def test_bad_input_is_told_in_one_sentence(row: str, form: str, table: Table) -> None:
-    """One line on standard error, or one object on standard output; the way out; the exit code; never the token."""
+    """One line on standard error, or one object on standard output; the next step; the exit code; never the token."""
     arrange, command, code, way_out = ROWS[row]
     arranged = arrange(table)
     arguments = command.replace("{taken}", str(table.portal.address.port)).split()

@@ -1,4 +1,4 @@
-"""`check` and `health`: what is right, what is not, and the way out."""
+"""`check` and `health`: what is right, what is not, and the next step."""
 
 from __future__ import annotations
 

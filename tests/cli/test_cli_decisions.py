@@ -128,7 +128,7 @@ def test_a_plan_knows_what_was_approved(strict: Desk) -> None:
 
 
 def test_what_waits_is_listed(strict: Desk) -> None:
-    """As a table with the way out, and as JSON with the numbers that a person was shown."""
+    """As a table with the next step, and as JSON with the numbers that a person was shown."""
     digest = refused(strict)
     shown = strict.run("approve")
     assert (shown.code, shown.err) == (0, "")
@@ -215,7 +215,7 @@ def test_an_approval_expires(strict: Desk, portal: Served) -> None:
         (["abc"], "abc cannot be approved: a digest needs at least its first 6 characters"),
         (["--withdraw"], "--withdraw needs the digest"),
     ],
-    ids=["unknown", "unknown to withdraw", "the way out", "too short", "none to withdraw"],
+    ids=["unknown", "unknown to withdraw", "the next step", "too short", "none to withdraw"],
 )
 def test_a_digest_that_cannot_be_meant(arguments: list[str], told: str, strict: Desk) -> None:
     """One sentence, exit code 2; with --json the same as an object."""

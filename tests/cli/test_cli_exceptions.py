@@ -67,7 +67,7 @@ def sentence(ended: Ended) -> str:
 def test_what_is_left_alone_is_listed(desk: Desk) -> None:
     """With the reason and how to end it; as JSON with everything."""
     desk.run("--once", "--yes")
-    assert desk.run("exceptions").out == "No contact is left alone for a reason of its own.\n"
+    assert desk.run("exceptions").out == "There are no exceptions.\n"
     desk.run("undo", "1", "--yes")
     shown = desk.run("exceptions")
     assert (shown.code, shown.err) == (0, "")

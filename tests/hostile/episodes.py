@@ -156,7 +156,7 @@ class TamperedClient(Client):
             nonce=str,
         )
         self.line = Line(random, clock, self._depart)
-        self._line = self.line  # type: ignore[assignment] # what stands in for the way out
+        self._line = self.line  # type: ignore[assignment] # what goes out
 
     def send(self, commands: Sequence[Command]) -> BatchAnswer:
         self.line.commands = commands

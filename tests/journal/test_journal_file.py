@@ -1,4 +1,4 @@
-"""The database file: made safely, and each thing that can be wrong with it in one sentence with the way out."""
+"""The database file: made safely, and each thing that can be wrong with it in one sentence with the next step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the guard says: numbers, limits, names, and the way out, whoever reads it."""
+"""What the guard says: numbers, limits, names, and the next step, whoever reads it."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_the_pages_can_be_left_out(desk: Desk, serve: Serve) -> None:
 
 
 def test_a_port_that_is_taken(desk: Desk, portal: Served) -> None:
-    """One sentence with the way out, exit code 2, and no sweep."""
+    """One sentence with the next step, exit code 2, and no sweep."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         desk.env(WEB__PORT=str(port))

@@ -167,7 +167,7 @@ def test_a_page_that_cannot_be_made(error: Exception, status: int, says: str) ->
 
 
 def test_a_port_that_is_taken_is_one_sentence() -> None:
-    """With the settings that are the way out, and exit code 2."""
+    """With the settings that help, and exit code 2."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         says = rf"127\.0\.0\.1, port {port} \(.*in use\): set web\.port"
