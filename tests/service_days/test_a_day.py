@@ -163,14 +163,14 @@ def test_no_mismatch_outlives_an_interval_and_a_sweep(make_world: Callable[..., 
 #: Stands for the schedule: a run for each line of standard input, then the memory of the process, in bytes.
 PACED = """
 import sys
-from reconciler import service
+from reconciler.service import scheduler
 def run(self):
     for _ in sys.stdin:
         self.tick()
         fields = dict(line.split(":") for line in open("/proc/self/smaps_rollup").read().splitlines()[1:])
         print(int(fields["Rss"].split()[0]) * 1024, flush=True)
-service.Service.run = run
-from reconciler.cli import main
+scheduler.Service.run = run
+from reconciler.cli.app import main
 main()
 """
 
