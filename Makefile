@@ -50,7 +50,7 @@ test: $(READY)  ## the fast tests: no browser, no server, no long stories
 
 coverage: $(READY) ## these and the long stories, measured: 95 % of all branches, all of core and portal
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m pytest -q -n 2 --cov --cov-report= --ignore=tests/browser
+	@$(BIN)/python -m pytest -q -n 3 --cov --cov-report= --ignore=tests/browser # long stories wait for processes
 	@$(BIN)/coverage report --fail-under=95
 	@$(BIN)/coverage report --include='reconciler/core/*,reconciler/portal/*' --fail-under=100
 
